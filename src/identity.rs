@@ -1,0 +1,185 @@
+//! Which AMI, and where: the identifiers that every other module passes around.
+//!
+//! They are checked once, where they enter, so that nothing past this point can mix up an image id with a Region or
+//! send EC2 something that is neither.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// Text that is not what it was taken for: names the value and the accepted form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub value: String,
+    pub accepted: &'static str,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not {}", shortened(&self.value), self.accepted)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// What a stranger sent, cut to a length that a log line or an error can bear.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $accepted:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Malformed { value: text.to_owned(), accepted: $accepted })
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+checked_text!(
+    /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits.
+    ImageId,
+    "an AMI id (`ami-` and 8 or 17 hexadecimal digits)",
+    |text| text.strip_prefix("ami-").is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+);
+
+checked_text!(
+    /// An AWS Region's code, such as `us-east-1` or `us-gov-west-1`.
+    Region,
+    "an AWS Region (such as `us-east-1`)",
+    |text| {
+        let parts: Vec<&str> = text.split('-').collect();
+        matches!(parts.len(), 3..=5)
+            && text.len() <= 32
+            && parts.iter().all(|part| !part.is_empty())
+            && parts[..parts.len() - 1].iter().all(|part| part.bytes().all(|b| b.is_ascii_lowercase()))
+            && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_digit())
+    }
+);
+
+checked_text!(
+    /// An AWS account's id: 12 digits.
+    AccountId,
+    "an account id (12 digits)",
+    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+);
+
+impl Region {
+    /// The partition that the Region belongs to. `CopyImage` cannot cross from one to another.
+    /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        const BY_PREFIX: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("eusc-", "aws-eusc"),
+        ];
+        BY_PREFIX.iter().find(|(prefix, _)| self.0.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+    }
+}
+
+/// A source AMI's *identity*: an image id means nothing without its Region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Identity {
+    pub region: Region,
+    pub image: ImageId,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.image, self.region)
+    }
+}
+
+/// Where this stack stands: the destination of every copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Here {
+    pub region: Region,
+    /// From the function's own ARN; nobody's word in a message.
+    pub account: AccountId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_ids_have_8_or_17_hexadecimal_digits() {
+        for good in ["ami-5731123e", "ami-0abcdef1234567890"] {
+            assert_eq!(good.parse::<ImageId>().unwrap().as_str(), good);
+        }
+        for bad in
+            ["", "ami-", "ami-5731123", "ami-5731123E", "snap-5731123e", "ami-0abcdef12345678901", "ami-5731123e "]
+        {
+            assert!(bad.parse::<ImageId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn regions_of_every_partition_are_read_and_know_their_partition() {
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("ap-southeast-5", "aws"),
+            ("il-central-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), partition, "{region}");
+        }
+        for bad in
+            ["", "us-east", "us-east-", "US-EAST-1", "us-east-1a", "us east 1", "-us-east-1", "us-east-1.evil.example"]
+        {
+            assert!(bad.parse::<Region>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_value_is_named_with_the_accepted_form_and_cut_when_long() {
+        let told = "x".repeat(5000).parse::<Region>().unwrap_err().to_string();
+        assert!(told.contains("such as `us-east-1`") && told.contains("(5000 bytes)"), "{told}");
+        assert!(told.len() < 400);
+    }
+}
