@@ -239,3 +239,10 @@ pub struct CopyImageCall {
     pub image_tags: Vec<Tag>,
     pub snapshot_tags: Vec<Tag>,
 }
+
+impl ClientToken {
+    #[must_use]
+    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+}

@@ -1,4 +1,12 @@
 pub mod announcement;
+pub mod aws;
 pub mod copy_image;
+pub mod courier;
 pub mod identity;
+pub mod image;
+pub mod naming;
 pub mod outcome;
+pub mod plan;
+pub mod selection;
+pub mod settings;
+pub mod telemetry;

@@ -1,8 +1,8 @@
 //! What became of an announcement: an outcome, or one of exactly two kinds of error.
 //!
 //! The difference between *retry* and *rejected* decides whether a message is delivered again or goes to an operator,
-//! so every error becomes one of them in a single place: [`Error::from_ec2`] for what AWS answers, the constructors
-//! for what is found here.
+//! so every error becomes one of them in a single place: [`Error::from_aws`] for what AWS answers, the constructors for
+//! what is found here.
 
 use std::fmt;
 
@@ -188,6 +188,82 @@ impl Error {
             Self::Rejected(_) => "Rejected",
         }
     }
+}
+
+/// An AWS call that did not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallFailed {
+    /// The service's code; `None` where no answer came: a time-out, a lost connection.
+    pub code: Option<String>,
+    /// The service's words, or what happened to the connection.
+    pub words: String,
+}
+
+impl CallFailed {
+    #[must_use]
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+impl Error {
+    /// Sorts what AWS answered to `attempt` (the action, the AMI and the Region, in words) by its code.
+    ///
+    /// A code that is not in the table is retried: a wrong retry costs calls, a wrong rejection costs a copy.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+    #[must_use]
+    pub fn from_aws(attempt: &str, failed: &CallFailed) -> Self {
+        let words = format!("{attempt}: {}", failed.words);
+        let Some(code) = failed.code.as_deref() else { return Self::retry(Pace::Seconds, "NoAnswer", words) };
+        match code {
+            "ResourceLimitExceeded"
+            | "PendingSnapshotLimitExceeded"
+            | "SnapshotLimitExceeded"
+            | "ImageLimitExceeded"
+            | "ConcurrentSnapshotLimitExceeded"
+            | "MaxSnapshotCopiesInProgress"
+            | "InvalidAMIID.Unavailable"
+            | "IncorrectState" => Self::retry(Pace::Minutes, code, words),
+            _ => match advice(code) {
+                Some(advice) => Self::rejected(code, words, advice),
+                None => Self::retry(Pace::Seconds, code, words),
+            },
+        }
+    }
+}
+
+/// What an operator can do about a permanent error; `None`: it is not known to be permanent.
+fn advice(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
+            "allow the action in the function's role (an encoded message is read with `aws sts decode-authorization-message`), \
+             then send the message again"
+        }
+        "AuthFailure" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
+            "check that the AMI, its snapshots and its KMS key are shared with this account and that the Region is enabled"
+        }
+        "OptInRequired" => "enable the Region for this account, then send the message again",
+        "InvalidAMIID.NotFound" => {
+            "check the image id and its Region, and that its owner shares the AMI with this account"
+        }
+        "InvalidAMIID.Malformed" | "InvalidAMIName.Malformed" | "MissingParameter" => {
+            "correct the message and send it again"
+        }
+        "InvalidRequest" => {
+            "EC2 does not copy this AMI as asked: look at its encryption, and whether its snapshots and key are shared with this account"
+        }
+        "TagPolicyViolation" => "change EXTRA_TAGS or the source's tags to what the organization's tag policy demands",
+        "TagLimitExceeded" => "ask for fewer tags",
+        "SnapshotCopyUnsupported.InterRegion" | "UnsupportedOperation" => {
+            "EC2 cannot copy this AMI between these Regions"
+        }
+        "ParameterNotFound" | "ResourceNotFoundException" => "check the name, and that it is in this Region",
+        "ValidationException" | "ParameterPatternMismatchException" | "HierarchyLevelLimitExceededException" => {
+            "correct the setting or the message"
+        }
+        _ if code.starts_with("InvalidParameter") => "correct the setting or the message, then send it again",
+        _ => return None,
+    })
 }
 
 impl From<Rejection> for Error {

@@ -1,0 +1,109 @@
+//! The only folder that knows the AWS SDK: one small file a service, each call with its Region and time-outs.
+//!
+//! Nothing is hidden behind a trait: tests point the real clients at AWS on loopback.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+use crate::identity::Region;
+use crate::outcome::CallFailed;
+
+pub mod ec2;
+pub mod event_bus;
+pub mod parameter_store;
+pub mod queue;
+
+pub use ec2::Ec2;
+pub use event_bus::EventBus;
+pub use parameter_store::ParameterStore;
+pub use queue::Queue;
+
+/// Finding a peer that is there takes milliseconds.
+const CONNECT: Duration = Duration::from_secs(2);
+/// EC2's slowest answers (pages of a thousand AMIs) take a few seconds.
+const ATTEMPT: Duration = Duration::from_secs(8);
+/// All attempts of one call, so that several calls fit into the function's own time-out.
+const OPERATION: Duration = Duration::from_secs(20);
+
+/// AWS, as this stack reaches it: its own Region, and others when they are first needed.
+pub struct Aws {
+    config: SdkConfig,
+    here: Region,
+    ec2: Mutex<BTreeMap<Region, Ec2>>,
+}
+
+impl Aws {
+    /// Credentials come from Lambda's environment; `AWS_ENDPOINT_URL` is honoured. One HTTP client serves all.
+    pub async fn connect(here: &Region) -> Self {
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http)
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .region(aws_config::Region::new(here.to_string()))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .operation_timeout(OPERATION)
+                    .build(),
+            )
+            .load()
+            .await;
+        Self { config, here: here.clone(), ec2: Mutex::default() }
+    }
+
+    /// EC2 in `region`.
+    #[must_use]
+    pub fn ec2(&self, region: &Region) -> Ec2 {
+        let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(region.clone()).or_insert_with(|| Ec2::new(&self.in_region(region), region)).clone()
+    }
+
+    /// Systems Manager's parameters in `region`.
+    #[must_use]
+    pub fn parameter_store(&self, region: &Region) -> ParameterStore {
+        ParameterStore::new(&self.in_region(region), region)
+    }
+
+    /// The event bus of that name (or ARN), seen from this Region.
+    #[must_use]
+    pub fn event_bus(&self, name: &str) -> EventBus {
+        EventBus::new(&self.config, name)
+    }
+
+    /// The SQS queue at that URL.
+    #[must_use]
+    pub fn queue(&self, url: &str) -> Queue {
+        Queue::new(&self.config, url)
+    }
+
+    fn in_region(&self, region: &Region) -> SdkConfig {
+        if *region == self.here {
+            return self.config.clone();
+        }
+        self.config.to_builder().region(aws_config::Region::new(region.to_string())).build()
+    }
+}
+
+/// What the courier has to know of a failed call: the code that sorts it, and the words for the operator.
+fn failed<E, R>(error: &SdkError<E, R>) -> CallFailed
+where
+    SdkError<E, R>: ProvideErrorMetadata,
+    E: std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match (error.code(), error.message()) {
+        (Some(code), words) => {
+            CallFailed { code: Some(code.to_owned()), words: words.unwrap_or("(no words)").to_owned() }
+        }
+        (None, _) => CallFailed { code: None, words: DisplayErrorContext(error).to_string() },
+    }
+}

@@ -1,0 +1,60 @@
+//! SSM parameters that hold an AMI's id. <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html>
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::ParameterType;
+
+use crate::aws::failed;
+use crate::identity::{ImageId, Region};
+use crate::outcome::CallFailed;
+
+/// What a parameter holds, and how often it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    pub value: String,
+    pub version: i64,
+}
+
+/// Parameter Store in one Region.
+pub struct ParameterStore {
+    client: Client,
+    pub region: Region,
+}
+
+impl ParameterStore {
+    pub(super) fn new(config: &aws_config::SdkConfig, region: &Region) -> Self {
+        Self { client: Client::new(config), region: region.clone() }
+    }
+
+    /// The parameter; `None` where there is none. `NAME:VERSION` gives an earlier version of it.
+    ///
+    /// # Errors
+    /// Any other failure of the call.
+    pub async fn get(&self, name: &str) -> Result<Option<Parameter>, CallFailed> {
+        match self.client.get_parameter().name(name).send().await {
+            Ok(answer) => Ok(answer.parameter().and_then(|parameter| {
+                Some(Parameter { value: parameter.value()?.to_owned(), version: parameter.version() })
+            })),
+            Err(error) => match failed(&error) {
+                failed if failed.is("ParameterNotFound") || failed.is("ParameterVersionNotFound") => Ok(None),
+                failed => Err(failed),
+            },
+        }
+    }
+
+    /// Makes the parameter hold `image`, and answers its new version. SSM checks the AMI later, and tells of a bad one
+    /// in an event.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<i64, CallFailed> {
+        let call = self
+            .client
+            .put_parameter()
+            .name(name)
+            .value(image.as_str())
+            .r#type(ParameterType::String)
+            .data_type("aws:ec2:image")
+            .overwrite(true);
+        call.send().await.map(|answer| answer.version()).map_err(|error| failed(&error))
+    }
+}

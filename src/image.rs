@@ -1,0 +1,122 @@
+//! An AMI as EC2 describes it: what selection, plan and the courier's steps reason about.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::identity::{AccountId, Identity, ImageId, Region};
+
+/// Tags that carry the courier's own memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+pub mod tag {
+    /// On a copy: the id of its source AMI. An AMI that bears it is never copied on because of an announcement.
+    pub const SOURCE_IMAGE: &str = "ami-courier:source-image";
+    /// On a copy: the Region of its source AMI.
+    pub const SOURCE_REGION: &str = "ami-courier:source-region";
+    /// On a copy: the account that owns its source AMI. Tells a source that is gone from one that is out of sight.
+    pub const SOURCE_OWNER: &str = "ami-courier:source-owner";
+    /// On a copy: when every finishing step held.
+    pub const FINISHED: &str = "ami-courier:finished";
+    /// On a source AMI: never copy it.
+    pub const SKIP: &str = "ami-courier:skip";
+    /// What all of the above begin with; a source's own tags of this kind are never carried over.
+    pub const PREFIX: &str = "ami-courier:";
+    /// EC2 Image Builder's mark on every AMI it makes: the ARN of its image.
+    pub const IMAGE_BUILDER: &str = "Ec2ImageBuilderArn";
+}
+
+/// An AMI.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image {
+    pub id: ImageId,
+    pub name: String,
+    pub description: Option<String>,
+    pub owner: Option<AccountId>,
+    pub state: State,
+    /// Why it failed, in EC2's words.
+    pub state_reason: Option<String>,
+    pub created: Option<OffsetDateTime>,
+    pub deprecated_from: Option<OffsetDateTime>,
+    pub last_launched: Option<OffsetDateTime>,
+    pub protected: bool,
+    pub tags: BTreeMap<String, String>,
+    pub volumes: Vec<Volume>,
+    /// The AMI that this one was copied from, as EC2 remembers it.
+    pub source: Option<Identity>,
+}
+
+/// One EBS volume of an AMI, and the snapshot it is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// May be missing until a copy is available.
+    pub snapshot: Option<String>,
+    pub encrypted: Option<bool>,
+    pub size_gib: i64,
+}
+
+/// The state of an AMI. <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Image.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Pending,
+    Available,
+    Disabled,
+    Failed,
+    Deregistered,
+}
+
+impl State {
+    /// EC2's word for it; what EC2 calls `invalid` or `error` is failed, what it calls `transient` is pending.
+    #[must_use]
+    pub fn from_ec2(word: &str) -> Self {
+        match word {
+            "available" => Self::Available,
+            "disabled" => Self::Disabled,
+            "deregistered" => Self::Deregistered,
+            "failed" | "invalid" | "error" => Self::Failed,
+            _ => Self::Pending,
+        }
+    }
+
+    /// Whether a copy in this state counts as a copy.
+    #[must_use]
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Pending | Self::Available | Self::Disabled)
+    }
+}
+
+impl Image {
+    /// The source that the courier's own tags name: this AMI is a copy of ours.
+    #[must_use]
+    pub fn courier_source(&self) -> Option<Identity> {
+        let image = self.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
+        let region = self.tags.get(tag::SOURCE_REGION)?.parse().ok()?;
+        Some(Identity { region, image })
+    }
+
+    /// Whether this AMI is a copy of `source`, by EC2's memory or by the courier's tags.
+    #[must_use]
+    pub fn is_copy_of(&self, source: &Identity) -> bool {
+        self.source.as_ref() == Some(source) || self.courier_source().as_ref() == Some(source)
+    }
+
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<String> {
+        self.volumes.iter().filter_map(|volume| volume.snapshot.clone()).collect()
+    }
+
+    #[must_use]
+    pub fn size_gib(&self) -> i64 {
+        self.volumes.iter().map(|volume| volume.size_gib).sum()
+    }
+
+    /// Whether all of its volumes are encrypted; `None` while EC2 does not tell.
+    #[must_use]
+    pub fn encrypted(&self) -> Option<bool> {
+        let told: Option<Vec<bool>> = self.volumes.iter().map(|volume| volume.encrypted).collect();
+        told.filter(|volumes| !volumes.is_empty()).map(|volumes| volumes.into_iter().all(|encrypted| encrypted))
+    }
+
+    #[must_use]
+    pub fn identity(&self, region: &Region) -> Identity {
+        Identity { region: region.clone(), image: self.id.clone() }
+    }
+}
