@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
+use super::document::shown;
 use crate::copy_image::{
     AmiName, ClientToken, CompletionMinutes, Description, Destination, Encryption, KmsKey, OutpostArn, Tag, ZoneId,
     ZoneName,
@@ -48,11 +49,12 @@ pub struct CopyRequest {
     pub client_token: Option<ClientToken>,
 }
 
-/// Whether a document is meant as a request: it has at least one of a request's fields that nothing else has.
+/// Whether a document is meant as a request: it names a source, be it misspelt, or has nothing but a request's fields.
 #[must_use]
 pub fn looks_like_one(document: &Map<String, Value>) -> bool {
-    document.keys().any(|key| key.starts_with("Source") && FIELDS.contains(&key.as_str()))
-        || (!document.is_empty() && document.keys().all(|key| nearest(key).is_some()))
+    let names_source = |key: &String| matches!(nearest(key), Some("SourceImageId" | "SourceRegion"));
+    document.keys().any(names_source)
+        || (!document.is_empty() && document.keys().all(|key| FIELDS.contains(&key.as_str())))
 }
 
 /// Reads a request.
@@ -65,7 +67,7 @@ pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Rejection> {
         return Err(unknown_field(unknown));
     }
     let fields = Fields(document);
-    let (image_tags, snapshot_tags) = tag_specifications(fields.present("TagSpecifications"))?;
+    let (image_tags, snapshot_tags) = tag_specifications(fields)?;
     Ok(CopyRequest {
         source: Identity {
             image: fields.required("SourceImageId", "InvalidAMIID.Malformed")?,
@@ -122,16 +124,6 @@ fn nearest(field: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// How a value of the wrong type is shown.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => format!("`{}`", shortened(text)),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
-        other => format!("`{other}`"),
-    }
-}
-
 #[derive(Clone, Copy)]
 struct Fields<'a>(&'a Map<String, Value>);
 
@@ -154,6 +146,15 @@ impl<'a> Fields<'a> {
                 SEND_AGAIN,
             )
         })
+    }
+
+    /// The list in `field`, which errors call `place`.
+    fn list(self, field: &str, place: &str) -> Result<&'a [Value], Rejection> {
+        match self.present(field) {
+            None => Ok(&[]),
+            Some(Value::Array(items)) => Ok(items),
+            Some(other) => Err(invalid(INVALID, place, shown(other), "a list")),
+        }
     }
 
     fn boolean(self, field: &str) -> Result<Option<bool>, Rejection> {
@@ -213,59 +214,61 @@ fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Rejection> {
     }
 }
 
-fn tag_specifications(value: Option<&Value>) -> Result<(Vec<Tag>, Vec<Tag>), Rejection> {
+/// The tags for the image, and those for its snapshots.
+fn tag_specifications(fields: Fields<'_>) -> Result<(Vec<Tag>, Vec<Tag>), Rejection> {
     const FIELD: &str = "TagSpecifications";
-    const RULE: &str =
-        "a list of `{\"ResourceType\": \"image\" or \"snapshot\", \"Tags\": [{\"Key\": …, \"Value\": …}]}`";
     let mut image = Vec::new();
     let mut snapshot = Vec::new();
-    let Some(value) = value else { return Ok((image, snapshot)) };
-    for specification in value.as_array().ok_or_else(|| invalid(INVALID, FIELD, shown(value), RULE))? {
-        let Some(fields) = only_these(specification, &["ResourceType", "Tags"]) else {
-            return Err(invalid(INVALID, FIELD, format!("a list with {specification:.200}"), RULE));
-        };
-        let tags = match fields.get("ResourceType").and_then(Value::as_str) {
-            Some("image") => &mut image,
-            Some("snapshot") => &mut snapshot,
+    for (index, specification) in fields.list(FIELD, FIELD)?.iter().enumerate() {
+        let place = format!("{FIELD}[{index}]");
+        let fields = only_these(&place, specification, &["ResourceType", "Tags"])?;
+        let tags = match fields.present("ResourceType") {
+            Some(Value::String(kind)) if kind == "image" => &mut image,
+            Some(Value::String(kind)) if kind == "snapshot" => &mut snapshot,
             other => {
-                let seen = other.map_or_else(|| "missing".to_owned(), |kind| format!("`{}`", shortened(kind)));
-                return Err(invalid(INVALID, "TagSpecifications.ResourceType", seen, "`image` or `snapshot`"));
+                let seen = other.map_or_else(|| "absent".to_owned(), shown);
+                return Err(invalid(INVALID, &format!("{place}.ResourceType"), seen, "`image` or `snapshot`"));
             }
         };
-        for tag in fields.get("Tags").and_then(Value::as_array).into_iter().flatten() {
-            add_tag(tags, tag)?;
+        let place = format!("{place}.Tags");
+        for (index, tag) in fields.list("Tags", &place)?.iter().enumerate() {
+            add_tag(tags, &format!("{place}[{index}]"), tag)?;
         }
     }
     Ok((image, snapshot))
 }
 
-fn add_tag(tags: &mut Vec<Tag>, tag: &Value) -> Result<(), Rejection> {
-    const FIELD: &str = "TagSpecifications.Tags";
-    let text = |field| tag.get(field).map_or(Some(""), Value::as_str);
-    let (Some(key), Some(value), Some(_)) = (text("Key"), text("Value"), only_these(tag, &["Key", "Value"])) else {
-        return Err(invalid(INVALID, FIELD, shown(tag), "a list of `{\"Key\": …, \"Value\": …}`"));
+fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejection> {
+    let fields = only_these(place, tag, &["Key", "Value"])?;
+    let text = |name: &str| match fields.present(name) {
+        None => Ok(""),
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(other) => Err(invalid(INVALID, &format!("{place}.{name}"), shown(other), "a string")),
     };
-    let tag = Tag::new(key, value)
-        .map_err(|why| invalid(INVALID, FIELD, format!("`{}`", shortened(&why.value)), why.accepted))?;
+    let tag = Tag::new(text("Key")?, text("Value")?)
+        .map_err(|why| invalid(INVALID, place, format!("`{}`", shortened(&why.value)), why.accepted))?;
     if tags.iter().any(|other| other.key == tag.key) {
         return Err(invalid(
             INVALID,
-            FIELD,
-            format!("a list with the key `{}` twice", tag.key),
-            "a list of distinct keys",
+            place,
+            format!("a second tag `{}`", tag.key),
+            "of another key than those before it",
         ));
     }
     if tags.len() == Tag::MOST {
-        return Err(Rejection::new(
-            "TagLimitExceeded",
-            format!("`{FIELD}` has more than {} tags", Tag::MOST),
-            SEND_AGAIN,
-        ));
+        let words = format!("`{place}` is one tag too many: a resource can have {}", Tag::MOST);
+        return Err(Rejection::new("TagLimitExceeded", words, SEND_AGAIN));
     }
     tags.push(tag);
     Ok(())
 }
 
-fn only_these<'a>(value: &'a Value, known: &[&str]) -> Option<&'a Map<String, Value>> {
-    value.as_object().filter(|fields| fields.keys().all(|key| known.contains(&key.as_str())))
+/// The fields of an object that can have no others.
+fn only_these<'a>(place: &str, value: &'a Value, known: &[&str]) -> Result<Fields<'a>, Rejection> {
+    let rule = || format!("an object with `{}`", known.join("` and `"));
+    let fields = value.as_object().ok_or_else(|| invalid(INVALID, place, shown(value), &rule()))?;
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(Fields(fields)),
+        Some(_) => Err(invalid("UnknownParameter", place, shown(value), &rule())),
+    }
 }

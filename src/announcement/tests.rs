@@ -1,0 +1,1 @@
+//! Every shape in every envelope.
