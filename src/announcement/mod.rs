@@ -13,6 +13,8 @@ use crate::outcome::Rejection;
 
 mod arn;
 mod cloud_trail;
+#[cfg(test)]
+mod corpus;
 mod document;
 mod ec2;
 mod envelope;

@@ -52,7 +52,8 @@ pub struct CopyRequest {
 /// Whether a document is meant as a request: it names a source, be it misspelt, or has nothing but a request's fields.
 #[must_use]
 pub fn looks_like_one(document: &Map<String, Value>) -> bool {
-    let names_source = |key: &String| matches!(nearest(key), Some("SourceImageId" | "SourceRegion"));
+    let names_source =
+        |key: &String| distance(key, "SourceImageId").is_some() || distance(key, "SourceRegion").is_some();
     document.keys().any(names_source)
         || (!document.is_empty() && document.keys().all(|key| FIELDS.contains(&key.as_str())))
 }
@@ -111,17 +112,20 @@ fn unknown_field(field: &str) -> Rejection {
 
 /// The known field that a misspelt one most likely stands for.
 fn nearest(field: &str) -> Option<&'static str> {
-    const LONGEST_WORTH_COMPARING: usize = 64;
-    if field.len() > LONGEST_WORTH_COMPARING {
+    FIELDS.into_iter().filter_map(|known| Some((distance(field, known)?, known))).min().map(|(_, known)| known)
+}
+
+/// How far a field's name is from a known one, however it joins its words. `None`: too far to stand for it.
+fn distance(field: &str, known: &str) -> Option<usize> {
+    const SEPARATORS_AT_MOST: usize = 8;
+    let most = known.len() / 4;
+    // Comparing is slow, and a stranger's document can have ten thousand fields.
+    if field.len() + most < known.len() || field.len() > known.len() + most + SEPARATORS_AT_MOST {
         return None;
     }
-    let folded = field.to_ascii_lowercase().replace(['-', '_'], "");
-    FIELDS
-        .iter()
-        .map(|known| (strsim::damerau_levenshtein(&folded, &known.to_ascii_lowercase()), *known))
-        .min()
-        .filter(|(distance, known)| *distance <= known.len() / 4)
-        .map(|(_, known)| known)
+    let folded = field.to_ascii_lowercase().replace(['-', '_', ' '], "");
+    let distance = strsim::damerau_levenshtein(&folded, &known.to_ascii_lowercase());
+    (distance <= most).then_some(distance)
 }
 
 #[derive(Clone, Copy)]
