@@ -1,0 +1,30 @@
+//! Tags: with `REQUIRED_TAGS`, tagging an AMI is what sends it out.
+//! <https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html>
+
+use super::document::{Document, Shape};
+use super::{Announcement, Pointer, Teller, arn, nothing};
+use crate::identity::{Here, shortened};
+use crate::outcome::Rejection;
+
+pub(super) const CHANGE: &str = "Tag Change on Resource";
+pub(super) const SHAPE: Shape = Shape {
+    name: "a Tag Change on Resource",
+    page: "https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html",
+};
+
+pub(super) fn read(event: &Document<'_>, here: &Here) -> Result<Vec<Announcement>, Rejection> {
+    let service = event.required_text("detail.service")?;
+    let kind = event.required_text("detail.resource-type")?;
+    if (service, kind) != ("ec2", "image") {
+        let (service, kind) = (shortened(service), shortened(kind));
+        return Ok(vec![nothing(format!(
+            "the tags of a resource `{kind}` of `{service}` changed, not those of an AMI"
+        ))]);
+    }
+    let amis = arn::images_named_in(event, here)?;
+    if amis.is_empty() {
+        return Err(event.lacking("resources", "ARN of an AMI"));
+    }
+    let tagged = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), teller: Teller::Ec2 };
+    Ok(amis.into_iter().map(tagged).collect())
+}
