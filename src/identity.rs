@@ -133,8 +133,8 @@ impl fmt::Display for Identity {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Here {
     pub region: Region,
-    /// From the function's own ARN; nobody's word in a message.
-    pub account: AccountId,
+    /// From the function's own ARN; nobody's word in a message. `None` where that ARN cannot be read, as in some emulators.
+    pub account: Option<AccountId>,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@ pub mod announcement;
 pub mod aws;
 pub mod copy_image;
 pub mod courier;
+pub mod delivery;
 pub mod identity;
 pub mod image;
 pub mod naming;

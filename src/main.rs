@@ -1,1 +1,19 @@
-fn main() {}
+//! Wiring only: telemetry, settings, clients, run.
+
+use ami_courier::aws::Aws;
+use ami_courier::courier::Courier;
+use ami_courier::delivery::Delivery;
+use ami_courier::settings::Settings;
+use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    tracing::init_default_subscriber();
+    let settings = Settings::read(|name| std::env::var(name).ok()).inspect_err(|wrong| {
+        tracing::error!(error = %wrong, "the function does not start");
+    })?;
+    let aws = Aws::connect(&settings.here).await;
+    let delivery = Delivery { courier: Courier { settings, aws } };
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| delivery.handle(event).await)).await
+}

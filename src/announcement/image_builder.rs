@@ -80,7 +80,7 @@ fn distributed(image: &Document<'_>, here: &Here) -> Result<(Option<Identity>, V
     let (mut here_already, mut own, mut others) = (None, Vec::new(), Vec::new());
     for output in outputs {
         let ami = Identity { region: output.required("region")?, image: output.required("image")? };
-        let owned = output.parsed::<AccountId>("accountId")?.is_some_and(|owner| owner == here.account);
+        let owned = output.parsed::<AccountId>("accountId")?.is_some_and(|owner| here.account == Some(owner));
         match (ami.region == here.region, owned) {
             (true, true) => here_already = here_already.or(Some(ami)),
             (true, false) => {}

@@ -24,7 +24,7 @@ pub(super) fn read(event: &Document<'_>, here: &Here) -> Result<Vec<Announcement
         return Ok(vec![nothing(format!("the parameter {}: {why}", shortened(&name)))]);
     }
     let ami = match arn {
-        Some(arn) if arn.account != here.account.as_str() => {
+        Some(arn) if here.account.as_ref().is_some_and(|own| own.as_str() != arn.account) => {
             Pointer::Parameter { region: arn.region, name: arn.text.to_owned() }
         }
         Some(arn) => Pointer::Parameter { region: arn.region, name },

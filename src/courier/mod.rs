@@ -21,6 +21,7 @@ mod publish;
 mod retire;
 mod source;
 mod sweep;
+mod tell;
 
 pub use sweep::Tally;
 

@@ -1,0 +1,130 @@
+//! The parameters of `CopyImage`, and the rules that need no look at the world.
+
+use std::time::Duration;
+
+use crate::aws::call::Caller;
+use crate::aws::ec2::image::Image;
+use crate::aws::ec2::parameters::Parameters;
+use crate::aws::ec2::tags::{self, TagSpecifications, Tags};
+use crate::aws::error::ApiError;
+use crate::aws::world::World;
+
+/// The parameters, each right in itself.
+pub(super) struct Request<'a> {
+    pub(super) name: &'a str,
+    pub(super) source_image_id: &'a str,
+    pub(super) source_region: &'a str,
+    pub(super) description: Option<&'a str>,
+    pub(super) client_token: Option<&'a str>,
+    pub(super) encrypted: Option<bool>,
+    pub(super) kms_key: Option<&'a str>,
+    pub(super) copies_tags: bool,
+    pub(super) tags: TagSpecifications,
+    pub(super) completion_duration: Option<Duration>,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn read(parameters: &Parameters<'a>) -> Result<Self, ApiError> {
+        let request = Request {
+            name: parameters.required("Name")?,
+            source_image_id: parameters.required("SourceImageId")?,
+            source_region: parameters.required("SourceRegion")?,
+            description: parameters.text("Description").filter(|text| !text.is_empty()),
+            client_token: parameters.text("ClientToken").filter(|text| !text.is_empty()),
+            encrypted: parameters.flag("Encrypted")?,
+            kms_key: parameters.text("KmsKeyId").filter(|text| !text.is_empty()),
+            copies_tags: parameters.flag("CopyImageTags")?.unwrap_or(false),
+            tags: TagSpecifications::read(parameters)?,
+            completion_duration: completion_duration(parameters)?,
+        };
+        check_name(request.name)?;
+        if request.description.is_some_and(|text| text.chars().count() > 255) {
+            return Err(ApiError::invalid_value("Description exceeds the maximum length of 255 characters"));
+        }
+        if request.client_token.is_some_and(|token| token.len() > 64 || !token.is_ascii()) {
+            return Err(ApiError::invalid_value(
+                "The value for ClientToken is invalid: it must have at most 64 ASCII characters",
+            ));
+        }
+        Ok(request)
+    }
+
+    /// EC2 takes a key only for a copy that is encrypted by the request or by the account's default.
+    pub(super) fn check_key_needs_encryption(&self, world: &World, caller: &Caller) -> Result<(), ApiError> {
+        let by_default = world.behaviour.encryption_by_default.contains(&caller.region);
+        if self.kms_key.is_some() && !self.encrypted.unwrap_or(by_default) {
+            return Err(ApiError::client(
+                "InvalidParameterDependency",
+                "The parameter KmsKeyId requires the parameter Encrypted to be set.",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_encryption(&self, source: &Image) -> Result<(), ApiError> {
+        if self.encrypted == Some(false) && source.snapshots.iter().any(|snapshot| snapshot.encrypted) {
+            return Err(ApiError::client(
+                "InvalidRequest",
+                "You cannot create an unencrypted copy of an encrypted snapshot.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The source's user tags, if asked for and the caller's own, under those of the request.
+    pub(super) fn tags_for_image(&self, source: &Image, caller: &Caller) -> Result<Tags, ApiError> {
+        let mut merged = Tags::new();
+        if self.copies_tags && source.owner == caller.account {
+            let of_user = source.tags.iter().filter(|(key, _)| tags::is_user_key(key));
+            merged.extend(of_user.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        merged.extend(self.tags.image.clone());
+        tags::check_limit(&merged)?;
+        Ok(merged)
+    }
+}
+
+/// # Errors
+/// `InvalidAMIName.Malformed`
+pub(in crate::aws::ec2) fn check_name(name: &str) -> Result<(), ApiError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
+    if (3..=128).contains(&name.chars().count()) && name.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(ApiError::client(
+        "InvalidAMIName.Malformed",
+        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '[', ']', \
+         ' ', '.', '/', '-', ''', '@' and '_'",
+    ))
+}
+
+/// Also checks the destination, of which there is one at most, and none with a duration.
+fn completion_duration(parameters: &Parameters<'_>) -> Result<Option<Duration>, ApiError> {
+    let destinations: Vec<&str> =
+        ["DestinationAvailabilityZone", "DestinationAvailabilityZoneId", "DestinationOutpostArn"]
+            .into_iter()
+            .filter(|name| parameters.text(name).is_some_and(|text| !text.is_empty()))
+            .collect();
+    if destinations.len() > 1 {
+        return Err(ApiError::client(
+            "InvalidParameterCombination",
+            format!("The parameters {} cannot be used together", destinations.join(" and ")),
+        ));
+    }
+    let Some(minutes) = parameters.integer("SnapshotCopyCompletionDurationMinutes")? else {
+        return Ok(None);
+    };
+    if let Some(destination) = destinations.first() {
+        return Err(ApiError::client(
+            "InvalidParameterCombination",
+            format!("SnapshotCopyCompletionDurationMinutes cannot be used with {destination}"),
+        ));
+    }
+    match u64::try_from(minutes) {
+        Ok(minutes @ 15..=2880) if minutes % 15 == 0 => Ok(Some(Duration::from_secs(minutes * 60))),
+        _ => Err(ApiError::invalid_value(format!(
+            "Value ({minutes}) for parameter SnapshotCopyCompletionDurationMinutes is invalid. \
+             It must be a multiple of 15 from 15 to 2880."
+        ))),
+    }
+}

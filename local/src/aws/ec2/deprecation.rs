@@ -1,0 +1,49 @@
+//! `EnableImageDeprecation` and `DisableImageDeprecation`.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html>
+
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use super::parameters::Parameters;
+use super::stop_if_dry_run;
+use crate::aws::call::Caller;
+use crate::aws::error::ApiError;
+use crate::aws::wire::Answer;
+use crate::aws::world::World;
+
+/// Seconds are rounded to the nearest minute.
+pub(super) fn enable_image_deprecation(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let id = parameters.required("ImageId")?;
+    let at = to_nearest_minute(parameters.required_time("DeprecateAt")?);
+    let now = world.now();
+    let image = world.own_image(caller, id)?;
+    if at <= now {
+        return Err(ApiError::invalid_value(format!(
+            "Invalid value '{at}' for DeprecateAt: the time must be in the future"
+        )));
+    }
+    let years = if image.is_public() { 2 } else { 10 };
+    let latest = now.replace_year(now.year() + years).unwrap_or(now + Duration::days(365 * i64::from(years)));
+    if at > latest {
+        return Err(ApiError::invalid_value(format!(
+            "Invalid value '{at}' for DeprecateAt: the time must be at most {years} years from now"
+        )));
+    }
+    stop_if_dry_run(parameters)?;
+    image.deprecation_time = Some(at);
+    Ok(json!({ "return": true }))
+}
+
+fn to_nearest_minute(at: OffsetDateTime) -> OffsetDateTime {
+    let into_minute = Duration::seconds(i64::from(at.second())) + Duration::nanoseconds(i64::from(at.nanosecond()));
+    let minute = at - into_minute;
+    if into_minute < Duration::seconds(30) { minute } else { minute + Duration::MINUTE }
+}
+
+pub(super) fn disable_image_deprecation(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let id = parameters.required("ImageId")?;
+    let image = world.own_image(caller, id)?;
+    stop_if_dry_run(parameters)?;
+    image.deprecation_time = None;
+    Ok(json!({ "return": true }))
+}

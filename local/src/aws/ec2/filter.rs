@@ -1,0 +1,74 @@
+//! Filters of Describe calls: all filters must match, of each any value; `*` and `?` are wildcards, `\` takes their
+//! meaning away. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
+
+use std::collections::BTreeMap;
+
+use super::parameters::Parameters;
+use crate::aws::error::ApiError;
+
+/// One filter of a request.
+pub(super) struct Filter<'a> {
+    name: &'a str,
+    patterns: Vec<&'a str>,
+}
+
+impl<'a> Filter<'a> {
+    /// The filters of a request; `known` says which names the action has (`tag:KEY` and `tag-key` go without saying).
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` for a filter that EC2 does not have, or one without values.
+    pub(super) fn read(parameters: &Parameters<'a>, known: &[&str]) -> Result<Vec<Filter<'a>>, ApiError> {
+        parameters
+            .structures("Filter")
+            .into_iter()
+            .map(|filter| {
+                let name = filter.required("Name")?;
+                if !known.contains(&name) && name != "tag-key" && !name.starts_with("tag:") {
+                    return Err(ApiError::invalid_value(format!("The filter '{name}' is invalid")));
+                }
+                let patterns = filter.list("Value");
+                if patterns.is_empty() {
+                    return Err(ApiError::invalid_value(format!("The filter '{name}' has no value")));
+                }
+                Ok(Filter { name, patterns })
+            })
+            .collect()
+    }
+
+    /// Whether a resource with these tags passes; `values_of` tells what it has for a name other than tags.
+    pub(super) fn passes(
+        &self,
+        tags: Option<&BTreeMap<String, String>>,
+        values_of: impl FnOnce(&str) -> Vec<String>,
+    ) -> bool {
+        let any = |value: &str| self.patterns.iter().any(|pattern| matches(pattern, value));
+        if let Some(key) = self.name.strip_prefix("tag:") {
+            tags.and_then(|tags| tags.get(key)).is_some_and(|value| any(value))
+        } else if self.name == "tag-key" {
+            tags.is_some_and(|tags| tags.keys().any(|key| any(key)))
+        } else {
+            values_of(self.name).iter().any(|value| any(value))
+        }
+    }
+}
+
+/// Whether a value matches a pattern. A `*` first tries to take nothing, then one character after the other.
+fn matches(pattern: &str, value: &str) -> bool {
+    let mut rest = pattern.chars();
+    match rest.next() {
+        None => value.is_empty(),
+        Some('*') => {
+            let pattern = rest.as_str().trim_start_matches('*');
+            value.char_indices().map(|(at, _)| at).chain([value.len()]).any(|at| matches(pattern, &value[at..]))
+        }
+        Some(wanted) => {
+            let (wanted, literal) = match wanted {
+                '\\' => (rest.next().unwrap_or('\\'), true),
+                other => (other, false),
+            };
+            let mut remaining = value.chars();
+            remaining.next().is_some_and(|found| (wanted == '?' && !literal) || found == wanted)
+                && matches(rest.as_str(), remaining.as_str())
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! AMIs: what EC2 keeps of one, and who may see it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use time::OffsetDateTime;
+
+use super::snapshot::Snapshot;
+use crate::aws::ACCOUNT;
+use crate::aws::clock::START;
+use crate::aws::digest::ec2_id;
+
+/// An AMI. Tests set its fields as they like.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// `ami-` and 8 or 17 hexadecimal digits: EC2 refuses other ids as malformed.
+    pub id: String,
+    pub name: String,
+    pub owner: String,
+    /// Such as `amazon`.
+    pub owner_alias: Option<String>,
+    pub state: ImageState,
+    pub state_reason: Option<StateReason>,
+    pub description: Option<String>,
+    /// The owner's tags; nobody else sees them.
+    pub tags: BTreeMap<String, String>,
+    /// In the order of the block devices; the first is the root device's.
+    pub snapshots: Vec<Snapshot>,
+    pub creation_date: OffsetDateTime,
+    pub launch_permissions: BTreeSet<LaunchPermission>,
+    pub deprecation_time: Option<OffsetDateTime>,
+    pub deregistration_protection: Protection,
+    pub source_image_id: Option<String>,
+    pub source_image_region: Option<String>,
+    pub last_launched_time: Option<OffsetDateTime>,
+    /// What `DescribeImageReferences` finds, besides SSM parameters, which it finds by itself.
+    pub referenced_by: Vec<Reference>,
+    pub architecture: String,
+    pub platform_details: String,
+    pub root_device_name: String,
+    pub boot_mode: Option<String>,
+    pub imds_support: Option<String>,
+    pub tpm_support: Option<String>,
+    /// Before this it is not found.
+    pub(in crate::aws) visible_from: OffsetDateTime,
+    /// While protection with a cool-down wears off.
+    pub(in crate::aws) protected_until: Option<OffsetDateTime>,
+}
+
+impl Image {
+    /// An available AMI of the default account, created when the world began, with one unencrypted snapshot of 8 GiB
+    /// and nothing else.
+    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
+        let id = id.into();
+        let snapshot = Snapshot::new(ec2_id("snap", &id));
+        Image {
+            id,
+            name: name.into(),
+            owner: ACCOUNT.to_owned(),
+            owner_alias: None,
+            state: ImageState::Available,
+            state_reason: None,
+            description: None,
+            tags: BTreeMap::new(),
+            snapshots: vec![snapshot],
+            creation_date: START,
+            launch_permissions: BTreeSet::new(),
+            deprecation_time: None,
+            deregistration_protection: Protection::Disabled,
+            source_image_id: None,
+            source_image_region: None,
+            last_launched_time: None,
+            referenced_by: Vec::new(),
+            architecture: "x86_64".to_owned(),
+            platform_details: "Linux/UNIX".to_owned(),
+            root_device_name: "/dev/xvda".to_owned(),
+            boot_mode: None,
+            imds_support: None,
+            tpm_support: None,
+            visible_from: START,
+            protected_until: None,
+        }
+    }
+
+    #[must_use]
+    pub fn owner(mut self, account: &str) -> Self {
+        account.clone_into(&mut self.owner);
+        self
+    }
+
+    #[must_use]
+    pub fn state(mut self, state: ImageState) -> Self {
+        self.state = state;
+        self
+    }
+
+    #[must_use]
+    pub fn description(mut self, text: &str) -> Self {
+        self.description = Some(text.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn tag(mut self, key: &str, value: &str) -> Self {
+        self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn created(mut self, at: OffsetDateTime) -> Self {
+        self.creation_date = at;
+        self
+    }
+
+    /// Replaces all snapshots.
+    #[must_use]
+    pub fn snapshots(mut self, snapshots: impl IntoIterator<Item = Snapshot>) -> Self {
+        self.snapshots = snapshots.into_iter().collect();
+        self
+    }
+
+    /// Makes it a copy of that AMI.
+    #[must_use]
+    pub fn copy_of(mut self, source_image_id: &str, source_region: &str) -> Self {
+        self.source_image_id = Some(source_image_id.to_owned());
+        self.source_image_region = Some(source_region.to_owned());
+        self
+    }
+
+    /// Shares the AMI and its snapshots with an account.
+    #[must_use]
+    pub fn shared_with(mut self, account: &str) -> Self {
+        self.launch_permissions.insert(LaunchPermission::UserId(account.to_owned()));
+        for snapshot in &mut self.snapshots {
+            snapshot.shared_with.insert(account.to_owned());
+        }
+        self
+    }
+
+    /// Makes the AMI public; its snapshots stay as they are, as is common.
+    #[must_use]
+    pub fn public(mut self) -> Self {
+        self.launch_permissions.insert(LaunchPermission::Everyone);
+        self
+    }
+
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.launch_permissions.contains(&LaunchPermission::Everyone)
+    }
+
+    /// Whether an account may see and launch it. Sharing with an organization shows to nobody here: the world knows no
+    /// organizations.
+    pub(super) fn is_visible_to(&self, account: &str) -> bool {
+        self.owner == account
+            || self.is_public()
+            || self.launch_permissions.contains(&LaunchPermission::UserId(account.to_owned()))
+    }
+}
+
+/// The states of an AMI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    Pending,
+    Available,
+    Failed,
+    Disabled,
+    Deregistered,
+    Invalid,
+    Transient,
+    Error,
+}
+
+impl ImageState {
+    /// As EC2 writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ImageState::Pending => "pending",
+            ImageState::Available => "available",
+            ImageState::Failed => "failed",
+            ImageState::Disabled => "disabled",
+            ImageState::Deregistered => "deregistered",
+            ImageState::Invalid => "invalid",
+            ImageState::Transient => "transient",
+            ImageState::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for ImageState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why an AMI is in its state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateReason {
+    pub code: String,
+    pub message: String,
+}
+
+impl StateReason {
+    #[must_use]
+    pub fn new(code: &str, message: &str) -> Self {
+        StateReason { code: code.to_owned(), message: message.to_owned() }
+    }
+}
+
+/// Who else may launch an AMI.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LaunchPermission {
+    /// `Group=all`: the AMI is public.
+    Everyone,
+    /// An account.
+    UserId(String),
+    OrganizationArn(String),
+    OrganizationalUnitArn(String),
+}
+
+/// Deregistration protection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    Disabled,
+    Enabled,
+    /// Deregistration is refused for 24 hours after protection was lifted as well.
+    EnabledWithCooldown,
+}
+
+impl Protection {
+    /// As EC2 writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protection::Disabled => "disabled",
+            Protection::Enabled => "enabled-without-cooldown",
+            Protection::EnabledWithCooldown => "enabled-with-cooldown",
+        }
+    }
+}
+
+/// A resource that uses an AMI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// `ec2:Instance`, `ec2:LaunchTemplate`, `ssm:Parameter`, `imagebuilder:ImageRecipe` or `imagebuilder:ContainerRecipe`.
+    pub resource_type: String,
+    pub arn: String,
+}
+
+/// A deregistered AMI, as it was.
+#[derive(Clone, Debug)]
+pub(in crate::aws) struct Gone {
+    pub(super) image: Image,
+    pub(super) at: OffsetDateTime,
+}
+
+/// Whether an id has the form EC2 gives: the prefix and 8 or 17 hexadecimal digits.
+pub(super) fn is_well_formed(id: &str, prefix: &str) -> bool {
+    id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}

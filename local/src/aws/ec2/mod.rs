@@ -1,0 +1,70 @@
+//! EC2, a file per group of actions. Each action is a function from the world, the caller and the parameters to an
+//! [`Answer`]; the rules and words are those of the API reference.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/>
+
+pub(super) mod copy_image;
+mod deprecation;
+mod deregister_image;
+mod describe_images;
+mod disable_image;
+mod filter;
+pub(super) mod image;
+mod image_attribute;
+mod lookup;
+mod page;
+mod parameters;
+mod protection;
+mod references;
+mod register_image;
+pub(super) mod snapshot;
+mod snapshot_attribute;
+mod snapshots;
+pub(super) mod tags;
+
+use serde_json::Value;
+
+use super::call::Caller;
+use super::error::ApiError;
+use super::wire::Answer;
+use super::world::World;
+use parameters::Parameters;
+
+pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
+    let perform = match action {
+        "CopyImage" => copy_image::copy_image,
+        "CreateTags" => tags::create_tags,
+        "DeleteSnapshot" => snapshots::delete_snapshot,
+        "DeleteTags" => tags::delete_tags,
+        "DeregisterImage" => deregister_image::deregister_image,
+        "DescribeImageAttribute" => image_attribute::describe_image_attribute,
+        "DescribeImageReferences" => references::describe_image_references,
+        "DescribeImages" => describe_images::describe_images,
+        "DescribeSnapshotAttribute" => snapshot_attribute::describe_snapshot_attribute,
+        "DescribeSnapshots" => snapshots::describe_snapshots,
+        "DisableImage" => disable_image::disable_image,
+        "DisableImageDeprecation" => deprecation::disable_image_deprecation,
+        "DisableImageDeregistrationProtection" => protection::disable_image_deregistration_protection,
+        "EnableImage" => disable_image::enable_image,
+        "EnableImageDeprecation" => deprecation::enable_image_deprecation,
+        "EnableImageDeregistrationProtection" => protection::enable_image_deregistration_protection,
+        "GetEbsEncryptionByDefault" => snapshots::get_ebs_encryption_by_default,
+        "ModifyImageAttribute" => image_attribute::modify_image_attribute,
+        "ModifySnapshotAttribute" => snapshot_attribute::modify_snapshot_attribute,
+        "RegisterImage" => register_image::register_image,
+        _ => {
+            return Err(ApiError::client(
+                "InvalidAction",
+                format!("The action {action} is not valid for this web service."),
+            ));
+        }
+    };
+    perform(world, caller, &Parameters::new(parameters))
+}
+
+/// With `DryRun=true`, a call that could be carried out ends here.
+fn stop_if_dry_run(parameters: &Parameters<'_>) -> Result<(), ApiError> {
+    if parameters.flag("DryRun")? == Some(true) {
+        return Err(ApiError::new(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `DescribeImageReferences`: who uses an AMI.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageReferences.html>
+
+use serde_json::{Value, json};
+
+use super::image::Reference;
+use super::parameters::Parameters;
+use super::stop_if_dry_run;
+use crate::aws::call::Caller;
+use crate::aws::error::ApiError;
+use crate::aws::wire::Answer;
+use crate::aws::world::World;
+
+const RESOURCE_TYPES: [&str; 5] =
+    ["ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
+
+/// All references come in one page; `ResourceTypeOption` is not looked at.
+pub(super) fn describe_image_references(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let ids = parameters.list("ImageId");
+    if ids.is_empty() {
+        return Err(ApiError::client("MissingParameter", "The request must contain the parameter ImageId"));
+    }
+    let types = wanted_types(parameters)?;
+    let mut references = Vec::new();
+    for id in ids {
+        let of_image = world.own_image(caller, id)?.referenced_by.clone();
+        let of_parameters = world
+            .parameters_that_hold(caller, id)
+            .into_iter()
+            .map(|arn| Reference { resource_type: "ssm:Parameter".to_owned(), arn });
+        references.extend(
+            of_image
+                .into_iter()
+                .chain(of_parameters)
+                .filter(|reference| types.contains(&reference.resource_type.as_str()))
+                .map(
+                    |reference| json!({ "imageId": id, "resourceType": reference.resource_type, "arn": reference.arn }),
+                ),
+        );
+    }
+    stop_if_dry_run(parameters)?;
+    Ok(json!({ "imageReferenceSet": Value::from(references) }))
+}
+
+fn wanted_types<'a>(parameters: &Parameters<'a>) -> Result<Vec<&'a str>, ApiError> {
+    let named = parameters
+        .structures("ResourceType")
+        .iter()
+        .map(|wanted| wanted.required("ResourceType"))
+        .collect::<Result<Vec<_>, _>>()?;
+    match (parameters.flag("IncludeAllResourceTypes")?, named.is_empty()) {
+        (Some(true), true) => Ok(RESOURCE_TYPES.to_vec()),
+        (Some(true), false) => Err(ApiError::client(
+            "InvalidParameterCombination",
+            "IncludeAllResourceTypes cannot be used with ResourceTypes",
+        )),
+        (_, true) => Err(ApiError::client(
+            "MissingParameter",
+            "The request must contain IncludeAllResourceTypes or ResourceTypes",
+        )),
+        (_, false) => match named.iter().find(|name| !RESOURCE_TYPES.contains(name)) {
+            Some(unknown) => {
+                Err(ApiError::invalid_value(format!("Value ({unknown}) for parameter ResourceType is invalid.")))
+            }
+            None => Ok(named),
+        },
+    }
+}

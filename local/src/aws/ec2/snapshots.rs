@@ -1,0 +1,125 @@
+//! `DescribeSnapshots`, `DeleteSnapshot`, `GetEbsEncryptionByDefault`.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html>
+
+use serde_json::{Value, json};
+
+use super::filter::Filter;
+use super::page::page;
+use super::parameters::Parameters;
+use super::snapshot::{Snapshot, SnapshotState};
+use super::{stop_if_dry_run, tags};
+use crate::aws::call::Caller;
+use crate::aws::error::ApiError;
+use crate::aws::events::ec2_time;
+use crate::aws::region::Region;
+use crate::aws::wire::Answer;
+use crate::aws::world::World;
+
+pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let ids = parameters.list("SnapshotId");
+    for id in &ids {
+        world.visible_snapshot(caller, id)?;
+    }
+    if !ids.is_empty() && parameters.text("MaxResults").is_some() {
+        return Err(ApiError::client(
+            "InvalidParameterCombination",
+            "The parameter snapshotSet cannot be used with the parameter maxResults",
+        ));
+    }
+    let owners = parameters.list("Owner");
+    let filters = Filter::read(parameters, &FILTERS)?;
+    stop_if_dry_run(parameters)?;
+    let has_owner = |owner: &str| {
+        owners.is_empty() || owners.contains(&owner) || (owners.contains(&"self") && owner == caller.account)
+    };
+    let mut found: Vec<(&str, &Snapshot)> = world
+        .region(&caller.region)
+        .into_iter()
+        .flat_map(Region::snapshots)
+        .filter(|(owner, snapshot)| {
+            snapshot.is_visible_to(owner, &caller.account)
+                && (ids.is_empty() || ids.contains(&snapshot.id.as_str()))
+                && has_owner(owner)
+                && filters.iter().all(|filter| {
+                    let tags = (*owner == caller.account).then_some(&snapshot.tags);
+                    filter.passes(tags, |name| values_of(owner, snapshot, name))
+                })
+        })
+        .collect();
+    found.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    found.dedup_by(|(_, a), (_, b)| a.id == b.id);
+    let page_size = if ids.is_empty() { world.behaviour.page_size } else { usize::MAX };
+    let (found, next_token) = page(found, |(_, snapshot)| &snapshot.id, parameters, page_size)?;
+    let snapshots: Vec<Value> = found.into_iter().map(|(owner, snapshot)| view(caller, owner, snapshot)).collect();
+    Ok(json!({ "snapshotSet": snapshots, "nextToken": next_token }))
+}
+
+const FILTERS: [&str; 8] =
+    ["description", "encrypted", "owner-id", "progress", "snapshot-id", "start-time", "status", "volume-size"];
+
+/// The values that a snapshot has for one of the [`FILTERS`].
+fn values_of(owner: &str, snapshot: &Snapshot, filter: &str) -> Vec<String> {
+    let value = match filter {
+        "description" => snapshot.description.clone(),
+        "encrypted" => snapshot.encrypted.to_string(),
+        "owner-id" => owner.to_owned(),
+        "progress" => progress(snapshot).to_owned(),
+        "snapshot-id" => snapshot.id.clone(),
+        "start-time" => ec2_time(snapshot.start_time),
+        "status" => snapshot.state.as_str().to_owned(),
+        "volume-size" => snapshot.size_gib.to_string(),
+        _ => return Vec::new(),
+    };
+    vec![value]
+}
+
+fn progress(snapshot: &Snapshot) -> &'static str {
+    match snapshot.state {
+        SnapshotState::Completed => "100%",
+        SnapshotState::Pending | SnapshotState::Error => "0%",
+    }
+}
+
+/// An item of the `snapshotSet`.
+fn view(caller: &Caller, owner: &str, snapshot: &Snapshot) -> Value {
+    json!({
+        "snapshotId": snapshot.id,
+        "volumeId": "vol-ffffffff",
+        "status": snapshot.state.as_str(),
+        "statusMessage": snapshot.state_message,
+        "startTime": ec2_time(snapshot.start_time),
+        "progress": progress(snapshot),
+        "ownerId": owner,
+        "volumeSize": snapshot.size_gib,
+        "description": snapshot.description,
+        "encrypted": snapshot.encrypted,
+        "kmsKeyId": snapshot.kms_key,
+        "storageTier": "standard",
+        "tagSet": if owner == caller.account { tags::view(&snapshot.tags) } else { Value::Null },
+    })
+}
+
+pub(super) fn delete_snapshot(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let id = parameters.required("SnapshotId")?;
+    world.check_owns_snapshot(caller, id)?;
+    let region = world.region_mut(&caller.region);
+    let user = region.images.values().find(|image| image.snapshots.iter().any(|snapshot| snapshot.id == id));
+    if let Some(image) = user {
+        return Err(ApiError::client(
+            "InvalidSnapshot.InUse",
+            format!("The snapshot {id} is currently in use by {}", image.id),
+        ));
+    }
+    stop_if_dry_run(parameters)?;
+    region.orphans.retain(|orphan| orphan.snapshot.id != id);
+    Ok(json!({ "return": true }))
+}
+
+pub(super) fn get_ebs_encryption_by_default(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    stop_if_dry_run(parameters)?;
+    let is_on = world.behaviour.encryption_by_default.contains(&caller.region);
+    Ok(json!({
+        "ebsEncryptionByDefault": is_on,
+        "sseType": if is_on { "sse-kms" } else { "none" },
+    }))
+}

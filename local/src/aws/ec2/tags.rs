@@ -1,0 +1,203 @@
+//! Tags: the rules for them, `TagSpecification`s, and who has which.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::parameters::Parameters;
+use super::stop_if_dry_run;
+use crate::aws::call::Caller;
+use crate::aws::error::ApiError;
+use crate::aws::wire::Answer;
+use crate::aws::world::World;
+
+pub(super) type Tags = BTreeMap<String, String>;
+
+/// The most user tags a resource can have.
+const LIMIT: usize = 50;
+
+/// The tags in `Tag.N.Key` and `Tag.N.Value`.
+///
+/// # Errors
+/// `InvalidParameterValue`, for a key or value that EC2 does not take, or a key twice.
+pub(super) fn read(parameters: &Parameters<'_>) -> Result<Tags, ApiError> {
+    let mut tags = Tags::new();
+    for tag in parameters.structures("Tag") {
+        let key = tag.text("Key").unwrap_or_default();
+        let value = tag.text("Value").unwrap_or_default();
+        if key.is_empty() {
+            return Err(ApiError::invalid_value("Tag key cannot be empty."));
+        }
+        if key.chars().count() > 128 {
+            return Err(ApiError::invalid_value("Tag key exceeds the maximum length of 128 characters"));
+        }
+        if value.chars().count() > 256 {
+            return Err(ApiError::invalid_value("Tag value exceeds the maximum length of 256 characters"));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(ApiError::invalid_value(format!(
+                "Value ( {key} ) for parameter key is invalid. Tag keys starting with 'aws:' are reserved for internal use"
+            )));
+        }
+        if tags.insert(key.to_owned(), value.to_owned()).is_some() {
+            return Err(ApiError::invalid_value(format!("Duplicate tag key '{key}' specified.")));
+        }
+    }
+    Ok(tags)
+}
+
+/// # Errors
+/// `TagLimitExceeded`, past 50 user tags.
+pub(super) fn check_limit(tags: &Tags) -> Result<(), ApiError> {
+    if tags.keys().filter(|key| is_user_key(key)).count() <= LIMIT {
+        return Ok(());
+    }
+    Err(ApiError::client("TagLimitExceeded", "The maximum number of Tags for a resource has been reached."))
+}
+
+/// Whether a tag is a user's own, not one of AWS's.
+pub(super) fn is_user_key(key: &str) -> bool {
+    !key.starts_with("aws:")
+}
+
+/// The tags for the image and for its snapshots, in a request that makes both.
+#[derive(Default)]
+pub(super) struct TagSpecifications {
+    pub(super) image: Tags,
+    pub(super) snapshot: Tags,
+}
+
+impl TagSpecifications {
+    /// # Errors
+    /// Those of [`read`]; a resource type other than `image` and `snapshot`, or one twice.
+    pub(super) fn read(parameters: &Parameters<'_>) -> Result<Self, ApiError> {
+        let mut specifications = TagSpecifications::default();
+        let mut seen = Vec::new();
+        for specification in parameters.structures("TagSpecification") {
+            let resource_type = specification
+                .text("ResourceType")
+                .ok_or_else(|| ApiError::invalid_value("Tag specification must have a resource type"))?;
+            if seen.contains(&resource_type) {
+                return Err(ApiError::invalid_value(format!(
+                    "There are multiple tag specifications for the resource type '{resource_type}'"
+                )));
+            }
+            seen.push(resource_type);
+            let tags = read(&specification)?;
+            if tags.is_empty() {
+                return Err(ApiError::invalid_value("Tag specification must have at least one tag"));
+            }
+            check_limit(&tags)?;
+            match resource_type {
+                "image" => specifications.image = tags,
+                "snapshot" => specifications.snapshot = tags,
+                other => {
+                    return Err(ApiError::invalid_value(format!(
+                        "'{other}' is not a valid taggable resource type for this operation."
+                    )));
+                }
+            }
+        }
+        Ok(specifications)
+    }
+}
+
+/// As a `tagSet`; no tags, no element.
+pub(super) fn view(tags: &Tags) -> Value {
+    if tags.is_empty() {
+        return Value::Null;
+    }
+    tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect()
+}
+
+pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let ids = resources(world, caller, parameters)?;
+    let tags = read(parameters)?;
+    if tags.is_empty() {
+        return Err(ApiError::client("MissingParameter", "The request must contain the parameter tagSet"));
+    }
+    for id in &ids {
+        let mut merged = tags_of(world, &caller.region, id).cloned().unwrap_or_default();
+        merged.extend(tags.clone());
+        check_limit(&merged)?;
+    }
+    stop_if_dry_run(parameters)?;
+    for id in ids {
+        change(world, &caller.region, id, |existing| existing.extend(tags.clone()));
+    }
+    Ok(json!({ "return": true }))
+}
+
+/// A tag without a value goes whatever its value; one with a value goes only if that is it; no tags at all: all go.
+pub(super) fn delete_tags(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
+    let ids = resources(world, caller, parameters)?;
+    let doomed: Vec<(&str, Option<&str>)> = parameters
+        .structures("Tag")
+        .iter()
+        .map(|tag| (tag.text("Key").unwrap_or_default(), tag.text("Value")))
+        .collect();
+    stop_if_dry_run(parameters)?;
+    let goes = |key: &str, value: &str| {
+        doomed.is_empty()
+            || doomed
+                .iter()
+                .any(|(doomed_key, doomed_value)| *doomed_key == key && doomed_value.is_none_or(|it| it == value))
+    };
+    for id in ids {
+        change(world, &caller.region, id, |tags| {
+            tags.retain(|key, value| !is_user_key(key) || !goes(key, value));
+        });
+    }
+    Ok(json!({ "return": true }))
+}
+
+/// The ids in `ResourceId.N`, each an image or a snapshot that the caller owns.
+fn resources<'a>(world: &mut World, caller: &Caller, parameters: &Parameters<'a>) -> Result<Vec<&'a str>, ApiError> {
+    let ids = parameters.list("ResourceId");
+    if ids.is_empty() {
+        return Err(ApiError::client("MissingParameter", "The request must contain the parameter resourceIdSet"));
+    }
+    for id in &ids {
+        if id.starts_with("ami-") {
+            world.own_image(caller, id)?;
+        } else if id.starts_with("snap-") {
+            world.check_owns_snapshot(caller, id)?;
+        } else {
+            return Err(ApiError::client("InvalidID", format!("The ID '{id}' is not valid")));
+        }
+    }
+    Ok(ids)
+}
+
+fn change(world: &mut World, region: &str, id: &str, change: impl Fn(&mut Tags)) {
+    if let Some(image) = world.image_mut(region, id) {
+        change(&mut image.tags);
+    } else {
+        world.change_snapshot(region, id, |snapshot| change(&mut snapshot.tags));
+    }
+}
+
+/// The tags of each image and snapshot of the Region that is named, by its id, as a parameter's value.
+pub(in crate::aws) fn of_targets(world: &World, region: &str, parameters: &Value) -> BTreeMap<String, Tags> {
+    parameters
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, value)| {
+            let id = value.as_str()?;
+            Some((id.to_owned(), tags_of(world, region, id)?.clone()))
+        })
+        .collect()
+}
+
+fn tags_of<'a>(world: &'a World, region: &str, id: &str) -> Option<&'a Tags> {
+    if id.starts_with("ami-") {
+        return Some(&world.image(region, id)?.tags);
+    }
+    if !id.starts_with("snap-") {
+        return None;
+    }
+    let mut snapshots = world.region(region)?.snapshots();
+    Some(&snapshots.find(|(_, snapshot)| snapshot.id == id)?.1.tags)
+}

@@ -1,0 +1,269 @@
+//! Breaking calls on purpose: by script ([`Fault`]) or at random, reproducibly ([`Chaos`]).
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::digest::md5;
+use super::error::ApiError;
+use super::wire::Request;
+
+/// What happens to a call that is hit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// This error, and nothing is done.
+    Error(ApiError),
+    /// Everything is done, and this error is the answer.
+    ErrorAfterEffect(ApiError),
+    /// The service's own throttling error, and nothing is done.
+    Throttle,
+    /// The connection is closed without an answer, and nothing is done.
+    DropConnection,
+    /// Everything is done, and the connection is closed without an answer.
+    DropAfterEffect,
+    /// The call is carried out and answered only after this (real) time. A client that hangs up before has changed nothing.
+    Slow(Duration),
+    /// The call is carried out at once, and answered after this (real) time.
+    SlowAfterEffect(Duration),
+    /// `PutEvents` only: HTTP 200, but each entry failed with this code and message.
+    FailEntries { code: String, message: String },
+}
+
+/// One scripted fault: `Fault::on("CopyImage").in_region("eu-west-1").nth(2).throttle()`.
+///
+/// Without more words it hits every call of the action, with HTTP 500 `InternalError`. Of several faults that
+/// match a call, the one added first hits; the others count the call all the same.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    action: Option<String>,
+    region: Option<String>,
+    turns: Turns,
+    effect: Effect,
+    matched: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Turns {
+    Every,
+    Nth(u64),
+    First(u64),
+}
+
+impl Fault {
+    /// For calls of this action, in any Region.
+    #[must_use]
+    pub fn on(action: &str) -> Self {
+        Fault { action: Some(action.to_owned()), ..Fault::on_any() }
+    }
+
+    /// For calls of any action of any service.
+    #[must_use]
+    pub fn on_any() -> Self {
+        Fault { action: None, region: None, turns: Turns::Every, effect: Effect::Error(internal_error()), matched: 0 }
+    }
+
+    /// Only calls in this Region.
+    #[must_use]
+    pub fn in_region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Only the n-th matching call from now on, counted from 1.
+    #[must_use]
+    pub fn nth(mut self, n: u64) -> Self {
+        self.turns = Turns::Nth(n);
+        self
+    }
+
+    /// Only the first n matching calls from now on.
+    #[must_use]
+    pub fn first(mut self, n: u64) -> Self {
+        self.turns = Turns::First(n);
+        self
+    }
+
+    /// Every matching call (the default).
+    #[must_use]
+    pub fn every(mut self) -> Self {
+        self.turns = Turns::Every;
+        self
+    }
+
+    /// Hits with any effect.
+    #[must_use]
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    /// Answers this error; nothing is done.
+    #[must_use]
+    pub fn error(self, status: u16, code: &str, message: &str) -> Self {
+        self.effect(Effect::Error(ApiError::new(status, code, message)))
+    }
+
+    /// Answers this error although everything was done.
+    #[must_use]
+    pub fn error_after_effect(self, status: u16, code: &str, message: &str) -> Self {
+        self.effect(Effect::ErrorAfterEffect(ApiError::new(status, code, message)))
+    }
+
+    /// Answers the service's own throttling error.
+    #[must_use]
+    pub fn throttle(self) -> Self {
+        self.effect(Effect::Throttle)
+    }
+
+    #[must_use]
+    pub fn drop_connection(self) -> Self {
+        self.effect(Effect::DropConnection)
+    }
+
+    #[must_use]
+    pub fn drop_after_effect(self) -> Self {
+        self.effect(Effect::DropAfterEffect)
+    }
+
+    #[must_use]
+    pub fn slow(self, by: Duration) -> Self {
+        self.effect(Effect::Slow(by))
+    }
+
+    #[must_use]
+    pub fn slow_after_effect(self, by: Duration) -> Self {
+        self.effect(Effect::SlowAfterEffect(by))
+    }
+
+    /// `PutEvents` answers HTTP 200, each entry failed.
+    #[must_use]
+    pub fn fail_entries(self, code: &str, message: &str) -> Self {
+        self.effect(Effect::FailEntries { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    fn matches(&self, request: &Request) -> bool {
+        self.action.as_ref().is_none_or(|action| *action == request.action)
+            && self.region.as_ref().is_none_or(|region| *region == request.caller.region)
+    }
+
+    /// Counts the call if it matches; whether it is hit.
+    fn hits(&mut self, request: &Request) -> bool {
+        if !self.matches(request) {
+            return false;
+        }
+        self.matched += 1;
+        match self.turns {
+            Turns::Every => true,
+            Turns::Nth(n) => self.matched == n,
+            Turns::First(n) => self.matched <= n,
+        }
+    }
+}
+
+/// Random faults. Whether and how a call is hit follows from the seed, the call itself (service, Region, account,
+/// action, parameters) and how often this very call was made: the same in every run, however calls interleave.
+#[derive(Clone, Debug)]
+pub struct Chaos {
+    pub seed: u64,
+    /// The share of calls that are hit, from 0 to 1.
+    pub rate: f64,
+    /// What hits, each with its weight.
+    pub kinds: Vec<(u32, Effect)>,
+    /// Only calls of these actions; empty: any.
+    pub actions: Vec<String>,
+}
+
+impl Chaos {
+    /// Throttles, internal errors and connections lost, before and after the effect; nothing slow.
+    #[must_use]
+    pub fn new(seed: u64, rate: f64) -> Self {
+        Chaos {
+            seed,
+            rate,
+            kinds: vec![
+                (4, Effect::Throttle),
+                (2, Effect::Error(internal_error())),
+                (1, Effect::ErrorAfterEffect(internal_error())),
+                (1, Effect::DropConnection),
+                (2, Effect::DropAfterEffect),
+            ],
+            actions: Vec::new(),
+        }
+    }
+
+    fn decide(&self, request: &Request, times_made: u64) -> Option<Effect> {
+        if !self.actions.is_empty() && !self.actions.contains(&request.action) {
+            return None;
+        }
+        let dice = md5(format!("{} {times_made} {}", self.seed, request.identity()).as_bytes());
+        let (whether, which) = dice.split_at(8);
+        if fraction(whether) >= self.rate {
+            return None;
+        }
+        let total: u32 = self.kinds.iter().map(|(weight, _)| weight).sum();
+        let mut rest = fraction(which) * f64::from(total);
+        self.kinds
+            .iter()
+            .find(|(weight, _)| {
+                rest -= f64::from(*weight);
+                rest < 0.0
+            })
+            .map(|(_, effect)| effect.clone())
+    }
+}
+
+/// The first six bytes as a number from 0 up to, not including, 1.
+fn fraction(bytes: &[u8]) -> f64 {
+    bytes.iter().take(6).rev().fold(0.0, |fraction, byte| (fraction + f64::from(*byte)) / 256.0)
+}
+
+fn internal_error() -> ApiError {
+    ApiError::new(500, "InternalError", "An internal error has occurred")
+}
+
+/// All that may break a call.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    scripted: Vec<Fault>,
+    chaos: Option<Chaos>,
+    times_made: HashMap<String, u64>,
+}
+
+impl Faults {
+    pub(super) fn script(&mut self, fault: Fault) {
+        self.scripted.push(fault);
+    }
+
+    pub(super) fn set_chaos(&mut self, chaos: Option<Chaos>) {
+        self.chaos = chaos;
+        self.times_made.clear();
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Faults::default();
+    }
+
+    /// What hits this call, if anything.
+    pub(super) fn strike(&mut self, request: &Request) -> Option<Effect> {
+        let mut scripted = None;
+        for fault in &mut self.scripted {
+            if fault.hits(request) && scripted.is_none() {
+                scripted = Some(fault.effect.clone());
+            }
+        }
+        let random = self.chaos.as_ref().and_then(|chaos| {
+            let times = self.times_made.entry(request.identity()).or_default();
+            *times += 1;
+            chaos.decide(request, *times)
+        });
+        scripted.or(random)
+    }
+}
+
+/// The throttling error of a service, as the SDKs know it.
+pub(super) fn throttling(service: &str) -> ApiError {
+    match service {
+        "ec2" => ApiError::new(503, "RequestLimitExceeded", "Request limit exceeded."),
+        "sqs" => ApiError::new(400, "RequestThrottled", "Request was throttled."),
+        _ => ApiError::new(400, "ThrottlingException", "Rate exceeded"),
+    }
+}

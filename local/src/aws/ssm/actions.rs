@@ -1,0 +1,252 @@
+//! Parameter Store on the wire.
+//! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{IMAGE, PendingCheck, arn};
+use crate::aws::call::Caller;
+use crate::aws::ec2::image::ImageState;
+use crate::aws::error::ApiError;
+use crate::aws::events::ServiceEvent;
+use crate::aws::wire::{Answer, typed};
+use crate::aws::world::{Due, World};
+
+pub(in crate::aws) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
+    match action {
+        "GetParameter" => get_parameter(world, caller, &typed(parameters)?),
+        "GetParameters" => get_parameters(world, caller, &typed(parameters)?),
+        "PutParameter" => put_parameter(world, caller, typed(parameters)?),
+        "AddTagsToResource" => add_tags_to_resource(world, caller, typed(parameters)?),
+        _ => Err(ApiError::client("UnknownOperationException", format!("The embedded SSM has no {action}"))),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetParameter {
+    name: String,
+}
+
+fn get_parameter(world: &World, caller: &Caller, request: &GetParameter) -> Answer {
+    Ok(json!({ "Parameter": read(world, caller, &request.name)? }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetParameters {
+    names: Vec<String>,
+}
+
+fn get_parameters(world: &World, caller: &Caller, request: &GetParameters) -> Answer {
+    if !(1..=10).contains(&request.names.len()) {
+        return Err(validation("GetParameters takes from 1 to 10 names"));
+    }
+    let mut found = Vec::new();
+    let mut invalid = Vec::new();
+    for name in &request.names {
+        match read(world, caller, name) {
+            Ok(parameter) => found.push(parameter),
+            Err(_) => invalid.push(name),
+        }
+    }
+    Ok(json!({ "Parameters": found, "InvalidParameters": invalid }))
+}
+
+/// A parameter by name or ARN, with or without a version: `NAME:3`.
+fn read(world: &World, caller: &Caller, reference: &str) -> Result<Value, ApiError> {
+    let reference = name_of(reference);
+    let (name, selector) = match reference.split_once(':') {
+        Some((name, selector)) => (name, Some(selector)),
+        None => (reference, None),
+    };
+    let stored = world.stored_parameter(caller, name).ok_or_else(|| ApiError::client("ParameterNotFound", ""))?;
+    let no_version = || {
+        ApiError::client(
+            "ParameterVersionNotFound",
+            format!(
+                "Systems Manager could not find version {} of {name}. Verify the version and try again.",
+                selector.unwrap_or_default()
+            ),
+        )
+    };
+    let number: usize = match selector {
+        None => stored.versions.len(),
+        Some(selector) => selector.parse().map_err(|_| no_version())?,
+    };
+    let version = number.checked_sub(1).and_then(|at| stored.versions.get(at)).ok_or_else(no_version)?;
+    let mut view = json!({
+        "Name": name,
+        "Type": stored.kind,
+        "Value": version.value,
+        "Version": number,
+        "LastModifiedDate": version.modified.unix_timestamp(),
+        "ARN": arn(caller, name),
+        "DataType": version.data_type,
+    });
+    if let Some(selector) = selector {
+        view["Selector"] = Value::from(format!(":{selector}"));
+    }
+    Ok(view)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutParameter {
+    name: String,
+    value: String,
+    r#type: Option<String>,
+    #[serde(default)]
+    overwrite: bool,
+    data_type: Option<String>,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    value: String,
+}
+
+/// A value of type `aws:ec2:image` is taken at once, but becomes the parameter's value only after its check.
+fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> Answer {
+    let stored = world.stored_parameter(caller, &request.name);
+    if stored.is_some() && !request.overwrite {
+        return Err(ApiError::client(
+            "ParameterAlreadyExists",
+            "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
+        ));
+    }
+    if request.overwrite && !request.tags.is_empty() {
+        return Err(validation(
+            "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please \
+             remove overwrite flag. To update tags for an existing parameter, please use AddTagsToResource or \
+             RemoveTagsFromResource.",
+        ));
+    }
+    check_name(&request.name)?;
+    if request.value.is_empty() || request.value.len() > 4096 {
+        return Err(validation("A standard parameter's value has from 1 to 4096 characters"));
+    }
+    let kind = request
+        .r#type
+        .or_else(|| stored.map(|stored| stored.kind.clone()))
+        .ok_or_else(|| validation("A parameter type is required when you create a parameter."))?;
+    let data_type = request.data_type.unwrap_or_else(|| "text".to_owned());
+    let version = stored.map_or(0, |stored| stored.versions.len()) + 1;
+    let new = PendingCheck {
+        caller: caller.clone(),
+        name: request.name,
+        kind,
+        tags: request.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        value: request.value,
+    };
+    match data_type.as_str() {
+        IMAGE => {
+            let at = world.now() + world.behaviour.parameter_check_duration;
+            world.schedule(at, Due::ParameterChecked(new));
+        }
+        "text" => {
+            let operation = operation(world, &new);
+            world.store_parameter(&new, &data_type);
+            tell(world, &new, &data_type, operation, None);
+        }
+        other => return Err(validation(format!("The data type '{other}' is not valid: text or aws:ec2:image"))),
+    }
+    Ok(json!({ "Version": version, "Tier": "Standard" }))
+}
+
+/// The check of an `aws:ec2:image` value: a bad one shows in an event alone, and nothing changes.
+pub(in crate::aws) fn conclude(world: &mut World, check: &PendingCheck) {
+    let PendingCheck { caller, value, .. } = check;
+    let is_available = world
+        .visible_image(&caller.region, &caller.account, value)
+        .is_ok_and(|image| image.state == ImageState::Available);
+    let operation = operation(world, check);
+    if is_available {
+        world.store_parameter(check, IMAGE);
+        tell(world, check, IMAGE, operation, None);
+    } else {
+        tell(world, check, IMAGE, operation, Some("Unable to Describe Resource"));
+    }
+}
+
+fn operation(world: &World, new: &PendingCheck) -> &'static str {
+    match world.stored_parameter(&new.caller, &new.name) {
+        Some(_) => "Update",
+        None => "Create",
+    }
+}
+
+fn tell(world: &mut World, new: &PendingCheck, data_type: &str, operation: &str, exception: Option<&str>) {
+    let mut detail = json!({
+        "operation": operation,
+        "name": new.name,
+        "type": new.kind,
+        "dataType": data_type,
+    });
+    if let Some(exception) = exception {
+        detail["exception"] = Value::from(exception);
+    }
+    world.emit(&ServiceEvent {
+        region: &new.caller.region,
+        account: &new.caller.account,
+        source: "aws.ssm",
+        detail_type: "Parameter Store Change",
+        resource: arn(&new.caller, &new.name),
+        detail,
+    });
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AddTagsToResource {
+    resource_type: String,
+    resource_id: String,
+    tags: Vec<Tag>,
+}
+
+fn add_tags_to_resource(world: &mut World, caller: &Caller, request: AddTagsToResource) -> Answer {
+    if request.resource_type != "Parameter" {
+        return Err(ApiError::client("InvalidResourceType", "The embedded SSM has parameters only"));
+    }
+    let stored = world
+        .region_mut(&caller.region)
+        .parameters
+        .get_mut(&(caller.account.clone(), request.resource_id))
+        .ok_or_else(|| ApiError::client("InvalidResourceId", "The resource ID isn't valid."))?;
+    stored.tags.extend(request.tags.into_iter().map(|tag| (tag.key, tag.value)));
+    Ok(json!({}))
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-/".contains(c);
+    let first = name.trim_start_matches('/').to_ascii_lowercase();
+    if first.starts_with("aws") || first.starts_with("ssm") {
+        return Err(ApiError::client(
+            "ValidationException",
+            format!("Parameter name: can't be prefixed with \"aws\" or \"ssm\" (case-insensitive): {name}"),
+        ));
+    }
+    let is_path = name.contains('/');
+    if name.is_empty() || !name.chars().all(allowed) || (is_path && !name.starts_with('/')) || name.ends_with('/') {
+        return Err(validation(
+            "Parameter name must be a fully qualified name: letters, digits and _.-, with / only in a path that begins with it",
+        ));
+    }
+    Ok(())
+}
+
+fn validation(message: impl Into<String>) -> ApiError {
+    ApiError::client("ValidationException", message)
+}
+
+/// The name in a parameter's ARN; of a path, its leading slash belongs to it.
+fn name_of(reference: &str) -> &str {
+    let Some((_, name)) = reference.split_once(":parameter/").filter(|_| reference.starts_with("arn:")) else {
+        return reference;
+    };
+    if name.contains('/') { &reference[reference.len() - name.len() - 1..] } else { name }
+}

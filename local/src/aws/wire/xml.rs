@@ -1,0 +1,75 @@
+//! EC2's answers: XML in the namespace of its API version.
+//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-response.html>
+
+use std::io;
+
+use hyper::body::Bytes;
+use hyper::{Response, header};
+use quick_xml::Writer;
+use quick_xml::events::BytesText;
+use serde_json::{Value, json};
+
+use super::{Answer, status};
+
+const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
+
+pub(super) fn respond(action: &str, request_id: &str, answer: &Answer) -> Response<Bytes> {
+    let body = match answer {
+        Ok(tree) => {
+            let mut tree = tree.clone();
+            tree["requestId"] = Value::from(request_id);
+            document(&format!("{action}Response"), Some(NAMESPACE), &tree)
+        }
+        Err(error) => {
+            let tree = json!({
+                "Errors": { "Error": { "Code": error.code, "Message": error.message } },
+                "RequestID": request_id,
+            });
+            document("Response", None, &tree)
+        }
+    };
+    Response::builder()
+        .status(status(answer))
+        .header(header::CONTENT_TYPE, "text/xml;charset=UTF-8")
+        .header("x-amzn-requestid", request_id)
+        .body(Bytes::from(body))
+        .expect("the parts of the answer are valid")
+}
+
+fn document(name: &str, namespace: Option<&str>, tree: &Value) -> Vec<u8> {
+    let mut writer = Writer::new(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_vec());
+    writer
+        .create_element(name)
+        .with_attributes(namespace.map(|uri| ("xmlns", uri)))
+        .write_inner_content(|writer| write_members(writer, tree))
+        .expect("writing to memory does not fail");
+    writer.into_inner()
+}
+
+fn write_members(writer: &mut Writer<Vec<u8>>, tree: &Value) -> io::Result<()> {
+    for (name, value) in tree.as_object().into_iter().flatten() {
+        write(writer, name, value)?;
+    }
+    Ok(())
+}
+
+/// A list becomes one element with an `item` for each member, as everywhere in EC2; null is left out.
+fn write(writer: &mut Writer<Vec<u8>>, name: &str, value: &Value) -> io::Result<()> {
+    let text = match value {
+        Value::Null => return Ok(()),
+        Value::Object(_) => {
+            writer.create_element(name).write_inner_content(|writer| write_members(writer, value))?;
+            return Ok(());
+        }
+        Value::Array(items) => {
+            writer
+                .create_element(name)
+                .write_inner_content(|writer| items.iter().try_for_each(|item| write(writer, "item", item)))?;
+            return Ok(());
+        }
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+    };
+    writer.create_element(name).write_text_content(BytesText::new(&text))?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! The command line of development: `cargo run -p local -- <command>`.
+//!
+//! Three commands, a module each: [`invoke`] runs the function on an event, [`copy_image`] is the AWS CLI's
+//! command of that name with the function in between, [`serve`] is the embedded AWS alone. What an event needs to
+//! find in AWS is worked out in [`seeding`]; what a person reads afterwards is laid out in [`report`].
+
+mod copy_image;
+mod invoke;
+mod options;
+mod report;
+mod seeding;
+mod serve;
+mod timeline;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Run ami-courier here, without an AWS account.
+#[derive(Debug, Parser)]
+#[command(
+    name = "local",
+    bin_name = "cargo run -p local --",
+    version,
+    after_help = "Each command has its own --help, with examples."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Invoke(invoke::Arguments),
+    CopyImage(Box<copy_image::Arguments>),
+    Serve(serve::Arguments),
+}
+
+/// Parses the process's arguments and runs the command.
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed stdout or stderr is no reason to fail differently.
+            let _ = error.print();
+            let asked_for = !error.use_stderr();
+            return if asked_for { ExitCode::SUCCESS } else { usage_error() };
+        }
+    };
+    match cli.command {
+        Command::Invoke(arguments) => invoke::run(arguments).await,
+        Command::CopyImage(arguments) => copy_image::run(*arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+    }
+}
+
+/// The AWS CLI's exit code for its own command, the usual 2 for the others.
+fn usage_error() -> ExitCode {
+    let is_copy_image = std::env::args().nth(1).is_some_and(|command| command == "copy-image");
+    ExitCode::from(if is_copy_image { copy_image::USAGE_ERROR } else { 2 })
+}
+
+/// Prints a line to stdout. A reader that has gone (`| head`) needs no more, and is no error.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints to stderr why nothing (more) is done. Exit code 1.
+fn fail(reason: impl std::fmt::Display) -> ExitCode {
+    eprintln!("{reason}");
+    ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,137 @@
+//! The life of a copy as lines of text: simulated time since the start, who acted, what happened.
+
+use serde_json::Value;
+use time::Duration;
+
+use crate::aws::{Call, PutEvent};
+
+/// One line: `0:20:00  EC2       ami-0123456789abcdef0 in eu-west-1 is available`.
+pub(super) fn line(since_start: Duration, who: &str, what: &str) -> String {
+    let seconds = since_start.whole_seconds();
+    format!("{:>4}:{:02}:{:02}  {who:<9} {what}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// A call, what it is about, and its answer if that is not plain success.
+pub(super) fn call(call: &Call) -> String {
+    let mut text = format!("{} {} in {}", service(&call.service), call.action, call.region);
+    let subjects = subjects(&call.parameters);
+    if !subjects.is_empty() {
+        text = format!("{text}: {}", subjects.join(" "));
+    }
+    match (&call.code, call.status) {
+        (Some(code), status) => format!("{text} -> {status} {code}"),
+        (None, 200) => text,
+        (None, 0) => format!("{text} -> no answer"),
+        (None, status) => format!("{text} -> {status}"),
+    }
+}
+
+fn service(name: &str) -> &str {
+    match name {
+        "ec2" => "EC2",
+        "ssm" => "SSM",
+        "sqs" => "SQS",
+        "events" => "EventBridge",
+        other => other,
+    }
+}
+
+/// What a call is about: AMIs and snapshots by id, an SSM parameter by name. Each once, in order.
+fn subjects(parameters: &Value) -> Vec<&str> {
+    let mut subjects = Vec::new();
+    for (name, value) in parameters.as_object().into_iter().flatten() {
+        let Some(text) = value.as_str() else { continue };
+        let is_subject =
+            text.starts_with("ami-") && !text.contains(' ') && !text.contains(':') || text.starts_with("snap-");
+        if (is_subject || name == "Name") && !subjects.contains(&text) {
+            subjects.push(text);
+        }
+    }
+    subjects
+}
+
+/// An event that the function put on a bus.
+pub(super) fn put_event(event: &PutEvent) -> String {
+    format!("{} \"{}\" on bus {}: {}", event.source, event.detail_type, event.bus, summary(&event.detail))
+}
+
+/// What an EC2 AMI state event says.
+pub(super) fn state_change(event: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let mut line = format!(
+        "{} in {} is {}",
+        text(&event["detail"]["ImageId"]),
+        text(&event["region"]),
+        text(&event["detail"]["State"])
+    );
+    if let Some(message) = event["detail"]["ErrorMessage"].as_str().filter(|message| !message.is_empty()) {
+        line = format!("{line}: {message}");
+    }
+    line
+}
+
+/// An answer in a few words: outcomes by name and AMI, anything else as it is.
+pub(super) fn summary(answer: &Value) -> String {
+    match answer {
+        Value::Array(outcomes) if !outcomes.is_empty() => outcomes.iter().map(summary).collect::<Vec<_>>().join("; "),
+        Value::Object(outcome) if outcome.contains_key("Outcome") => {
+            let fields = ["Outcome", "ImageId", "Name", "Reason"];
+            fields.iter().filter_map(|field| outcome.get(*field)?.as_str()).collect::<Vec<_>>().join(" ")
+        }
+        Value::Object(batch) if batch.contains_key("batchItemFailures") => {
+            match super::report::failed_messages(answer).len() {
+                0 => "all messages acknowledged".to_owned(),
+                failed => format!("{failed} to be delivered again"),
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_hours_minutes_and_seconds() {
+        assert_eq!(line(Duration::seconds(3 * 3600 + 25 * 60 + 7), "EC2", "x"), "   3:25:07  EC2       x");
+        assert_eq!(line(Duration::ZERO, "EventBridge", "x"), "   0:00:00  EventBridge x");
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_outcomes() {
+        let started = json!({"Outcome": "Started", "ImageId": "ami-1", "Name": "golden"});
+        assert_eq!(summary(&started), "Started ami-1 golden");
+        assert_eq!(
+            summary(&json!([started, {"Outcome": "Ignored", "Reason": "old"}])),
+            "Started ami-1 golden; Ignored old"
+        );
+        assert_eq!(summary(&json!({"batchItemFailures": []})), "all messages acknowledged");
+        assert_eq!(summary(&json!({"batchItemFailures": [{"itemIdentifier": "m"}]})), "1 to be delivered again");
+        assert_eq!(summary(&Value::Null), "null");
+    }
+
+    #[test]
+    fn the_subjects_of_a_call_are_its_amis_its_snapshots_and_its_parameter() {
+        let ec2 =
+            json!({"ImageId.1": "ami-1", "Owner.1": "self", "SnapshotId.1": "snap-1", "Filter.1.Value.1": "ami-1"});
+        assert_eq!(subjects(&ec2), ["ami-1", "snap-1"]);
+        assert_eq!(
+            subjects(&json!({"Name": "/golden/ami", "Value": "ami-2", "Type": "String"})),
+            ["/golden/ami", "ami-2"]
+        );
+        assert_eq!(
+            subjects(&json!({"TagKey": "ami-courier:finished at noon", "T": "ami-courier:finished"})),
+            Vec::<&str>::new()
+        );
+    }
+
+    #[test]
+    fn a_state_change_names_ami_region_state_and_reason() {
+        let event =
+            json!({"region": "eu-west-1", "detail": {"ImageId": "ami-1", "State": "failed", "ErrorMessage": "no key"}});
+        assert_eq!(state_change(&event), "ami-1 in eu-west-1 is failed: no key");
+    }
+}

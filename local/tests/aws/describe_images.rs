@@ -1,0 +1,189 @@
+use std::time::Duration;
+
+use local::aws::{ForgottenAs, Image, ImageState, World};
+
+use super::{REGION, STRANGER, code, copy_with, ec2, ec2_as, ids, stranger, world};
+
+const FIRST: &str = "ami-00000000000000001";
+const SECOND: &str = "ami-00000000000000002";
+const THIRD: &str = "ami-00000000000000003";
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn three_images() -> World {
+    let mut world = World::default();
+    world.add_image(REGION, Image::new(FIRST, "web-1").tag("team", "infra").copy_of("ami-00000009", "us-east-1"));
+    world.add_image(REGION, Image::new(SECOND, "web-2").tag("team", "apps").state(ImageState::Disabled));
+    world.add_image(REGION, Image::new(THIRD, "db[1]").owner(STRANGER).public());
+    world
+}
+
+fn found(world: &mut World, parameters: &[(&str, &str)]) -> Vec<String> {
+    let answer = ec2(world, "DescribeImages", parameters).expect("an answer");
+    ids(&answer).into_iter().map(str::to_owned).collect()
+}
+
+fn filtered(name: &str, value: &str) -> Vec<String> {
+    let parameters = [("Filter.1.Name", name), ("Filter.1.Value.1", value), ("IncludeDisabled", "true")];
+    found(&mut three_images(), &parameters)
+}
+
+#[test]
+fn each_filter_finds_its_own() {
+    let cases = [
+        ("source-image-id", "ami-00000009", vec![FIRST]),
+        ("source-image-region", "us-east-1", vec![FIRST]),
+        ("name", "web-2", vec![SECOND]),
+        ("name", "web-*", vec![FIRST, SECOND]),
+        ("name", "?b[1]", vec![THIRD]),
+        ("name", r"web-\*", vec![]),
+        ("name", "WEB-1", vec![]),
+        ("state", "disabled", vec![SECOND]),
+        ("tag:team", "infra", vec![FIRST]),
+        ("tag:team", "*", vec![FIRST, SECOND]),
+        ("tag-key", "team", vec![FIRST, SECOND]),
+        ("owner-id", STRANGER, vec![THIRD]),
+        ("image-id", SECOND, vec![SECOND]),
+        ("is-public", "true", vec![THIRD]),
+        ("root-device-type", "ebs", vec![FIRST, SECOND, THIRD]),
+        ("creation-date", "2026-01-*", vec![FIRST, SECOND, THIRD]),
+    ];
+    for (name, value, expected) in cases {
+        assert_eq!(filtered(name, value), expected, "{name}={value}");
+    }
+    let snapshot = &three_images().image(REGION, FIRST).expect("the first").snapshots[0].id.clone();
+    assert_eq!(filtered("block-device-mapping.snapshot-id", snapshot), [FIRST]);
+}
+
+#[test]
+fn all_filters_must_match_each_by_any_of_its_values() {
+    let mut world = three_images();
+    let parameters = [
+        ("Filter.1.Name", "name"),
+        ("Filter.1.Value.1", "web-1"),
+        ("Filter.1.Value.2", "db*"),
+        ("Filter.2.Name", "tag-key"),
+        ("Filter.2.Value.1", "team"),
+    ];
+    assert_eq!(found(&mut world, &parameters), [FIRST]);
+}
+
+#[test]
+fn an_unknown_filter_is_refused() {
+    let parameters = [("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")];
+    assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &parameters)), "InvalidParameterValue");
+}
+
+#[test]
+fn owners_are_self_or_account_ids() {
+    assert_eq!(found(&mut three_images(), &[("Owner.1", "self")]), [FIRST]);
+    assert_eq!(found(&mut three_images(), &[("Owner.1", STRANGER)]), [THIRD]);
+    assert_eq!(found(&mut three_images(), &[("Owner.1", "self"), ("Owner.2", STRANGER)]), [FIRST, THIRD]);
+}
+
+#[test]
+fn disabled_images_are_left_out_even_by_id_unless_included() {
+    let mut world = three_images();
+    assert!(found(&mut world, &[("ImageId.1", SECOND)]).is_empty());
+    assert_eq!(found(&mut world, &[("ImageId.1", SECOND), ("IncludeDisabled", "true")]), [SECOND]);
+}
+
+#[test]
+fn deprecated_images_are_left_out_for_others_unless_included() {
+    let mut world = three_images();
+    for id in [FIRST, THIRD] {
+        let at = world.now() - HOUR;
+        world.image_mut(REGION, id).expect("it is there").deprecation_time = Some(at);
+    }
+    assert_eq!(found(&mut world, &[]), [FIRST], "owners see theirs");
+    assert_eq!(found(&mut world, &[("IncludeDeprecated", "true")]), [FIRST, THIRD]);
+    assert_eq!(found(&mut world, &[("ImageId.1", THIRD)]), [THIRD]);
+}
+
+#[test]
+fn an_image_is_seen_by_its_owner_by_everybody_or_by_whom_it_is_shared_with() {
+    let mut world = three_images();
+    let answer = ec2_as(&stranger(), &mut world, "DescribeImages", &[]).expect("an answer");
+    assert_eq!(ids(&answer), [THIRD]);
+    let hidden = ec2_as(&stranger(), &mut world, "DescribeImages", &[("ImageId.1", FIRST)]);
+    assert_eq!(code(hidden), "InvalidAMIID.NotFound");
+
+    world.add_image(REGION, Image::new(FIRST, "web-1").tag("team", "infra").shared_with(STRANGER));
+    let answer = ec2_as(&stranger(), &mut world, "DescribeImages", &[("ImageId.1", FIRST)]).expect("it is shared");
+    assert!(answer["imagesSet"][0]["tagSet"].is_null(), "tags are their owner's");
+}
+
+#[test]
+fn pages_cover_everything_once_also_when_an_image_goes_between_them() {
+    let mut world = three_images();
+    world.image_mut(REGION, SECOND).expect("the second").state = ImageState::Available;
+    let first = ec2(&mut world, "DescribeImages", &[("MaxResults", "1")]).expect("a page");
+    assert_eq!(ids(&first), [FIRST]);
+    world.forget_image(REGION, FIRST);
+    let token = first["nextToken"].as_str().expect("a token");
+    let rest = ec2(&mut world, "DescribeImages", &[("MaxResults", "5"), ("NextToken", token)]).expect("a page");
+    assert_eq!(ids(&rest), [SECOND, THIRD]);
+    assert!(rest["nextToken"].is_null());
+}
+
+#[test]
+fn the_world_may_cap_the_page() {
+    let mut world = three_images();
+    world.behaviour.page_size = 1;
+    let answer = ec2(&mut world, "DescribeImages", &[("MaxResults", "1000")]).expect("a page");
+    assert_eq!(ids(&answer).len(), 1);
+    assert!(answer["nextToken"].is_string());
+}
+
+#[test]
+fn ids_and_pages_do_not_go_together() {
+    let both = [("ImageId.1", FIRST), ("MaxResults", "5")];
+    assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &both)), "InvalidParameterCombination");
+    for bad in ["0", "1001", "x"] {
+        assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &[("MaxResults", bad)])), "InvalidParameterValue");
+    }
+    assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &[("NextToken", "?")])), "InvalidParameterValue");
+}
+
+#[test]
+fn a_new_image_is_invisible_as_long_as_told_yet_holds_its_name() {
+    let mut world = world();
+    world.behaviour.invisible_for = Duration::from_secs(10);
+    let id = copy_with(&mut world, &[]).expect("a copy");
+    assert_eq!(code(ec2(&mut world, "DescribeImages", &[("ImageId.1", &id)])), "InvalidAMIID.NotFound");
+    assert!(found(&mut world, &[]).is_empty());
+    assert_eq!(code(ec2(&mut world, "DeregisterImage", &[("ImageId", &id)])), "InvalidAMIID.NotFound");
+    assert_eq!(code(copy_with(&mut world, &[])), "InvalidAMIName.Duplicate");
+    world.advance(Duration::from_secs(10));
+    assert_eq!(found(&mut world, &[("ImageId.1", &id)]), [id]);
+}
+
+#[test]
+fn a_deregistered_image_is_returned_then_empty_then_an_error() {
+    for (forgotten_as, expected) in
+        [(ForgottenAs::NotFound, "InvalidAMIID.NotFound"), (ForgottenAs::Unavailable, "InvalidAMIID.Unavailable")]
+    {
+        let mut world = three_images();
+        world.behaviour.forgotten_as = forgotten_as;
+        world.deregister(REGION, FIRST);
+        assert!(world.image(REGION, FIRST).is_none());
+
+        let by_id = [("ImageId.1", FIRST)];
+        let answer = ec2(&mut world, "DescribeImages", &by_id).expect("still returned");
+        assert_eq!(answer["imagesSet"][0]["imageState"], "deregistered");
+        assert!(found(&mut world, &[]).contains(&FIRST.to_owned()));
+        world.advance(Duration::from_secs(60));
+        assert!(found(&mut world, &by_id).is_empty());
+        assert!(!found(&mut world, &[]).contains(&FIRST.to_owned()));
+        world.advance(HOUR);
+        assert_eq!(code(ec2(&mut world, "DescribeImages", &by_id)), expected);
+    }
+}
+
+#[test]
+fn one_missing_or_malformed_id_refuses_all() {
+    let mut world = three_images();
+    let missing = [("ImageId.1", FIRST), ("ImageId.2", "ami-00000000000000009")];
+    let error = ec2(&mut world, "DescribeImages", &missing).expect_err("the second is missing");
+    assert_eq!(error.message, "The image id '[ami-00000000000000009]' does not exist");
+    assert_eq!(code(ec2(&mut world, "DescribeImages", &[("ImageId.1", "image")])), "InvalidAMIID.Malformed");
+}

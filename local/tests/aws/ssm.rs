@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use local::aws::{ApiError, Image, ImageState, Parameter, World};
+use serde_json::{Value, json};
+
+use super::{REGION, caller, code};
+
+const IMAGE: &str = "ami-00000000000000001";
+
+fn ssm(world: &mut World, action: &str, parameters: &Value) -> Result<Value, ApiError> {
+    world.call(&caller(), "ssm", action, parameters)
+}
+
+fn put_image(world: &mut World, id: &str) -> Result<Value, ApiError> {
+    let parameters =
+        json!({ "Name": "/golden", "Value": id, "Type": "String", "DataType": "aws:ec2:image", "Overwrite": true });
+    ssm(world, "PutParameter", &parameters)
+}
+
+#[test]
+fn a_parameter_is_overwritten_only_if_asked_for_and_keeps_its_versions() {
+    let mut world = World::default();
+    let first = json!({ "Name": "p", "Value": "1", "Type": "String" });
+    assert_eq!(ssm(&mut world, "PutParameter", &first).expect("created")["Version"], 1);
+    assert_eq!(code(ssm(&mut world, "PutParameter", &first)), "ParameterAlreadyExists");
+    let second = json!({ "Name": "p", "Value": "2", "Overwrite": true });
+    assert_eq!(ssm(&mut world, "PutParameter", &second).expect("overwritten")["Version"], 2);
+    for (name, value) in [("p", "2"), ("p:1", "1"), ("arn:aws:ssm:eu-west-1:123456789012:parameter/p", "2")] {
+        let answer = ssm(&mut world, "GetParameter", &json!({ "Name": name })).expect("it is there");
+        assert_eq!(answer["Parameter"]["Value"], value, "{name}");
+    }
+    assert_eq!(code(ssm(&mut world, "GetParameter", &json!({ "Name": "p:9" }))), "ParameterVersionNotFound");
+    assert_eq!(code(ssm(&mut world, "GetParameter", &json!({ "Name": "q" }))), "ParameterNotFound");
+}
+
+#[test]
+fn an_available_image_becomes_the_value_with_an_event() {
+    let mut world = World::default();
+    world.add_image(REGION, Image::new(IMAGE, "golden"));
+    put_image(&mut world, IMAGE).expect("taken");
+    let expected = Parameter { value: IMAGE.to_owned(), data_type: "aws:ec2:image".to_owned(), version: 1 };
+    assert_eq!(world.parameter(REGION, "/golden"), Some(expected));
+    let event = &world.take_events()[0];
+    assert_eq!(event["detail-type"], "Parameter Store Change");
+    assert_eq!(event["resources"][0], "arn:aws:ssm:eu-west-1:123456789012:parameter/golden");
+    let detail = json!({ "operation": "Create", "name": "/golden", "type": "String", "dataType": "aws:ec2:image" });
+    assert_eq!(event["detail"], detail);
+}
+
+#[test]
+fn a_bad_image_is_taken_but_shows_in_an_event_alone() {
+    let mut world = World::default();
+    world.add_image(REGION, Image::new(IMAGE, "golden"));
+    put_image(&mut world, IMAGE).expect("taken");
+    world.add_image(REGION, Image::new("ami-00000000000000002", "pending").state(ImageState::Pending));
+    world.take_events();
+    for bad in ["ami-00000000000000002", "ami-00000000000000009", "no image"] {
+        put_image(&mut world, bad).expect("taken all the same");
+        assert_eq!(world.parameter(REGION, "/golden").expect("the parameter").value, IMAGE);
+        let event = &world.take_events()[0];
+        assert_eq!(event["detail"]["operation"], "Update");
+        assert!(event["detail"]["exception"].is_string(), "{bad}");
+    }
+}
+
+#[test]
+fn the_check_takes_as_long_as_told() {
+    let mut world = World::default();
+    world.behaviour.parameter_check_duration = Duration::from_secs(5);
+    world.add_image(REGION, Image::new(IMAGE, "golden"));
+    put_image(&mut world, IMAGE).expect("taken");
+    assert_eq!(world.parameter(REGION, "/golden"), None);
+    world.advance(Duration::from_secs(5));
+    assert!(world.parameter(REGION, "/golden").is_some());
+}
+
+#[test]
+fn tags_come_with_creation_or_later_but_not_with_overwriting() {
+    let mut world = World::default();
+    let tags = json!([{ "Key": "a", "Value": "1" }]);
+    let create = json!({ "Name": "p", "Value": "1", "Type": "String", "Tags": tags });
+    ssm(&mut world, "PutParameter", &create).expect("created");
+    let overwrite = json!({ "Name": "p", "Value": "1", "Type": "String", "Tags": tags, "Overwrite": true });
+    assert_eq!(code(ssm(&mut world, "PutParameter", &overwrite)), "ValidationException");
+    let later = json!({ "ResourceType": "Parameter", "ResourceId": "p", "Tags": [{ "Key": "b", "Value": "2" }] });
+    ssm(&mut world, "AddTagsToResource", &later).expect("tagged");
+    assert_eq!(world.parameter_tags(REGION, "p").keys().collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn a_new_parameter_needs_a_type_and_a_proper_name() {
+    let mut world = World::default();
+    for (name, kind) in
+        [("p", Value::Null), ("a b", json!("String")), ("a/b", json!("String")), ("/aws/x", json!("String"))]
+    {
+        let create = json!({ "Name": name, "Value": "1", "Type": kind });
+        assert_eq!(code(ssm(&mut world, "PutParameter", &create)), "ValidationException", "{name}");
+    }
+}
+
+#[test]
+fn several_are_read_at_once_and_the_missing_named() {
+    let mut world = World::default();
+    world.set_parameter(REGION, "p", "1", "text");
+    let answer = ssm(&mut world, "GetParameters", &json!({ "Names": ["p", "q"] })).expect("an answer");
+    assert_eq!(answer["Parameters"][0]["Value"], "1");
+    assert_eq!(answer["InvalidParameters"], json!(["q"]));
+}

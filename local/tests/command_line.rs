@@ -1,0 +1,144 @@
+//! The command line as it is typed: streams and exit codes. The function is `examples/fake_function.rs`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn local() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_local"))
+}
+
+fn fake_function() -> PathBuf {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_local")).with_file_name("examples").join("fake_function");
+    assert!(
+        binary.exists(),
+        "run `cargo build -p local --example fake_function` first: {} is not there",
+        binary.display()
+    );
+    binary
+}
+
+/// `local invoke - --function fake_function`, with the event on stdin.
+fn invoke(event: &str, more: &[&str]) -> Output {
+    let mut child = local()
+        .args(["invoke", "-", "--function"])
+        .arg(fake_function())
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    child.stdin.take().expect("piped").write_all(event.as_bytes()).expect("takes the event");
+    child.wait_with_output().expect("ends")
+}
+
+fn copy_image(arguments: &[&str]) -> Output {
+    local().args(["copy-image", "--function"]).arg(fake_function()).args(arguments).output().expect("runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn invoke_prints_the_answer_and_then_the_amis_that_the_event_names() {
+    let output = invoke(r#"{"echo": {"SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1"}}"#, &[]);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let (answer, table) = stdout.split_once("\n\n").expect("an empty line between answer and table");
+    let answer: Value = serde_json::from_str(answer).expect("the answer is JSON");
+    assert_eq!(answer["SourceImageId"], "ami-5731123e");
+    assert!(table.contains("ami-5731123e") && table.contains("golden-2026-01"), "{table}");
+}
+
+#[test]
+fn an_error_of_the_function_goes_to_stderr_with_exit_code_1() {
+    let output = invoke(r#"{"fail": "InvalidAMIID.NotFound: no such AMI"}"#, &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("InvalidAMIID.NotFound: no such AMI"));
+}
+
+#[test]
+fn a_function_that_does_not_start_shows_its_log_with_exit_code_1() {
+    let output = invoke(r#"{"echo": 1}"#, &["--set", "FAIL_INIT=ENCRYPTED=maybe cannot be right"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("ENCRYPTED=maybe cannot be right"));
+    assert_eq!(text(&output.stdout), "");
+}
+
+#[test]
+fn a_payload_that_is_not_json_is_sent_all_the_same() {
+    let output = invoke("not JSON", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!text(&output.stderr).is_empty());
+    assert!(text(&output.stdout).contains("Region"), "the table of AMIs is missing");
+}
+
+#[test]
+fn a_partial_failure_of_a_batch_is_visible_and_no_failure_of_the_command() {
+    let event = r#"{"echo": {"batchItemFailures": [{"itemIdentifier": "m2"}]}}"#;
+    let output = invoke(event, &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stdout).contains("\"itemIdentifier\": \"m2\""));
+    assert!(text(&output.stderr).contains("failed and would come back: m2"));
+}
+
+#[test]
+fn until_without_a_copy_ends_and_says_what_did_not_happen() {
+    let output = invoke(r#"{"echo": 1}"#, &["--until", "available"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("0:00:00  answer    1"), "{}", text(&output.stdout));
+    assert!(text(&output.stderr).contains("the copy did not become available"));
+}
+
+#[test]
+fn the_skeleton_alone_is_on_stdout_in_the_aws_clis_layout() {
+    let output = copy_image(&["--generate-cli-skeleton"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+    let stdout = text(&output.stdout);
+    assert!(
+        stdout.starts_with("{\n    \"ClientToken\": \"\",\n    \"Description\": \"\",\n    \"Encrypted\": true,\n"),
+        "{stdout}"
+    );
+    serde_json::from_str::<Value>(&stdout).expect("it is JSON");
+}
+
+#[test]
+fn usage_errors_of_copy_image_have_the_aws_clis_exit_code() {
+    for (arguments, words) in [
+        (vec!["--name", "n"], "the following arguments are required: --source-image-id, --source-region"),
+        (vec!["--bogus"], "--bogus"),
+        (vec!["--cli-input-json", "{"], "Error parsing parameter '--cli-input-json'"),
+    ] {
+        let output = copy_image(&arguments);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(252), String::new()), "{arguments:?}");
+        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn an_error_of_the_service_has_the_aws_clis_words_and_exit_code() {
+    let output = copy_image(&["--name", "fail", "--source-image-id", "ami-5731123e", "--source-region", "us-east-1"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(254), String::new()));
+    assert!(text(&output.stderr).contains("An error occurred"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn serve_says_where_it_is_and_listens_there() {
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        let mut server =
+            local().args(["serve", "--port", "0", "--host", host]).stdout(Stdio::piped()).spawn().expect("runs");
+        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let endpoint = lines.find_map(|line| line.strip_prefix("AWS_ENDPOINT_URL=http://").map(str::to_owned));
+        let port =
+            endpoint.as_deref().and_then(|endpoint| endpoint.rsplit(':').next()).and_then(|port| port.parse().ok());
+        let connected = port.map(|port: u16| TcpStream::connect(("127.0.0.1", port)));
+        server.kill().expect("ends");
+        server.wait().expect("is gone");
+        assert!(matches!(connected, Some(Ok(_))), "{host}: {endpoint:?} {connected:?}");
+    }
+}

@@ -1,0 +1,254 @@
+//! How Lambda hands work over and takes answers: an SQS batch, an EventBridge or SNS event, a direct request.
+//!
+//! Each has rules of its own for what is done, tried again or given up, and they all live here:
+//!
+//! | | done | Retry | Rejected |
+//! |---|---|---|---|
+//! | SQS record | acknowledged | a batch failure, hidden for the back-off | to the dead-letter queue, then acknowledged |
+//! | EventBridge, SNS | list of outcomes | an error, so that Lambda retries | an error with the reason |
+//! | direct request | the one outcome | an error | an error |
+//!
+//! Whatever there was no time for, and whatever panicked, is a failure of its own record and of no other.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
+use futures_util::future::FutureExt;
+use futures_util::stream::{self, StreamExt};
+use lambda_runtime::{Context, Diagnostic, LambdaEvent};
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+use tracing::{error, warn};
+
+use crate::announcement::{self, Announcement, request};
+use crate::courier::{Courier, Occasion, Report};
+use crate::identity::Here;
+use crate::outcome::{Error, Pace, Rejection};
+use crate::telemetry;
+
+mod back_off;
+mod dead_letter;
+mod record;
+
+use record::Record;
+
+/// Records of a batch that are worked on at the same time: the stack's batch size.
+const AT_ONCE: usize = 10;
+/// What is kept of the function's time for answering.
+const TO_ANSWER: Duration = Duration::from_millis(1500);
+
+/// The function: what Lambda calls.
+pub struct Delivery {
+    pub courier: Courier,
+}
+
+/// Why an invocation failed as a whole. `errorType` is `Retry` or `Rejected`, `errorMessage` is for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: &'static str,
+    pub message: String,
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.kind.to_owned(), error_message: failure.message }
+    }
+}
+
+impl From<&Error> for Failure {
+    fn from(error: &Error) -> Self {
+        Self { kind: error.name(), message: error.to_string() }
+    }
+}
+
+impl Delivery {
+    /// Handles one invocation.
+    ///
+    /// # Errors
+    /// See [`Failure`]; a batch fails as a whole only when a record that failed has no id to be reported by.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Failure> {
+        let (payload, context) = event.into_parts();
+        let here = self.here(&context);
+        let deadline = deadline(&context);
+        match record::batch(&payload) {
+            Some(records) => self.batch(records, &here, deadline).await,
+            None => self.message(&payload, &here, deadline).await,
+        }
+    }
+
+    fn here(&self, context: &Context) -> Here {
+        let account = context.invoked_function_arn.split(':').nth(4).and_then(|account| account.parse().ok());
+        Here { region: self.courier.settings.here.clone(), account }
+    }
+
+    /// Everything but an SQS batch is one message, and somebody waits for the answer.
+    async fn message(&self, payload: &Value, here: &Here, deadline: Instant) -> Result<Value, Failure> {
+        let started = Instant::now();
+        let work = async {
+            let announcements = match announcement::read(payload, here) {
+                Ok(announcements) => announcements,
+                Err(rejection) => return vec![Report::rejected(rejection)],
+            };
+            self.reports(&announcements, here, Occasion::asked(deadline)).await
+        };
+        let reports = match timeout_at(deadline, AssertUnwindSafe(work).catch_unwind()).await {
+            Ok(Ok(reports)) => reports,
+            Ok(Err(_)) => return Err(Failure::from(&panicked())),
+            Err(_) => return Err(Failure::from(&out_of_time())),
+        };
+        self.tell("", here, &reports, started).await;
+        for report in &reports {
+            self.clear_away(report).await.map_err(|error| Failure::from(&error))?;
+        }
+        let asked_directly = payload.as_object().is_some_and(request::looks_like_one);
+        answer(&reports, asked_directly)
+    }
+
+    async fn reports(&self, announcements: &[Announcement], here: &Here, occasion: Occasion) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for announcement in announcements {
+            // Boxed: all the steps and the SDK below them are one deep future.
+            reports.extend(Box::pin(self.courier.handle(announcement, here, occasion)).await);
+        }
+        reports
+    }
+
+    /// Lanes run at the same time; within a lane, one record after the other, until one fails.
+    async fn batch(&self, records: Vec<Record>, here: &Here, deadline: Instant) -> Result<Value, Failure> {
+        let lanes = record::lanes(&records);
+        let failed: Vec<&Record> = stream::iter(lanes.iter().map(|lane| self.lane(lane, here, deadline)))
+            .buffer_unordered(AT_ONCE)
+            .flat_map(stream::iter)
+            .collect()
+            .await;
+        let mut answer = SqsBatchResponse::default();
+        for record in failed {
+            let Some(id) = &record.id else {
+                return Err(Failure {
+                    kind: "Retry",
+                    message: "a record without a messageId failed: it cannot be reported alone, so the whole batch is delivered again".to_owned(),
+                });
+            };
+            if answer.batch_item_failures.iter().all(|failure| failure.item_identifier != *id) {
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier.clone_from(id);
+                answer.batch_item_failures.push(failure);
+            }
+        }
+        Ok(json!(answer))
+    }
+
+    /// Which records of a lane failed: the first that did, and all behind it.
+    async fn lane<'a>(&self, lane: &[&'a Record], here: &Here, deadline: Instant) -> Vec<&'a Record> {
+        for (done, record) in lane.iter().enumerate() {
+            let work = AssertUnwindSafe(self.record(record, here, deadline)).catch_unwind();
+            let is_done = match timeout_at(deadline, work).await {
+                Ok(Ok(is_done)) => is_done,
+                Ok(Err(_)) => {
+                    error!(message_id = record.id, error = %panicked(), "not done");
+                    false
+                }
+                Err(_) => {
+                    warn!(message_id = record.id, error = %out_of_time(), "not done");
+                    false
+                }
+            };
+            if !is_done {
+                return lane[done..].to_vec();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Whether a record is done, for good or bad.
+    async fn record(&self, record: &Record, here: &Here, deadline: Instant) -> bool {
+        let started = Instant::now();
+        let read = record.body.clone().and_then(|body| announcement::read_text(&body, here));
+        let is_sweep = matches!(read.as_deref(), Ok([Announcement::Sweep]));
+        let reports = match read {
+            Ok(announcements) => {
+                self.reports(&announcements, here, Occasion::delivered(record.deliveries, deadline)).await
+            }
+            Err(rejection) => vec![Report::rejected(rejection)],
+        };
+        self.tell(record.id.as_deref().unwrap_or_default(), here, &reports, started).await;
+        if let Some(pace) = reports.iter().filter_map(Report::retry_pace).max() {
+            self.hide(record, pace).await;
+            return false;
+        }
+        for report in &reports {
+            // A sweep looks again at whatever it found: only what it clears away is told for the last time.
+            let last_word = !is_sweep || report.remains.is_some();
+            if last_word && !self.send_to_dead_letters(record, report).await {
+                return false;
+            }
+            if let Err(error) = self.clear_away(report).await {
+                warn!(message_id = record.id, %error, "not done");
+                self.hide(record, Pace::Seconds).await;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Logs what became of each AMI, and puts it on the event bus. The bus is a courtesy: it stops nothing.
+    async fn tell(&self, message_id: &str, here: &Here, reports: &[Report], started: Instant) {
+        for report in reports {
+            telemetry::reported(message_id, &here.region, report, started.elapsed());
+            if let Err(error) = self.courier.tell(report).await {
+                warn!(message_id, %error, "the event bus was not told");
+            }
+        }
+    }
+
+    async fn clear_away(&self, report: &Report) -> Result<(), Error> {
+        match &report.remains {
+            Some(failed) => self.courier.clear_away(failed).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// One outcome for a direct request, a list for everything else; an error as soon as anything failed.
+fn answer(reports: &[Report], asked_directly: bool) -> Result<Value, Failure> {
+    let errors: Vec<&Error> = reports.iter().filter_map(|report| report.result.as_ref().err()).collect();
+    if let Some(first) = errors.first() {
+        // Lambda tries again what may pass; one that passes is enough.
+        let kind = errors.iter().find(|error| matches!(error, Error::Retry(_))).unwrap_or(first).name();
+        let message = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        return Err(Failure { kind, message });
+    }
+    let outcomes: Vec<_> = reports.iter().filter_map(|report| report.result.as_ref().ok()).collect();
+    match outcomes.as_slice() {
+        [outcome] if asked_directly => Ok(json!(outcome)),
+        _ => Ok(json!(outcomes)),
+    }
+}
+
+fn panicked() -> Error {
+    Error::retry(Pace::Seconds, "Panic", "the function panicked over this message; its log has the place in the code")
+}
+
+fn out_of_time() -> Error {
+    Error::retry(Pace::Seconds, "OutOfTime", "there was no time left before the function's time-out")
+}
+
+fn deadline(context: &Context) -> Instant {
+    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    Instant::now() + left.checked_sub(TO_ANSWER).unwrap_or(left / 2)
+}
+
+impl Report {
+    fn rejected(rejection: Rejection) -> Self {
+        Self { route: None, result: Err(rejection.into()), remains: None }
+    }
+
+    fn retry_pace(&self) -> Option<Pace> {
+        match &self.result {
+            Err(Error::Retry(retry)) => Some(retry.pace),
+            _ => None,
+        }
+    }
+}

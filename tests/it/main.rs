@@ -1,0 +1,8 @@
+//! The real binary, as Lambda runs it, on AWS on loopback.
+//!
+//! Each module is one promise; each test's name is the sentence it proves. [`stage`] sets the scene.
+
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
+mod exactly_once;
+mod stage;

@@ -1,0 +1,172 @@
+//! The scene of every test: a world with a source Region and this Region, a queue with its dead letters, and the real
+//! function between them. What the function calls is kept for the proof of permissions (see `tests/stack`).
+
+use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::time::Duration;
+
+use local::aws::{ACCOUNT, Aws, Image, Queue, World};
+use local::host::{Function, Host};
+use serde_json::{Value, json};
+
+/// Where the courier stands.
+pub const HERE: &str = "eu-west-1";
+/// Where the images are built.
+pub const THERE: &str = "us-east-1";
+
+pub struct Stage {
+    pub aws: Aws,
+    pub queue: String,
+    pub dead_letters: String,
+    settings: BTreeMap<String, String>,
+    timeout: Duration,
+}
+
+impl Stage {
+    pub async fn new() -> Self {
+        let aws = Aws::start().await.expect("a free port on loopback");
+        let (queue, dead_letters) = {
+            let mut world = aws.world();
+            let dead_letters = world.add_queue(HERE, "dead-letters", Queue::default());
+            let redrive = Queue {
+                visibility_timeout: Duration::from_secs(360),
+                max_receive_count: Some(100),
+                dead_letter_queue: Some(dead_letters.clone()),
+            };
+            (world.add_queue(HERE, "announcements", redrive), dead_letters)
+        };
+        let stage = Self { aws, queue, dead_letters, settings: BTreeMap::new(), timeout: Duration::from_secs(60) };
+        let (queue, dead_letters) = (stage.queue.clone(), stage.dead_letters.clone());
+        stage.set("QUEUE_URL", &queue).set("DEAD_LETTER_QUEUE_URL", &dead_letters)
+    }
+
+    /// A setting of the function. An empty value takes it away.
+    pub fn set(mut self, variable: &str, value: &str) -> Self {
+        if value.is_empty() && variable != "EVENT_BUS_NAME" {
+            self.settings.remove(variable);
+        } else {
+            self.settings.insert(variable.to_owned(), value.to_owned());
+        }
+        self
+    }
+
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Changes the world before the function starts.
+    pub fn with(self, change: impl FnOnce(&mut World)) -> Self {
+        change(&mut self.aws.world());
+        self
+    }
+
+    /// An available AMI of this account in the source Region.
+    pub fn source(self, id: &str, name: &str) -> Self {
+        self.with(|world| {
+            world.add_image(THERE, Image::new(id, name));
+        })
+    }
+
+    /// The function, not yet started.
+    pub fn function_in(&self, region: &str) -> Function {
+        let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), region)
+            .endpoint_url(&self.aws.endpoint())
+            .timeout(self.timeout);
+        self.settings.iter().fold(function, |function, (variable, value)| function.set(variable, value))
+    }
+
+    pub async fn function(&self) -> Host {
+        self.function_in(HERE).start().await.expect("the function starts with these settings")
+    }
+
+    /// The AMIs of this Region, whatever their state.
+    pub fn copies(&self) -> Vec<Image> {
+        self.aws.world().images(HERE)
+    }
+
+    /// The names of the calls so far, in order, without those that only look.
+    pub fn changes(&self) -> Vec<String> {
+        self.actions()
+            .into_iter()
+            .filter(|action| !action.starts_with("Describe") && !action.starts_with("Get"))
+            .collect()
+    }
+
+    /// The names of the calls so far, in order of arrival.
+    pub fn actions(&self) -> Vec<String> {
+        self.aws.world().calls().into_iter().map(|call| call.action).collect()
+    }
+
+    /// What the dead-letter queue holds: bodies, and attributes as text.
+    pub fn dead(&self) -> Vec<(String, BTreeMap<String, String>)> {
+        let messages = self.aws.world().messages(&self.dead_letters);
+        messages
+            .into_iter()
+            .map(|message| {
+                let text =
+                    message.attributes.into_iter().map(|(name, value)| (name, value.string_value.unwrap_or_default()));
+                (message.body, text.collect())
+            })
+            .collect()
+    }
+}
+
+impl Drop for Stage {
+    /// Keeps the calls, one JSON line each, for the proof that the template allows them all and no more.
+    fn drop(&mut self) {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
+        let settings: BTreeMap<_, _> =
+            self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
+        let mut lines = std::collections::BTreeSet::new();
+        for call in self.aws.world().calls() {
+            let targets: Vec<Value> =
+                call.target_tags.iter().map(|(id, tags)| json!({ "id": id, "owner": ACCOUNT, "tags": tags })).collect();
+            lines.insert(
+                json!({
+                    "service": call.service, "action": call.action, "region": call.region, "account": call.account,
+                    "parameters": call.parameters, "targets": targets, "settings": settings,
+                    "test": std::thread::current().name(),
+                })
+                .to_string(),
+            );
+        }
+        let Ok(mut file) = OpenOptions::new().create(true).append(true).open(path) else { return };
+        for line in lines {
+            let _ = file.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+}
+
+/// EC2's own announcement that an AMI is available, or in whatever state.
+pub fn state_change(region: &str, id: &str, state: &str) -> Value {
+    json!({
+        "version": "0", "id": "7a5e8f4c-0000-4000-8000-000000000001", "detail-type": "EC2 AMI State Change", "source": "aws.ec2",
+        "account": ACCOUNT, "time": "2026-01-01T00:00:00Z", "region": region,
+        "resources": [format!("arn:aws:ec2:{region}::image/{id}")],
+        "detail": { "RequestId": "b1c7", "ImageId": id, "State": state, "ErrorMessage": "" },
+    })
+}
+
+/// An SQS batch as Lambda hands it over: (message id, body), received for the first time.
+pub fn batch<'a>(records: impl IntoIterator<Item = (&'a str, String)>) -> Value {
+    let records: Vec<Value> = records
+        .into_iter()
+        .map(|(id, body)| {
+            json!({
+                "messageId": id, "receiptHandle": format!("handle-of-{id}"), "body": body,
+                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000" }, "messageAttributes": {},
+                "md5OfBody": "", "eventSource": "aws:sqs",
+                "eventSourceARN": format!("arn:aws:sqs:{HERE}:{ACCOUNT}:announcements"), "awsRegion": HERE,
+            })
+        })
+        .collect();
+    json!({ "Records": records })
+}
+
+/// The message ids that an answer to a batch reports as failed.
+pub fn failures(answer: &Value) -> Vec<String> {
+    let failures = answer["batchItemFailures"].as_array().expect("a batch answer");
+    failures.iter().map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned()).collect()
+}
