@@ -72,10 +72,12 @@ impl Delivery {
         let (payload, context) = event.into_parts();
         let here = self.here(&context);
         let deadline = deadline(&context);
-        match record::batch(&payload) {
+        let answer = match record::batch(&payload) {
             Some(records) => self.batch(records, &here, deadline).await,
             None => self.message(&payload, &here, deadline).await,
-        }
+        };
+        telemetry::flush();
+        answer
     }
 
     fn here(&self, context: &Context) -> Here {
