@@ -4,5 +4,6 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod batch;
 mod exactly_once;
 mod stage;
