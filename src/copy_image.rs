@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::identity::{Identity, Malformed};
+use crate::identity::{Identity, Malformed, Region};
 
 macro_rules! parameter {
     ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
@@ -52,9 +52,15 @@ parameter!(
     /// The copy's name, unique in its account and Region.
     AmiName,
     "an AMI name (3 to 128 of letters, digits and `()[] ./-'@_`)",
-    |text| (3..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"()[] ./-'@_".contains(&b))
+    |text| (3..=128).contains(&text.len()) && text.chars().all(AmiName::may_contain)
 );
+
+impl AmiName {
+    #[must_use]
+    pub fn may_contain(c: char) -> bool {
+        c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c)
+    }
+}
 
 parameter!(
     /// The copy's description.
@@ -106,6 +112,13 @@ fn is_alias(text: &str) -> bool {
 }
 
 impl KmsKey {
+    /// Whether it can be a key of this Region; an ARN names the Region.
+    #[must_use]
+    pub fn can_be_in(&self, region: &Region) -> bool {
+        let named = self.0.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
+        named.is_none_or(|named| named == region.as_str())
+    }
+
     /// The key that AWS manages for EBS: what it encrypts cannot be shared.
     #[must_use]
     pub fn is_aws_managed(&self) -> bool {

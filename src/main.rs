@@ -12,8 +12,9 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     tracing::init_default_subscriber();
     telemetry::start(std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
-    let settings = Settings::read(|name| std::env::var(name).ok()).inspect_err(|wrong| {
+    let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|wrong| {
         tracing::error!(error = %wrong, "the function does not start");
+        wrong.to_string()
     })?;
     let aws = Aws::connect(&settings.here).await;
     let delivery = Delivery { courier: Courier { settings, aws } };

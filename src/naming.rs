@@ -71,6 +71,15 @@ impl Template {
         Some(Self(parts))
     }
 
+    /// Whether the text around the placeholders has only such characters.
+    #[must_use]
+    pub fn is_written_with(&self, allowed: impl Fn(char) -> bool) -> bool {
+        self.0.iter().all(|part| match part {
+            Part::Literal(text) => text.chars().all(&allowed),
+            _ => true,
+        })
+    }
+
     /// The text for this source AMI in `region`. `{created}` is its creation time as `20260131-093000`, in UTC.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use uuid::Uuid;
 
 use crate::announcement::CopyRequest;
-use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Tag};
+use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Encryption, Tag};
 use crate::identity::{Identity, ImageId, Region};
 use crate::image::{Image, tag};
 use crate::outcome::Rejection;
@@ -57,9 +57,7 @@ pub fn plan(
             Some(description) => Some(description),
             None => description(source, image, settings)?,
         },
-        encryption: request
-            .and_then(|request| request.encryption.clone())
-            .unwrap_or_else(|| settings.encryption.clone()),
+        encryption: encryption(request, settings, here)?,
         destination: request
             .and_then(|request| request.destination.clone())
             .unwrap_or(Destination::Region { completion: settings.completion }),
@@ -144,6 +142,19 @@ fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<O
     // A description that is too long is worth less than the copy: it is cut.
     let cut: String = text.chars().take(255).collect();
     Ok(cut.parse().ok().filter(|_| !cut.is_empty()))
+}
+
+fn encryption(request: Option<&CopyRequest>, settings: &Copying, here: &Region) -> Result<Encryption, Rejection> {
+    let encryption = request.and_then(|request| request.encryption.as_ref()).unwrap_or(&settings.encryption);
+    match encryption.key() {
+        // EC2 would take the call, and let the copy fail an hour later.
+        Some(key) if !key.can_be_in(here) => Err(Rejection::new(
+            "InvalidParameterValue",
+            format!("`KmsKeyId` is `{key}`; it must be a key of {here}, where the copy is made"),
+            "name a key of that Region and send the request again",
+        )),
+        _ => Ok(encryption.clone()),
+    }
 }
 
 fn courier_tags(source: &Identity, image: &Image) -> Result<Vec<Tag>, Rejection> {

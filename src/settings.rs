@@ -7,7 +7,7 @@ use std::fmt;
 
 use wildmatch::WildMatch;
 
-use crate::copy_image::{CompletionMinutes, Encryption, KmsKey, Tag};
+use crate::copy_image::{AmiName, CompletionMinutes, Encryption, KmsKey, Tag};
 use crate::identity::{AccountId, Region, shortened};
 use crate::naming::{PLACEHOLDERS, Template};
 
@@ -159,7 +159,7 @@ impl Settings {
         })?;
         let settings = Self {
             sources: sources(&env, &here)?,
-            copying: copying(&env)?,
+            copying: copying(&env, &here)?,
             finishing: finishing(&env)?,
             retire_with_source: env.boolean("RETIRE_WITH_SOURCE", false)?,
             backfill_days: env
@@ -197,8 +197,10 @@ fn url(text: &str) -> Option<String> {
 }
 
 fn sources(env: &Environment, here: &Region) -> Result<Sources, WrongSetting> {
-    const REGIONS: &str = "Regions other than the function's own, separated by commas (such as `us-east-1,us-west-2`)";
-    let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| text.parse().ok())?;
+    const REGIONS: &str = "Regions other than the function's own and of its partition, separated by commas (such as `us-east-1,us-west-2`)";
+    let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| {
+        text.parse().ok().filter(|region: &Region| region.partition() == here.partition())
+    })?;
     // One list for the stacks of all Regions is handy: a stack passes over its own.
     let others: Vec<Region> = regions.iter().filter(|region| *region != here).cloned().collect();
     if others.is_empty() && !regions.is_empty() {
@@ -211,8 +213,8 @@ fn sources(env: &Environment, here: &Region) -> Result<Sources, WrongSetting> {
         })?;
     let patterns =
         env.list("NAME_PATTERNS", "globs of AMI names, separated by commas (such as `golden-*,base-????`)", |text| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_*?".contains(c);
-            text.chars().all(plain).then(|| WildMatch::new(text))
+            let plain = |c: char| AmiName::may_contain(c) || "*?".contains(c);
+            (!text.is_empty() && text.chars().all(plain)).then(|| WildMatch::new(text))
         })?;
     Ok(Sources {
         regions: others,
@@ -233,8 +235,10 @@ fn sources(env: &Environment, here: &Region) -> Result<Sources, WrongSetting> {
     })
 }
 
-fn copying(env: &Environment) -> Result<Copying, WrongSetting> {
-    let key = env.one("KMS_KEY_ID", KmsKey::RULE, |text| text.parse::<KmsKey>().ok())?;
+fn copying(env: &Environment, here: &Region) -> Result<Copying, WrongSetting> {
+    let key = env.one("KMS_KEY_ID", &format!("{}, of {here}", KmsKey::RULE), |text| {
+        text.parse().ok().filter(|key: &KmsKey| key.can_be_in(here))
+    })?;
     let encryption = match (key, env.flag("ENCRYPTED")?) {
         (Some(_), Some(false)) => {
             return Err(env.wrong("ENCRYPTED", "with KMS_KEY_ID set, `true` or nothing: a key encrypts every copy"));
@@ -245,7 +249,11 @@ fn copying(env: &Environment) -> Result<Copying, WrongSetting> {
         (None, _) => Encryption::AsSource,
     };
     Ok(Copying {
-        name: env.one("COPY_NAME", PLACEHOLDERS, Template::parse)?.unwrap_or_else(Template::name),
+        name: env
+            .one("COPY_NAME", &format!("{PLACEHOLDERS}, that makes {}", AmiName::RULE), |text| {
+                Template::parse(text).filter(|template| template.is_written_with(AmiName::may_contain))
+            })?
+            .unwrap_or_else(Template::name),
         description: env.one("COPY_DESCRIPTION", PLACEHOLDERS, Template::parse)?,
         encryption,
         copy_tags: env.boolean("COPY_TAGS", true)?,
@@ -292,7 +300,14 @@ fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
                 _ => None,
             })?
             .unwrap_or(Protection::Off),
-        parameter_name: env.one("PARAMETER_NAME", PLACEHOLDERS, Template::parse)?,
+        parameter_name: env.one(
+            "PARAMETER_NAME",
+            &format!("{PLACEHOLDERS}, that makes a parameter's name (letters, digits and `._/-`)"),
+            |text| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+                Template::parse(text).filter(|template| template.is_written_with(plain))
+            },
+        )?,
         event_bus: match (env.0)("EVENT_BUS_NAME") {
             None => Some("default".to_owned()),
             Some(nowhere) if nowhere.is_empty() => None,

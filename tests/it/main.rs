@@ -5,5 +5,13 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod batch;
+mod corpus;
+mod errors;
 mod exactly_once;
+mod logs;
+mod loops;
+mod requests;
+mod selection;
+mod settings;
 mod stage;
+mod wire;

@@ -1,0 +1,215 @@
+//! Two kinds of error, never a third: what EC2 answers decides whether the message comes back or an operator reads it.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use local::aws::{Fault, Image};
+use local::host::InvokeError;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
+
+const AMI: &str = "ami-0abcdef1234567890";
+
+/// What is to become of an error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    RetrySoon,
+    RetryInMinutes,
+    Rejected,
+}
+
+use Kind::{Rejected, RetryInMinutes, RetrySoon};
+
+fn announced() -> Value {
+    state_change(THERE, AMI, "available")
+}
+
+fn kind(answer: Result<Value, InvokeError>) -> (Kind, String) {
+    match answer {
+        Err(InvokeError::Function { error_type, message }) => match error_type.as_str() {
+            "Retry" if message.ends_with("it passes by itself and is tried again in seconds") => (RetrySoon, message),
+            "Retry" if message.ends_with("it passes by itself and is tried again in minutes") => {
+                (RetryInMinutes, message)
+            }
+            "Rejected" => (Rejected, message),
+            _ => panic!("{error_type}: {message}"),
+        },
+        other => panic!("no error: {other:?}"),
+    }
+}
+
+/// Each status, code and words of EC2's that `CopyImage` can answer with, and what is to become of it.
+const CODES: [(u16, &str, &str, Kind); 34] = [
+    (503, "RequestLimitExceeded", "Request limit exceeded.", RetrySoon),
+    (400, "Throttling", "Rate exceeded", RetrySoon),
+    (503, "EC2ThrottledException", "throttled", RetrySoon),
+    (500, "InternalError", "An internal error has occurred", RetrySoon),
+    (500, "InternalFailure", "It failed", RetrySoon),
+    (503, "Unavailable", "The server is overloaded", RetrySoon),
+    (503, "ServiceUnavailable", "Service unavailable", RetrySoon),
+    (400, "ConcurrentTagAccess", "Tags are being changed", RetrySoon),
+    (502, "BadGateway", "", RetrySoon),
+    (400, "SomethingThatNobodyKnowsYet", "it is new", RetrySoon),
+    (
+        400,
+        "ResourceLimitExceeded",
+        "Too many snapshot copies in progress. The limit is 20 for this destination region.",
+        RetryInMinutes,
+    ),
+    (400, "PendingSnapshotLimitExceeded", "Too many pending snapshots", RetryInMinutes),
+    (400, "SnapshotLimitExceeded", "Too many snapshots", RetryInMinutes),
+    (400, "ConcurrentSnapshotLimitExceeded", "Too many at once", RetryInMinutes),
+    (400, "MaxSnapshotCopiesInProgress", "Too many", RetryInMinutes),
+    (400, "InvalidAMIID.Unavailable", "The image ID is not available", RetryInMinutes),
+    (400, "IncorrectState", "It is pending", RetryInMinutes),
+    (403, "UnauthorizedOperation", "You are not authorized. Encoded authorization failure message: Zm9vYmFy", Rejected),
+    (403, "AuthFailure", "Not authorized for images", Rejected),
+    (400, "InvalidRequest", "The storage for the ami is not available", Rejected),
+    (400, "InvalidAMIID.Malformed", "Invalid id", Rejected),
+    (400, "InvalidAMIID.NotFound", "The image id does not exist", Rejected),
+    (400, "InvalidAMIName.Malformed", "AMI names must be", Rejected),
+    (400, "InvalidParameter", "no", Rejected),
+    (400, "InvalidParameterValue", "no", Rejected),
+    (400, "InvalidParameterCombination", "no", Rejected),
+    (400, "InvalidParameterDependency", "no", Rejected),
+    (400, "MissingParameter", "The request must contain", Rejected),
+    (400, "TagPolicyViolation", "The tag policy does not allow it", Rejected),
+    (400, "TagLimitExceeded", "More than 50", Rejected),
+    (400, "SnapshotCopyUnsupported.InterRegion", "Not between these", Rejected),
+    (401, "OptInRequired", "You are not subscribed", Rejected),
+    (400, "UnsupportedOperation", "Not supported", Rejected),
+    (400, "IdempotentParameterMismatch", "Arguments are inconsistent", Rejected),
+];
+
+#[tokio::test]
+async fn each_code_of_ec2_is_retried_soon_retried_in_minutes_or_rejected_and_nothing_is_copied() {
+    let wrong: Vec<String> = stream::iter(CODES)
+        .map(async |(status, code, words, expected)| {
+            let stage = Stage::new().await.source(AMI, "golden-1").set("EVENT_BUS_NAME", "").with(|world| {
+                world.fault(Fault::on("CopyImage").error(status, code, words));
+            });
+            let (kind, told) = kind(stage.function().await.invoke(&announced()).await);
+            let names_all = [code, words, AMI, THERE, HERE, "golden-1"].iter().all(|word| told.contains(word));
+            assert_eq!(stage.copies().len(), 0);
+            (kind != expected || !names_all).then(|| format!("{code} is {kind:?}: {told}"))
+        })
+        .buffer_unordered(8)
+        .filter_map(async |wrong| wrong)
+        .collect()
+        .await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn an_encoded_authorization_message_is_kept_for_the_operator_with_how_to_read_it() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        let words =
+            "You are not authorized to perform this operation. Encoded authorization failure message: Zm9vYmFy-_";
+        world.fault(Fault::on("CopyImage").error(403, "UnauthorizedOperation", words));
+    });
+    let records = batch([("m1", announced().to_string())]);
+    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), Vec::<String>::new());
+    let [(body, why)] = stage.dead().try_into().unwrap();
+    assert_eq!(body, announced().to_string());
+    assert!(why["Explanation"].contains("message: Zm9vYmFy-_"), "{why:?}");
+    assert!(why["Explanation"].contains("aws sts decode-authorization-message"), "{why:?}");
+}
+
+#[tokio::test]
+async fn what_passes_within_the_sdks_own_attempts_is_not_seen_outside() {
+    for fault in [
+        Fault::on("CopyImage").first(2).throttle(),
+        Fault::on("CopyImage").nth(1).error(500, "InternalError", "oops"),
+        Fault::on("CopyImage").nth(1).drop_connection(),
+        Fault::on("DescribeImages").nth(1).drop_connection(),
+    ] {
+        let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.fault(fault));
+        let answer = stage.function().await.invoke(&announced()).await.unwrap();
+        assert_eq!(answer[0]["Outcome"], "Started", "{answer}");
+        assert_eq!(stage.copies().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_dropped_again_and_again_is_retried() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        world.fault(Fault::on("CopyImage").drop_connection());
+    });
+    let function = stage.function().await;
+    let (seen, told) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetrySoon, "{told}");
+    assert!(told.starts_with("NoAnswer: ") && told.contains(AMI) && told.contains(HERE), "{told}");
+    stage.aws.world().clear_faults();
+    assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_come_is_given_up_and_asked_for_again_within_one_delivery() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        world.fault(Fault::on("CopyImage").nth(1).slow_after_effect(Duration::from_secs(50)));
+    });
+    let answer = stage.function().await.invoke(&announced()).await.unwrap();
+    assert_eq!(answer[0]["Outcome"], "Started", "{answer}");
+    let calls = stage.copy_image_calls();
+    assert_eq!((calls.len(), stage.copies().len()), (2, 1));
+    assert_eq!(calls[0], calls[1], "the same call, with the same token");
+}
+
+#[tokio::test]
+async fn the_function_answers_before_its_own_time_out_whatever_ec2_does() {
+    for action in ["DescribeImages", "CopyImage"] {
+        let stage = Stage::new().await.source(AMI, "golden-1").timeout(Duration::from_secs(4)).with(|world| {
+            world.fault(Fault::on(action).slow(Duration::from_secs(60)));
+        });
+        let function = stage.function().await;
+        let (seen, told) = kind(function.invoke(&announced()).await);
+        assert_eq!(seen, RetrySoon, "{action}: {told}");
+        assert!(told.contains("time-out"), "{action}: {told}");
+        let records = batch([("m1", announced().to_string())]);
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"], "{action}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_copy_image_does_not_find_is_retried_while_it_is_fresh() {
+    let stage = Stage::new().await.with(|world| {
+        world.add_image(THERE, Image::new(AMI, "golden-1").created(OffsetDateTime::now_utc()));
+        world.fault(Fault::on("CopyImage").nth(1).error(400, "InvalidAMIID.NotFound", "The image id does not exist"));
+    });
+    let function = stage.function().await;
+    let (seen, told) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetrySoon, "{told}");
+    assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
+}
+
+#[tokio::test]
+async fn what_the_looking_runs_into_is_sorted_as_well_with_what_was_looked_for() {
+    for (region, looking) in [(THERE, "describing the source AMI"), (HERE, "looking for copies of")] {
+        for (status, code, expected) in [
+            (403, "UnauthorizedOperation", Rejected),
+            (503, "RequestLimitExceeded", RetrySoon),
+            (401, "OptInRequired", Rejected),
+        ] {
+            let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+                world.fault(Fault::on("DescribeImages").in_region(region).error(status, code, "no"));
+            });
+            let (seen, told) = kind(stage.function().await.invoke(&announced()).await);
+            assert_eq!(seen, expected, "{told}");
+            assert!(told.contains(code) && told.contains(looking) && told.contains(AMI), "{told}");
+            assert_eq!(stage.copy_image_calls().len(), 0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_limit_of_copies_in_progress_is_retried_in_minutes_and_passes_once_copies_are_done() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.snapshot_copies_limit = 0);
+    let function = stage.function().await;
+    let (seen, told) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetryInMinutes, "{told}");
+    assert!(told.contains("Too many snapshot copies in progress"), "{told}");
+    stage.aws.world().behaviour.snapshot_copies_limit = 20;
+    assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
+}
