@@ -59,7 +59,7 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
             }
         }
         Err(Error::Retry(retry)) => {
-            let (code, words) = (&retry.code, &retry.words);
+            let (code, explanation) = (&retry.code, &retry.words);
             warn!(
                 message_id,
                 source_image,
@@ -67,14 +67,14 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Retry",
                 code,
-                words,
+                explanation,
                 milliseconds,
                 "not yet"
             );
             counter!("Retried").increment(1);
         }
         Err(Error::Rejected(rejection)) => {
-            let (code, words, advice) = (&rejection.code, &rejection.words, &rejection.advice);
+            let (code, explanation, advice) = (&rejection.code, &rejection.words, &rejection.advice);
             error!(
                 message_id,
                 source_image,
@@ -82,7 +82,7 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Rejected",
                 code,
-                words,
+                explanation,
                 advice,
                 milliseconds,
                 "rejected"
