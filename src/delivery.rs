@@ -197,12 +197,20 @@ impl Delivery {
 
     /// Logs what became of each AMI, and puts it on the event bus. The bus is a courtesy: it stops nothing.
     async fn tell(&self, message_id: &str, here: &Here, reports: &[Report], started: Instant) {
-        for report in reports {
-            telemetry::reported(message_id, &here.region, report, started.elapsed());
-            if let Err(error) = self.courier.tell(report).await {
-                warn!(message_id, %error, "the event bus was not told");
+        // A document of metrics holds a hundred values of each; a sweep may have more.
+        for some in reports.chunks(50) {
+            for report in some {
+                telemetry::reported(message_id, &here.region, report, started.elapsed());
             }
+            telemetry::flush();
         }
+        stream::iter(reports)
+            .for_each_concurrent(AT_ONCE, async |report| {
+                if let Err(error) = self.courier.tell(report).await {
+                    warn!(message_id, %error, "the event bus was not told");
+                }
+            })
+            .await;
     }
 
     async fn clear_away(&self, report: &Report) -> Result<(), Error> {

@@ -52,7 +52,7 @@ impl Courier {
             State::Failed => self.post_mortem(copy, source).await,
             State::Pending => {
                 let words = format!("the copy {} of {source} is still pending", copy.id);
-                Report::new(Some(route), Err(Error::retry(Pace::Minutes, "IncorrectState", words)))
+                Report::new(Some(route), Err(Error::retry(Pace::Seconds, "IncorrectState", words)))
             }
             State::Disabled => nothing("it is disabled".to_owned()),
             State::Deregistered => nothing("it is deregistered".to_owned()),
