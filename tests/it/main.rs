@@ -4,5 +4,11 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod events;
 mod exactly_once;
+mod finish;
+mod life;
+mod post_mortem;
+mod publish;
+mod retire;
 mod stage;

@@ -235,7 +235,11 @@ fn view(world: &World, caller: &Caller, image: &Image) -> Value {
 }
 
 fn block_devices(world: &World, image: &Image) -> Vec<Value> {
-    let ids_known = world.behaviour.snapshot_ids_at == SnapshotIdsAt::Start || image.state != ImageState::Pending;
+    let ids_known = match world.behaviour.snapshot_ids_at {
+        SnapshotIdsAt::Start => true,
+        SnapshotIdsAt::End => image.state != ImageState::Pending,
+        SnapshotIdsAt::Never => image.source_image_id.is_none(),
+    };
     let device = |(at, snapshot): (usize, &Snapshot)| {
         json!({
             "deviceName": device_name(image, at),
