@@ -95,9 +95,12 @@ pub fn is_finished(stage: &Stage, id: &str) -> bool {
     image(stage, id).tags.contains_key("ami-courier:finished")
 }
 
-/// Waits until the world is so.
+/// Waits until the world is so, as long as a function may run.
 pub async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let so = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), so).await.expect("the function makes the call that is waited for");
 }
