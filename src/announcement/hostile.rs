@@ -163,7 +163,7 @@ impl Corpus {
                 let mut text = file.to_string();
                 for envelope in wrappings {
                     if text.len() < LARGEST_TO_WRAP {
-                        file = wrapped(file, envelope);
+                        file = wrapped(&file, envelope);
                         text = file.to_string();
                     }
                 }
@@ -243,7 +243,7 @@ fn hostile_value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn wrapped(message: Value, envelope: u8) -> Value {
+fn wrapped(message: &Value, envelope: u8) -> Value {
     let text = || Value::from(message.to_string());
     match envelope {
         0 => text(),
