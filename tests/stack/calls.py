@@ -15,6 +15,17 @@ from stack import REGION, ROOT, options, parameters_of, pretty, rendered, statem
 
 RECORD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "aws-calls.jsonl"
 NEW = "0123456789abcdef0"
+# What EC2 asks of other services in the caller's name: docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html
+LOOKED_AT_FOR_REFERENCES = [
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ssm:DescribeParameters",
+    "ssm:GetParameters",
+    "imagebuilder:ListImageRecipes",
+    "imagebuilder:ListContainerRecipes",
+    "imagebuilder:GetContainerRecipe",
+]
 
 
 def recorded():
@@ -46,7 +57,7 @@ def own_parameters(call):
     if keys := sorted({target["kms_key"] for target in call.get("targets", []) if target.get("kms_key") and call["action"] == "CopyImage"}):
         parameters["SourceKmsKeyArns"] = ",".join(keys)
     if call["action"] == "GetParameter" and call["region"] != here(call):
-        parameters["SourceParameterPath"] = "/" + call["parameters"]["Name"].lstrip("/")
+        parameters["SourceParameterPath"] = "/" + call["parameters"]["Name"].partition(":")[0].lstrip("/")
     return parameters
 
 
@@ -67,6 +78,9 @@ def _ec2(call, parameters, context):
     action, region = call["action"], call["region"]
     if action.startswith("Describe"):
         yield Request(f"ec2:{action}", "*", context)
+        if action == "DescribeImageReferences":
+            for looked in LOOKED_AT_FOR_REFERENCES:
+                yield Request(looked, "*", {**context, "aws:CalledVia": ["ec2-images.amazonaws.com"]})
     elif action == "CopyImage":
         yield from _copy_image(call, parameters, context)
     elif action == "CreateTags":
@@ -138,7 +152,8 @@ def _kms(key, actions, region, account, service):
 
 
 def _ssm(call, parameters, context):
-    name = parameters["Name"]
+    # A version (`NAME:3`) is no part of the resource.
+    name = parameters["Name"].partition(":")[0]
     arn = f"arn:aws:ssm:{call['region']}:{call['account']}:parameter/{name.lstrip('/')}"
     yield Request(f"ssm:{call['action']}", arn, context)
 

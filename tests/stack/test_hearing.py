@@ -50,7 +50,8 @@ COURIER = [
     (ami("available"), ["SourceRegions"], ["SourceImageRule"]),
     (ami("available", region="ap-south-1"), ["SourceRegions"], []),
     (ami("failed"), [], []),
-    (ami("disabled"), ["RetireWithSource"], []),
+    (ami("disabled"), [], []),
+    (ami("disabled"), ["RetireWithSource"], ["SourceImageRule"]),
     (ami("deregistered"), [], []),
     (ami("deregistered"), ["RetireWithSource"], ["SourceImageRule"]),
     (ami("available", region=REGION), [], ["CopyRule"]),
@@ -86,6 +87,7 @@ COURIER = [
 FORWARDER = [
     (ami("available"), {}, True),
     (ami("deregistered"), {}, True),
+    (ami("disabled"), {}, True),
     (ami("failed"), {}, False),
     (ami("available", region="eu-central-1"), {}, False),
     (ami("available", account="999999999999"), {}, False),

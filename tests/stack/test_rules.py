@@ -89,9 +89,9 @@ def a_message_is_tried_for_a_day_and_then_set_aside(stack):
     redrive = stack.queue.get("RedrivePolicy", {})
     if redrive.get("deadLetterTargetArn") != "DeadLetterQueue.Arn":
         yield "the queue has no dead-letter queue"
-    # The function backs off by up to 15 minutes a try.
-    if not 24 * 3600 <= int(redrive.get("maxReceiveCount", 0)) * 15 * 60 <= stack.queue["MessageRetentionPeriod"]:
-        yield "maxReceiveCount × 15 minutes must be a day at least, and no longer than messages are kept"
+    # The function backs off by up to 15 minutes a try, half of that on average (src/delivery/back_off.rs).
+    if not 24 * 3600 <= int(redrive.get("maxReceiveCount", 0)) * 450 <= stack.queue["MessageRetentionPeriod"]:
+        yield "maxReceiveCount × 7.5 minutes must be a day at least, and no longer than messages are kept"
     allowed = stack.dead_letters.get("RedriveAllowPolicy", {})
     here = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{stack.queue.get('QueueName')}"
     if allowed.get("redrivePermission") != "byQueue" or allowed.get("sourceQueueArns") != [here]:
@@ -258,7 +258,7 @@ BROKEN = [
     (dead_letters_are_kept_longest, "DeadLetterQueue/MessageRetentionPeriod", 1209599),
     (dead_letters_are_kept_longest, "Queue/MessageRetentionPeriod", 1209600),
     (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy", None),
-    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy/maxReceiveCount", 5),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy/maxReceiveCount", 191),
     (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy/maxReceiveCount", 1000),
     (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/QueueName", "other"),
     (a_message_is_tried_for_a_day_and_then_set_aside, "DeadLetterQueue/RedriveAllowPolicy/redrivePermission", "allowAll"),
@@ -310,3 +310,53 @@ def test_it_fails_when(rule, path, value):
     else:
         node[last] = value
     assert list(rule(Stack(source)))
+
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+ACCEPTED = {
+    "SourceRegions": ["", "us-east-1", "us-east-1,ap-southeast-4", "us-gov-west-1,cn-north-1"],
+    "SourceOwners": ["self", "111122223333", "self,111122223333"],
+    "NamePatterns": ["*", "golden-*,base image (v?)*"],
+    "KmsKeyId": ["", "alias/golden/ami", KEY, KEY.replace("key/", "alias/"), KEY.rpartition("/")[2], "mrk-1234abcd12ab34cd56ef1234567890ab"],
+    "SnapshotCopyCompletionDurationMinutes": ["", "15", "2880"],
+    "ShareWith": ["", "111122223333", "111122223333,arn:aws:organizations::111122223333:organization/o-abc1234567"],
+    "Deprecate": ["Source", "Never", "90"],
+    "ParameterName": ["", "golden", "/golden/{tag:Role}/ami"],
+    "EventBusName": ["", "default", "arn:aws:events:eu-west-1:111122223333:event-bus/images"],
+    "SourceParameterPath": ["", "/golden/"],
+    "SenderAccounts": ["", "111122223333,444455556666"],
+    "SourceKmsKeyArns": ["", KEY, f"{KEY},{KEY}"],
+    "SweepRate": ["", "off", "rate(1 hour)", "rate(30 minutes)", "rate(1 day)", "cron(0 * * * ? *)"],
+    "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:alarms"],
+    "QueueKmsKeyArn": ["", KEY],
+    "PermissionsBoundaryArn": ["", "arn:aws:iam::111122223333:policy/team/boundary"],
+    "VpcSubnetIds": ["", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"],
+    "VpcSecurityGroupIds": ["", "sg-0123456789abcdef0"],
+}
+REFUSED = {
+    "SourceRegions": ["us-east-1,", "us-east-1, us-west-2", "useast1", "*"],
+    "SourceOwners": ["", "self,", "12345", "amazon"],
+    "NamePatterns": ["", "a{b}"],
+    "KmsKeyId": ["alias", "key/1", "*"],
+    "SnapshotCopyCompletionDurationMinutes": ["0", "half"],
+    "ShareWith": ["111122223333,", "1111", "all", "111122223333 444455556666"],
+    "Deprecate": ["source", "0", "-1", ""],
+    "ParameterName": [" x", "a,b"],
+    "EventBusName": ["a b"],
+    "SourceParameterPath": ["golden", "*"],
+    "SenderAccounts": ["*", "111122223333,"],
+    "SourceKmsKeyArns": [f"{KEY},", "*", KEY.replace("11111111", "*")],
+    "SweepRate": ["rate(2 days)", "hourly"],
+    "AlarmTopicArn": ["alarms"],
+    "QueueKmsKeyArn": ["alias/queues"],
+    "PermissionsBoundaryArn": ["boundary"],
+    "VpcSubnetIds": ["vpc-1", "subnet-1,"],
+    "VpcSecurityGroupIds": ["sg"],
+}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, parameter in template()["Parameters"].items() if "AllowedPattern" in parameter))
+def test_the_pattern_of(name):
+    pattern = template()["Parameters"][name]["AllowedPattern"]
+    assert [value for value in ACCEPTED[name] if not re.fullmatch(pattern, value)] == []
+    assert [value for value in REFUSED[name] if re.fullmatch(pattern, value)] == []
