@@ -14,4 +14,5 @@ mod loops;
 mod post_mortem;
 mod publish;
 mod retire;
+mod settings;
 mod stage;
