@@ -68,6 +68,9 @@ pub enum Outcome {
         /// From the copy's creation to its finish.
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_seconds: Option<i64>,
+        /// From the source AMI's creation to its copy's finish, where the source was looked at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lag_seconds: Option<i64>,
         /// The sizes of its snapshots' volumes, added up.
         #[serde(rename = "SizeGiB")]
         size_gib: i64,

@@ -54,8 +54,11 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
             };
             info!(message_id, source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
             counter!(outcome).increment(1);
-            if let Outcome::Finished { duration_seconds: Some(seconds), .. } = done {
-                histogram!("CopyDurationSeconds").record(as_f64(*seconds));
+            if let Outcome::Finished { duration_seconds, lag_seconds, .. } = done {
+                let durations = [("CopyDurationSeconds", duration_seconds), ("SourceToAvailableSeconds", lag_seconds)];
+                for (metric, seconds) in durations.into_iter().filter_map(|(name, seconds)| Some((name, (*seconds)?))) {
+                    histogram!(metric).record(as_f64(seconds));
+                }
             }
         }
         Err(Error::Retry(retry)) => {

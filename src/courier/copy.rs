@@ -112,6 +112,10 @@ impl Courier {
                 Err(CopyImageFailed::DryRun) => return Ok(Outcome::DryRun { name, route, client_token: token }),
                 Err(CopyImageFailed::NameTaken(words)) => match self.who_has_the_name(plan).await? {
                     NameHeldBy::Copy(copy) => return Ok(self.adopt(&copy, plan)?),
+                    // The copy would be made, once that one is cleared away: a dry run clears nothing.
+                    NameHeldBy::FailedCopy(_) if plan.dry_run => {
+                        return Ok(Outcome::DryRun { name, route, client_token: token });
+                    }
                     NameHeldBy::FailedCopy(failed) if names_cleared < TRIES => {
                         names_cleared += 1;
                         last_failure = self.make_way(&failed, &plan.call.source).await?;
@@ -124,12 +128,14 @@ impl Courier {
                         ));
                     }
                     NameHeldBy::Other(other) => {
+                        let is = if other.is_copy_of(&plan.call.source) {
+                            "a copy of it that has failed and that the courier did not make".to_owned()
+                        } else {
+                            format!("which is no copy of {}", plan.call.source)
+                        };
                         return Err(Error::rejected(
                             "InvalidAMIName.Duplicate",
-                            format!(
-                                "{attempt}: the name is taken by {}, which is no copy of {}",
-                                other.id, plan.call.source
-                            ),
+                            format!("{attempt}: the name is taken by {}, {is}", other.id),
                             "rename or deregister that AMI, or change COPY_NAME, then send the message again",
                         ));
                     }

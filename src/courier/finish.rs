@@ -61,19 +61,22 @@ impl Courier {
 
     async fn finish(&self, copy: &Image, source: &Identity) -> Result<Outcome, Stop> {
         let now = OffsetDateTime::now_utc();
-        let finished_before = copy.tags.get(tag::FINISHED);
-        let finished_at = finished_before.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok()).unwrap_or(now);
-        let finished = Outcome::Finished {
-            image_id: copy.id.clone(),
-            name: copy.name.clone(),
-            route: self.route(source),
-            duration_seconds: copy.created.map(|created| (finished_at - created).whole_seconds().max(0)),
-            size_gib: copy.size_gib(),
+        let finished = |at: OffsetDateTime, source_image: Option<&Image>| {
+            let since = |created: OffsetDateTime| (at - created).whole_seconds().max(0);
+            Outcome::Finished {
+                image_id: copy.id.clone(),
+                name: copy.name.clone(),
+                route: self.route(source),
+                duration_seconds: copy.created.map(since),
+                lag_seconds: source_image.and_then(|source| source.created).map(since),
+                size_gib: copy.size_gib(),
+            }
         };
-        if finished_before.is_some() {
-            return Ok(finished);
+        if let Some(before) = copy.tags.get(tag::FINISHED) {
+            return Ok(finished(OffsetDateTime::parse(before, &Rfc3339).unwrap_or(now), None));
         }
         let source_image = self.source_of(source).await?;
+        let finished = finished(now, source_image.as_ref());
         self.share(copy).await?;
         self.deprecate(copy, source_image.as_ref(), now).await?;
         self.protect(copy).await?;

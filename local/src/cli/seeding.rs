@@ -58,6 +58,16 @@ impl Seed {
 /// The source of an AMI that is announced as a copy.
 const SOURCE_OF_A_COPY: (&str, &str) = ("us-east-1", "ami-0123456789abcdef0");
 
+/// Puts into a new world whatever an event names, for a function in this Region; answers the account that the function
+/// runs in.
+pub fn plant_for(event: &Value, region: &str, world: &mut World) -> String {
+    let account = stack_account(event).unwrap_or(ACCOUNT);
+    let mut seeding = Seeding::in_account(account);
+    seeding.add_all_of(event, region);
+    seeding.plant(world, region);
+    account.to_owned()
+}
+
 impl Seeding {
     /// What the event names, and what the settings of the function need beside it.
     pub(super) fn of(event: &Value, options: &FunctionOptions) -> Self {
