@@ -196,9 +196,9 @@ fn sharing(attempt: String) -> impl FnOnce(CallFailed) -> Error {
         let is_aws_managed = ["default key", "aws managed"].iter().any(|sign| said.contains(sign));
         match finishing(attempt)(failed) {
             Error::Rejected(mut rejection) if is_aws_managed => {
-                rejection.advice = "a copy that is encrypted under the AWS managed key `aws/ebs` cannot be shared: set KMS_KEY_ID to a \
-                                    customer managed key that those accounts may use, deregister this copy and announce the AMI again"
-                    .to_owned();
+                "a copy that is encrypted under the AWS managed key `aws/ebs` cannot be shared: set KMS_KEY_ID to a customer managed \
+                 key that those accounts may use, deregister this copy and announce the AMI again"
+                    .clone_into(&mut rejection.advice);
                 Error::Rejected(rejection)
             }
             error => error,

@@ -87,7 +87,9 @@ async fn our_own_events_that_come_back_change_nothing() {
     live(&stage).await;
     let function = stage.function().await;
     stage.aws.world().forget_calls();
-    for event in stage.aws.world().put_events() {
+    let events = stage.aws.world().put_events();
+    assert_eq!(events.len(), 4);
+    for event in events {
         let ours = json!({
             "version": "0", "id": "1", "detail-type": event.detail_type, "source": event.source, "account": event.account,
             "time": "2026-01-01T00:00:00Z", "region": event.region, "resources": event.resources, "detail": event.detail,
