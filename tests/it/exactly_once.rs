@@ -386,6 +386,8 @@ async fn a_dead_copy_that_ec2_calls_unavailable_is_followed_by_the_next_try() {
 
 /// Announces the AMI, whose copy then fails for the n-th reason.
 async fn fail_once_more(stage: &Stage, function: &local::host::Host, n: usize) -> Value {
+    // To be told that it does not find an AMI, EC2 has to be asked for some seconds: that is another test's matter.
+    stage.aws.world().behaviour.deregistered_empty_for = 100 * HOUR;
     stage.aws.world().doom(AMI, Fate::new("Client.InternalError", &format!("reason {n}"), "snapshot"));
     let answer = function.invoke(&announced()).await.unwrap();
     assert_eq!(answer[0]["Outcome"], "Started", "try {n}: {answer}");

@@ -7,10 +7,16 @@
 mod batch;
 mod corpus;
 mod errors;
+mod events;
 mod exactly_once;
+mod finish;
+mod life;
 mod logs;
 mod loops;
+mod post_mortem;
+mod publish;
 mod requests;
+mod retire;
 mod selection;
 mod settings;
 mod stage;

@@ -335,7 +335,8 @@ async fn when_the_key_of_another_accounts_snapshots_is_not_shared_the_failed_cop
 
 #[tokio::test]
 async fn an_ami_of_another_partition_is_rejected_since_copy_image_cannot_cross() {
-    let function = Stage::new().await.function().await;
+    let stage = Stage::new().await;
+    let function = stage.function().await;
     for (region, partition) in [
         ("cn-north-1", "aws-cn"),
         ("us-gov-west-1", "aws-us-gov"),

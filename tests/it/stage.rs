@@ -26,19 +26,18 @@ pub struct Stage {
 impl Stage {
     pub async fn new() -> Self {
         let aws = Aws::start().await.expect("a free port on loopback");
-        let (queue, dead_letters) = {
-            let mut world = aws.world();
-            let dead_letters = world.add_queue(HERE, "dead-letters", Queue::default());
-            let redrive = Queue {
-                visibility_timeout: Duration::from_secs(360),
-                max_receive_count: Some(100),
-                dead_letter_queue: Some(dead_letters.clone()),
-            };
-            (world.add_queue(HERE, "announcements", redrive), dead_letters)
-        };
+        let (queue, dead_letters) = add_queues(&mut aws.world());
         let stage = Self { aws, queue, dead_letters, settings: BTreeMap::new(), timeout: Duration::from_secs(60) };
         let (queue, dead_letters) = (stage.queue.clone(), stage.dead_letters.clone());
         stage.set("QUEUE_URL", &queue).set("DEAD_LETTER_QUEUE_URL", &dead_letters)
+    }
+
+    /// A new world around the same function.
+    pub fn start_afresh(&self) {
+        self.keep_calls();
+        let mut world = self.aws.world();
+        *world = World::default();
+        add_queues(&mut world);
     }
 
     /// A setting of the function. An empty value takes it away.
@@ -125,8 +124,14 @@ impl Stage {
 }
 
 impl Drop for Stage {
-    /// Keeps the calls, one JSON line each, for the proof that the template allows them all and no more.
     fn drop(&mut self) {
+        self.keep_calls();
+    }
+}
+
+impl Stage {
+    /// Keeps the calls, one JSON line each, for the proof that the template allows them all and no more.
+    fn keep_calls(&self) {
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
         let settings: BTreeMap<_, _> =
             self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
@@ -148,6 +153,17 @@ impl Drop for Stage {
             let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
+}
+
+/// The URLs of the queue and of its dead-letter queue.
+fn add_queues(world: &mut World) -> (String, String) {
+    let dead_letters = world.add_queue(HERE, "dead-letters", Queue::default());
+    let redrive = Queue {
+        visibility_timeout: Duration::from_secs(360),
+        max_receive_count: Some(100),
+        dead_letter_queue: Some(dead_letters.clone()),
+    };
+    (world.add_queue(HERE, "announcements", redrive), dead_letters)
 }
 
 /// The n-th of many AMI ids.
