@@ -24,6 +24,8 @@
 //! source that EC2 keeps on every copy. Nothing waits: EC2's own events bring the second half, and the sweep comes for
 //! whatever no event told of.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
 pub mod announcement;
 pub mod aws;
 pub mod copy_image;

@@ -79,7 +79,7 @@ pub fn plan(
 /// The namespace of the courier's tokens: a random UUID, made once.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_5f0e_4b1d_4f6a_9a53_0c7d_2e8b_71a4);
 
-/// The token of the first try: a UUIDv5 of the Region and every parameter, in canonical form.
+/// The token of the first try: a `UUIDv5` of the Region and every parameter, in canonical form.
 ///
 /// # Errors
 /// None that can happen: text and numbers can always be written down.

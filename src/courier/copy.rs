@@ -1,9 +1,9 @@
 //! Copy: start exactly one copy of a source AMI.
 //!
-//! 1. Look for copies that are there. 2. Make the call with a token derived from the call itself. 3. Look at what EC2
-//! answered: a token it knows is answered with the first AMI, even when that one is dead; then the next token follows
-//! from (token, dead AMI), so EC2's own memory is the list of tries. 4. A name that is taken stops whatever slipped
-//! past 1 to 3; then look again who has it.
+//! First it looks for copies that are there. Then it makes the call, with a token derived from the call itself. Then it looks
+//! at what EC2 answered: a token it knows is answered with the first AMI, even when that one is dead; then the next token
+//! follows from (token, dead AMI), so EC2's own memory is the list of tries. A name that is taken stops whatever slipped
+//! past all this; then it looks who has the name.
 
 use tokio::time::sleep;
 use tracing::{info, warn};

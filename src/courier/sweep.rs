@@ -68,7 +68,7 @@ impl Courier {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => reports.push(incomplete(&mut tally, error)),
                 Err(_) => {
-                    reports.push(incomplete(&mut tally, out_of_time(&format!("looking at the AMIs of {region}"))))
+                    reports.push(incomplete(&mut tally, out_of_time(&format!("looking at the AMIs of {region}"))));
                 }
             }
         }

@@ -29,7 +29,7 @@ fn record(value: &Value) -> Record {
     match SqsMessage::deserialize(value) {
         Ok(message) => {
             let attribute = |name: &str| message.attributes.get(name).cloned();
-            let is_fifo = message.event_source_arn.as_deref().is_some_and(|arn| arn.ends_with(".fifo"));
+            let is_fifo = message.event_source_arn.as_deref().is_some_and(|arn| arn.strip_suffix(".fifo").is_some());
             Record {
                 deliveries: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
                 fifo_group: attribute("MessageGroupId").filter(|_| is_fifo),
