@@ -1,14 +1,43 @@
-//! What the courier tells of its work: one structured line for each outcome.
+//! What the courier tells of its work: one structured log line for each outcome, and metrics beside it.
+//!
+//! Metrics are log lines too, in CloudWatch's embedded format: no call, no permission, nothing to wait for.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use std::io::stdout;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use metrics::{counter, histogram};
+use metrics_cloudwatch_embedded::{Builder, Collector};
 use tracing::{error, info, warn};
 
 use crate::courier::{Report, Tally};
 use crate::identity::Region;
-use crate::outcome::Error;
+use crate::outcome::{Error, Outcome};
 
-/// Logs what became of one AMI. `message_id` is empty for what did not come through a queue.
+/// The namespace of the metrics in CloudWatch.
+pub const NAMESPACE: &str = "ami-courier";
+
+static METRICS: OnceLock<&'static Collector> = OnceLock::new();
+
+/// Starts the collection of metrics, and tells which version starts. `function` is the only dimension that all have.
+pub fn start(function: String) {
+    if let Ok(collector) =
+        Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension("FunctionName", function).init()
+    {
+        let _ = METRICS.set(collector);
+    }
+    info!(version = env!("CARGO_PKG_VERSION"), "ami-courier starts");
+}
+
+/// Writes the metrics collected so far to the log.
+pub fn flush() {
+    if let Some(Err(error)) = METRICS.get().map(|collector| collector.flush(stdout())) {
+        warn!(%error, "the metrics were not written");
+    }
+}
+
+/// Logs and counts what became of one AMI. `message_id` is empty for what did not come through a queue.
 pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration) {
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let route = report.route.as_ref();
@@ -16,29 +45,24 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
     let source_region = route.map_or("", |route| route.source_region.as_str());
     let region = here.as_str();
     match &report.result {
-        Ok(outcome) => {
-            let copy = outcome.copy().map_or("", |copy| copy.as_str());
-            let outcome_name = outcome.name();
-            let reason = match outcome {
-                crate::outcome::Outcome::Ignored { reason, .. } | crate::outcome::Outcome::Retired { reason, .. } => {
-                    reason.as_str()
-                }
+        Ok(done) => {
+            let outcome = done.name();
+            let copy = done.copy().map_or("", |copy| copy.as_str());
+            let reason = match done {
+                Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => reason.as_str(),
                 _ => "",
             };
-            info!(
-                message_id,
-                source_image,
-                source_region,
-                region,
-                copy,
-                outcome = outcome_name,
-                reason,
-                milliseconds,
-                "done"
-            );
+            info!(message_id, source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
+            counter!(outcome).increment(1);
+            if let Outcome::Finished { duration_seconds, lag_seconds, .. } = done {
+                let durations = [("CopyDurationSeconds", duration_seconds), ("SourceToAvailableSeconds", lag_seconds)];
+                for (metric, seconds) in durations.into_iter().filter_map(|(name, seconds)| Some((name, (*seconds)?))) {
+                    histogram!(metric).record(as_f64(seconds));
+                }
+            }
         }
         Err(Error::Retry(retry)) => {
-            let (code, words) = (&retry.code, &retry.words);
+            let (code, explanation) = (&retry.code, &retry.words);
             warn!(
                 message_id,
                 source_image,
@@ -46,13 +70,14 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Retry",
                 code,
-                words,
+                explanation,
                 milliseconds,
                 "not yet"
             );
+            counter!("Retried").increment(1);
         }
         Err(Error::Rejected(rejection)) => {
-            let (code, words, advice) = (&rejection.code, &rejection.words, &rejection.advice);
+            let (code, explanation, advice) = (&rejection.code, &rejection.words, &rejection.advice);
             error!(
                 message_id,
                 source_image,
@@ -60,18 +85,37 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Rejected",
                 code,
-                words,
+                explanation,
                 advice,
                 milliseconds,
                 "rejected"
             );
+            counter!("Rejected").increment(1);
+            counter!("Rejected", "Code" => code.clone()).increment(1);
         }
     }
 }
 
-/// Logs what a sweep found.
+/// Logs and measures what a sweep found.
 pub fn swept(here: &Region, tally: &Tally) {
     let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete } = tally;
     let region = here.as_str();
     info!(region, in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete, "swept");
+    // Single values, not gauges: those would be written again with every later invocation.
+    let count = |number: usize| as_f64(i64::try_from(number).unwrap_or(i64::MAX));
+    histogram!("CopiesInProgress").record(count(*in_progress));
+    histogram!("OldestCopyInProgressSeconds").record(as_f64(*oldest_in_progress_seconds));
+    histogram!("MissedFound").record(count(*missed));
+    histogram!("UnfinishedFound").record(count(*unfinished));
+    if *complete {
+        counter!("SweepCompleted").increment(1);
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "metrics are floating-point numbers; seconds and counts are far below 2^52"
+)]
+fn as_f64(number: i64) -> f64 {
+    number as f64
 }

@@ -112,14 +112,13 @@ impl Courier {
                 Err(CopyImageFailed::DryRun) => return Ok(Outcome::DryRun { name, route, client_token: token }),
                 Err(CopyImageFailed::NameTaken(words)) => match self.who_has_the_name(plan).await? {
                     NameHeldBy::Copy(copy) => return Ok(self.adopt(&copy, plan)?),
+                    // The copy would be made, once that one is cleared away: a dry run clears nothing.
+                    NameHeldBy::FailedCopy(_) if plan.dry_run => {
+                        return Ok(Outcome::DryRun { name, route, client_token: token });
+                    }
                     NameHeldBy::FailedCopy(failed) if names_cleared < TRIES => {
                         names_cleared += 1;
-                        let reason = failed.state_reason.as_deref().unwrap_or("EC2 does not say why");
-                        warn!(failed = %failed.id, reason, "a failed copy holds the name: it is deregistered");
-                        let clearing =
-                            format!("deregistering {}, a failed copy that holds the name `{name}`", failed.id);
-                        here.deregister(&failed.id).await.map_err(attempting(clearing))?;
-                        last_failure = format!("{}: {reason}", failed.id);
+                        last_failure = self.make_way(&failed, &plan.call.source).await?;
                     }
                     NameHeldBy::FailedCopy(_) | NameHeldBy::NobodyYet => {
                         return Err(Error::retry(
@@ -129,12 +128,14 @@ impl Courier {
                         ));
                     }
                     NameHeldBy::Other(other) => {
+                        let is = if other.is_copy_of(&plan.call.source) {
+                            "a copy of it that has failed and that the courier did not make".to_owned()
+                        } else {
+                            format!("which is no copy of {}", plan.call.source)
+                        };
                         return Err(Error::rejected(
                             "InvalidAMIName.Duplicate",
-                            format!(
-                                "{attempt}: the name is taken by {}, which is no copy of {}",
-                                other.id, plan.call.source
-                            ),
+                            format!("{attempt}: the name is taken by {}, {is}", other.id),
                             "rename or deregister that AMI, or change COPY_NAME, then send the message again",
                         ));
                     }
@@ -147,7 +148,8 @@ impl Courier {
         Err(Error::rejected(
             "CopyFailed",
             format!("{attempt}: {TRIES} copies failed; the last was {last_failure}"),
-            "mend the cause, then change the name or a tag of the copy (a new call has new tries) and announce the AMI again",
+            "why each failed was told when it did (log, event bus, dead-letter queue): mend the cause, then change the name or a tag \
+             of the copy (a new call has new tries) and announce the AMI again",
         ))
     }
 

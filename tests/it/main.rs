@@ -4,5 +4,15 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod batch;
+mod corpus;
+mod events;
 mod exactly_once;
+mod finish;
+mod life;
+mod loops;
+mod post_mortem;
+mod publish;
+mod retire;
+mod settings;
 mod stage;

@@ -1,7 +1,7 @@
 //! The scene of every test: a world with a source Region and this Region, a queue with its dead letters, and the real
 //! function between them. What the function calls is kept for the proof of permissions (see `tests/stack`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
@@ -94,6 +94,17 @@ impl Stage {
             .collect()
     }
 
+    /// The parameters of the calls of `CopyImage` so far, in order of arrival.
+    pub fn copy_image_calls(&self) -> Vec<Value> {
+        let calls = self.aws.world().calls().into_iter();
+        calls.filter(|call| call.action == "CopyImage").map(|call| call.parameters).collect()
+    }
+
+    /// Of which AMIs there are copies here, whoever made them.
+    pub fn copied(&self) -> BTreeSet<String> {
+        self.copies().into_iter().filter_map(|copy| copy.source_image_id).collect()
+    }
+
     /// The names of the calls so far, in order of arrival.
     pub fn actions(&self) -> Vec<String> {
         self.aws.world().calls().into_iter().map(|call| call.action).collect()
@@ -119,7 +130,7 @@ impl Drop for Stage {
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
         let settings: BTreeMap<_, _> =
             self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
-        let mut lines = std::collections::BTreeSet::new();
+        let mut lines = BTreeSet::new();
         for call in self.aws.world().calls() {
             let targets: Vec<Value> =
                 call.target_tags.iter().map(|(id, tags)| json!({ "id": id, "owner": ACCOUNT, "tags": tags })).collect();
@@ -137,6 +148,11 @@ impl Drop for Stage {
             let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
+}
+
+/// The n-th of many AMI ids.
+pub fn ami(n: usize) -> String {
+    format!("ami-{:017x}", 0xa000 + n)
 }
 
 /// EC2's own announcement that an AMI is available, or in whatever state.
@@ -163,6 +179,11 @@ pub fn batch<'a>(records: impl IntoIterator<Item = (&'a str, String)>) -> Value 
         })
         .collect();
     json!({ "Records": records })
+}
+
+/// The smallest request.
+pub fn request(id: &str, name: &str) -> Value {
+    json!({ "Name": name, "SourceImageId": id, "SourceRegion": THERE })
 }
 
 /// The message ids that an answer to a batch reports as failed.

@@ -12,6 +12,8 @@ mod seeding;
 mod serve;
 mod timeline;
 
+pub use seeding::plant_for;
+
 use std::io::Write;
 use std::process::ExitCode;
 
