@@ -15,6 +15,7 @@ pub struct Parameter {
 }
 
 /// Parameter Store in one Region.
+#[derive(Clone)]
 pub struct ParameterStore {
     client: Client,
     pub region: Region,
