@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::read(|name| std::env::var(name).ok()).inspect_err(|wrong| {
         tracing::error!(error = %wrong, "the function does not start");
     })?;
-    let aws = Aws::connect(&settings.here).await;
+    let aws = Aws::connect(&settings.here);
     let delivery = Delivery { courier: Courier { settings, aws } };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| delivery.handle(event).await)).await
 }

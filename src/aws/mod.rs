@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_ec2::config::SharedHttpClient;
+use aws_sdk_ec2::config::timeout::TimeoutConfig;
+use aws_sdk_ec2::config::{
+    BehaviorVersion, Credentials, Region as SdkRegion, SharedCredentialsProvider, SharedHttpClient,
+};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::identity::Region;
 use crate::outcome::CallFailed;
@@ -49,21 +51,29 @@ pub struct Aws {
 type PerRegion<C> = Mutex<BTreeMap<Region, C>>;
 
 impl Aws {
-    /// Credentials come from Lambda's environment; `AWS_ENDPOINT_URL` is honoured. One HTTP client serves all.
-    pub async fn connect(here: &Region) -> Self {
-        let config = aws_config::defaults(BehaviorVersion::latest())
+    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL` (also for one service),
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The SDK's `aws-config` would bring profiles, STS and
+    /// Unicode domain names along, none of which a function has.
+    #[must_use]
+    pub fn connect(here: &Region) -> Self {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
             .http_client(http_client())
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-            .region(aws_config::Region::new(here.to_string()))
+            .region(SdkRegion::new(here.to_string()))
+            .service_config(Environment)
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT)
                     .operation_attempt_timeout(ATTEMPT)
                     .operation_timeout(OPERATION)
                     .build(),
-            )
-            .load()
-            .await;
+            );
+        config
+            .set_credentials_provider(credentials())
+            .set_endpoint_url(variable("AWS_ENDPOINT_URL"))
+            .set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"))
+            .set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
+        let config = config.build();
         Self {
             config,
             here: here.clone(),
@@ -104,10 +114,36 @@ impl Aws {
             if *region == self.here {
                 return make(&self.config);
             }
-            make(&self.config.to_builder().region(aws_config::Region::new(region.to_string())).build())
+            make(&self.config.to_builder().region(SdkRegion::new(region.to_string())).build())
         };
         clients.entry(region.clone()).or_insert_with(make).clone()
     }
+}
+
+/// The function's role: Lambda puts its credentials into the environment, and starts a new process before they expire.
+fn credentials() -> Option<SharedCredentialsProvider> {
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+    let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "Environment");
+    Some(SharedCredentialsProvider::new(credentials))
+}
+
+/// The endpoint of one service, such as `AWS_ENDPOINT_URL_EC2`.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+#[derive(Debug)]
+struct Environment;
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        variable(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn flag(name: &str) -> Option<bool> {
+    variable(name).map(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// One connection pool for all services, made once: reading the host's root certificates takes as long as all else of
