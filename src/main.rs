@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
         tracing::error!(error = %wrong, "the function does not start");
         wrong.to_string()
     })?;
-    let aws = Aws::connect(&settings.here).await;
+    let aws = Aws::connect(&settings.here);
     let delivery = Delivery { courier: Courier { settings, aws } };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| delivery.handle(event).await)).await
 }

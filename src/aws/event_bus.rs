@@ -19,8 +19,8 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    pub(super) fn new(config: &aws_config::SdkConfig, name: &str) -> Self {
-        Self { client: Client::new(config), name: name.to_owned() }
+    pub(super) fn new(client: &Client, name: &str) -> Self {
+        Self { client: client.clone(), name: name.to_owned() }
     }
 
     /// Puts one event on the bus. `resources` are ARNs of the AMIs it is about.

@@ -3,14 +3,19 @@
 //! Nothing is hidden behind a trait: tests point the real clients at AWS on loopback.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::config::timeout::TimeoutConfig;
+use aws_sdk_ec2::config::{
+    BehaviorVersion, Credentials, Region as SdkRegion, SharedCredentialsProvider, SharedHttpClient,
+};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_types::SdkConfig;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::identity::Region;
 use crate::outcome::CallFailed;
@@ -36,61 +41,120 @@ const OPERATION: Duration = Duration::from_secs(20);
 pub struct Aws {
     config: SdkConfig,
     here: Region,
-    ec2: Mutex<BTreeMap<Region, Ec2>>,
+    ec2: PerRegion<Ec2>,
+    parameter_stores: PerRegion<ParameterStore>,
+    events: OnceLock<aws_sdk_eventbridge::Client>,
+    queues: OnceLock<aws_sdk_sqs::Client>,
 }
 
+/// Clients, each made when it is first needed.
+type PerRegion<C> = Mutex<BTreeMap<Region, C>>;
+
 impl Aws {
-    /// Credentials come from Lambda's environment; `AWS_ENDPOINT_URL` is honoured. One HTTP client serves all.
-    pub async fn connect(here: &Region) -> Self {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http)
-            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-            .region(aws_config::Region::new(here.to_string()))
+    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL` (also for one service),
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The SDK's `aws-config` would bring profiles, STS and
+    /// Unicode domain names along, none of which a function has.
+    #[must_use]
+    pub fn connect(here: &Region) -> Self {
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http_client())
+            .region(SdkRegion::new(here.to_string()))
+            .service_config(Environment)
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT)
                     .operation_attempt_timeout(ATTEMPT)
                     .operation_timeout(OPERATION)
                     .build(),
-            )
-            .load()
-            .await;
-        Self { config, here: here.clone(), ec2: Mutex::default() }
+            );
+        config
+            .set_credentials_provider(credentials())
+            .set_endpoint_url(variable("AWS_ENDPOINT_URL"))
+            .set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"))
+            .set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
+        let config = config.build();
+        Self {
+            config,
+            here: here.clone(),
+            ec2: Mutex::default(),
+            parameter_stores: Mutex::default(),
+            events: OnceLock::new(),
+            queues: OnceLock::new(),
+        }
     }
 
     /// EC2 in `region`.
     #[must_use]
     pub fn ec2(&self, region: &Region) -> Ec2 {
-        let mut clients = self.ec2.lock().unwrap_or_else(PoisonError::into_inner);
-        clients.entry(region.clone()).or_insert_with(|| Ec2::new(&self.in_region(region), region)).clone()
+        self.in_region(&self.ec2, region, |config| Ec2::new(config, region))
     }
 
     /// Systems Manager's parameters in `region`.
     #[must_use]
     pub fn parameter_store(&self, region: &Region) -> ParameterStore {
-        ParameterStore::new(&self.in_region(region), region)
+        self.in_region(&self.parameter_stores, region, |config| ParameterStore::new(config, region))
     }
 
     /// The event bus of that name (or ARN), seen from this Region.
     #[must_use]
     pub fn event_bus(&self, name: &str) -> EventBus {
-        EventBus::new(&self.config, name)
+        EventBus::new(self.events.get_or_init(|| aws_sdk_eventbridge::Client::new(&self.config)), name)
     }
 
     /// The SQS queue at that URL.
     #[must_use]
     pub fn queue(&self, url: &str) -> Queue {
-        Queue::new(&self.config, url)
+        Queue::new(self.queues.get_or_init(|| aws_sdk_sqs::Client::new(&self.config)), url)
     }
 
-    fn in_region(&self, region: &Region) -> SdkConfig {
-        if *region == self.here {
-            return self.config.clone();
-        }
-        self.config.to_builder().region(aws_config::Region::new(region.to_string())).build()
+    fn in_region<C: Clone>(&self, clients: &PerRegion<C>, region: &Region, make: impl Fn(&SdkConfig) -> C) -> C {
+        let mut clients = clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            if *region == self.here {
+                return make(&self.config);
+            }
+            make(&self.config.to_builder().region(SdkRegion::new(region.to_string())).build())
+        };
+        clients.entry(region.clone()).or_insert_with(make).clone()
     }
+}
+
+/// The function's role: Lambda puts its credentials into the environment, and starts a new process before they expire.
+fn credentials() -> Option<SharedCredentialsProvider> {
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
+    let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "Environment");
+    Some(SharedCredentialsProvider::new(credentials))
+}
+
+/// The endpoint of one service, such as `AWS_ENDPOINT_URL_EC2`.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+#[derive(Debug)]
+struct Environment;
+
+impl LoadServiceConfig for Environment {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        variable(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn flag(name: &str) -> Option<bool> {
+    variable(name).map(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// One connection pool for all services, made once: reading the host's root certificates takes as long as all else of
+/// the start. (The SDK's own client would read them anew for every client of a service, and not before the first event.)
+fn http_client() -> SharedHttpClient {
+    let connector = Connector::builder()
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// What the courier has to know of a failed call: the code that sorts it, and the words for the operator.

@@ -15,13 +15,14 @@ pub struct Parameter {
 }
 
 /// Parameter Store in one Region.
+#[derive(Clone)]
 pub struct ParameterStore {
     client: Client,
     pub region: Region,
 }
 
 impl ParameterStore {
-    pub(super) fn new(config: &aws_config::SdkConfig, region: &Region) -> Self {
+    pub(super) fn new(config: &aws_types::SdkConfig, region: &Region) -> Self {
         Self { client: Client::new(config), region: region.clone() }
     }
 

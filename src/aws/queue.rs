@@ -17,8 +17,8 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(super) fn new(config: &aws_config::SdkConfig, url: &str) -> Self {
-        Self { client: Client::new(config), url: url.to_owned() }
+    pub(super) fn new(client: &Client, url: &str) -> Self {
+        Self { client: client.clone(), url: url.to_owned() }
     }
 
     /// Hides a received message for `visible_in` (up to 12 hours) from now on.

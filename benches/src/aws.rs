@@ -1,0 +1,216 @@
+//! EC2 and EventBridge on loopback, over HTTPS: answers without a memory, as fast as can be.
+//!
+//! EC2 has whatever AMI it is asked for by id. How many there are to be listed, whether copies are there, and how long an
+//! answer takes is for the [`Scene`] to say.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::Outcome;
+use crate::certificates::Certificates;
+
+/// Where the courier stands.
+pub(crate) const HERE: &str = "eu-west-1";
+/// Where the AMIs are built.
+pub(crate) const THERE: &str = "us-east-1";
+/// The hosts of AWS that the peers turn to.
+pub(crate) const HOSTS: [&str; 3] =
+    ["ec2.eu-west-1.amazonaws.com", "ec2.us-east-1.amazonaws.com", "events.eu-west-1.amazonaws.com"];
+/// The account of everything.
+pub(crate) const ACCOUNT: &str = "123456789012";
+
+/// What EC2 is to answer.
+#[derive(Clone, Default)]
+pub(crate) struct Scene {
+    /// What each answer takes.
+    pub(crate) delay: Duration,
+    /// Whether each AMI has a copy already.
+    pub(crate) copied: bool,
+    /// How many AMIs there are to be listed, and as many copies.
+    pub(crate) images: usize,
+}
+
+/// What the servers share.
+#[derive(Default)]
+struct Shared {
+    scene: Scene,
+    calls: BTreeMap<String, usize>,
+}
+
+/// AWS on loopback, until the process ends.
+pub(crate) struct Aws {
+    pub(crate) certificates: Certificates,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl Aws {
+    pub(crate) async fn start() -> Outcome<Self> {
+        let certificates = Certificates::new(&HOSTS)?;
+        let shared = Arc::<Mutex<Shared>>::default();
+        serve(&certificates, &shared).await?;
+        Ok(Self { certificates, shared })
+    }
+
+    /// From now on EC2 answers like this, and calls are counted anew.
+    pub(crate) fn set(&self, scene: Scene) {
+        *lock(&self.shared) = Shared { scene, calls: BTreeMap::new() };
+    }
+
+    /// How often each action was called since.
+    pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
+        lock(&self.shared).calls.clone()
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn serve(certificates: &Certificates, shared: &Arc<Mutex<Shared>>) -> Outcome<()> {
+    let listener = TcpListener::bind("127.0.0.1:443").await?;
+    let acceptor = TlsAcceptor::from(Arc::clone(&certificates.server));
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+            tokio::spawn(async move {
+                // Small answers must not wait for the client's acknowledgement.
+                let _ = stream.set_nodelay(true);
+                // A peer that is ended in the middle of its work is no matter.
+                let Ok(stream) = acceptor.accept(stream).await else { return };
+                let service = service_fn(|request| answer(&shared, request));
+                let _ = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    Ok(())
+}
+
+async fn answer(shared: &Mutex<Shared>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = body.collect().await else { return Ok(Response::default()) };
+    let call = Call {
+        // `Credential=AKID/20260101/eu-west-1/ec2/aws4_request` names the Region that is meant.
+        is_here: head
+            .headers
+            .get("authorization")
+            .is_some_and(|it| String::from_utf8_lossy(it.as_bytes()).contains(HERE)),
+        parameters: form_urlencoded::parse(&body.to_bytes()).into_owned().collect(),
+    };
+    let target = head.headers.get("x-amz-target").map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
+    let action = target.unwrap_or_else(|| call.parameter("Action").to_owned());
+    let scene = {
+        let mut shared = lock(shared);
+        *shared.calls.entry(action.clone()).or_default() += 1;
+        shared.scene.clone()
+    };
+    let answer = match action.as_str() {
+        "DescribeImages" => call.describe_images(&scene),
+        "CopyImage" => {
+            format!("{HEAD}<CopyImageResponse {NAMESPACE}><imageId>ami-0c0ffee0000000000</imageId></CopyImageResponse>")
+        }
+        _ => r#"{"FailedEntryCount":0,"Entries":[{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}"#.to_owned(),
+    };
+    if !scene.delay.is_zero() {
+        tokio::time::sleep(scene.delay).await;
+    }
+    Ok(Response::new(Full::from(answer)))
+}
+
+const HEAD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+const NAMESPACE: &str = r#"xmlns="http://ec2.amazonaws.com/doc/2016-11-15/""#;
+
+/// A call of EC2.
+struct Call {
+    is_here: bool,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Call {
+    fn parameter(&self, name: &str) -> &str {
+        self.parameters.get(name).map_or("", String::as_str)
+    }
+
+    fn list<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a str> {
+        (1..).map_while(move |n| self.parameters.get(&format!("{prefix}.{n}"))).map(String::as_str)
+    }
+
+    fn describe_images(&self, scene: &Scene) -> String {
+        /// As many as the courier asks for.
+        const PAGE: usize = 1000;
+        let mut images = String::new();
+        let mut next = String::new();
+        if let Some(id) = self.parameters.get("ImageId.1") {
+            let state = if self.is_here { "pending" } else { "available" };
+            images += &image(id, state, None);
+        } else if self.parameter("Filter.1.Name") == "image-id" {
+            images.extend(self.list("Filter.1.Value").map(|id| image(id, "available", None)));
+        } else if self.parameter("Filter.1.Name") == "source-image-id" {
+            let copied = self.list("Filter.1.Value").filter(|_| scene.copied);
+            images.extend(copied.map(|source| image(&source.replace("ami-", "ami-c"), "available", Some(source))));
+        } else {
+            let first: usize = self.parameter("NextToken").parse().unwrap_or(0);
+            let end = scene.images.min(first + PAGE);
+            for number in first..end {
+                let source = format!("ami-{number:017x}");
+                images += &match self.is_here {
+                    true => image(&format!("ami-{:017x}", 0xc_0000_0000 + number), "available", Some(&source)),
+                    false => image(&source, "available", None),
+                };
+            }
+            if end < scene.images {
+                next = format!("<nextToken>{end}</nextToken>");
+            }
+        }
+        format!(
+            "{HEAD}<DescribeImagesResponse {NAMESPACE}><requestId>59dbff89-35bd-4eac-99ed-be587EXAMPLE</requestId><imagesSet>{images}</imagesSet>{next}</DescribeImagesResponse>"
+        )
+    }
+}
+
+/// An AMI as EC2 describes it.
+fn image(id: &str, state: &str, source: Option<&str>) -> String {
+    let mut tags =
+        "<item><key>Name</key><value>golden</value></item><item><key>team</key><value>platform</value></item>\
+                    <item><key>os</key><value>al2023</value></item>"
+            .to_owned();
+    let mut origin = String::new();
+    if let Some(source) = source {
+        let _ = write!(
+            tags,
+            "<item><key>ami-courier:source-image</key><value>{source}</value></item>\
+             <item><key>ami-courier:source-region</key><value>{THERE}</value></item>\
+             <item><key>ami-courier:finished</key><value>2026-11-20T08:00:00Z</value></item>"
+        );
+        let _ = write!(origin, "<sourceImageId>{source}</sourceImageId><sourceImageRegion>{THERE}</sourceImageRegion>");
+    }
+    format!(
+        "<item><imageId>{id}</imageId><imageLocation>{ACCOUNT}/golden-{id}</imageLocation><imageState>{state}</imageState>\
+         <imageOwnerId>{ACCOUNT}</imageOwnerId><creationDate>2026-11-20T06:00:00.000Z</creationDate><isPublic>false</isPublic>\
+         <architecture>x86_64</architecture><imageType>machine</imageType><name>golden-{id}</name>\
+         <description>The golden image</description><rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>\
+         <blockDeviceMapping><item><deviceName>/dev/xvda</deviceName><ebs><snapshotId>snap-{suffix}</snapshotId>\
+         <volumeSize>8</volumeSize><deleteOnTermination>true</deleteOnTermination><volumeType>gp3</volumeType><iops>3000</iops>\
+         <encrypted>false</encrypted><throughput>125</throughput></ebs></item></blockDeviceMapping>\
+         <virtualizationType>hvm</virtualizationType><tagSet>{tags}</tagSet><hypervisor>xen</hypervisor><enaSupport>true</enaSupport>\
+         <sriovNetSupport>simple</sriovNetSupport><bootMode>uefi-preferred</bootMode><imdsSupport>v2.0</imdsSupport>\
+         <platformDetails>Linux/UNIX</platformDetails><usageOperation>RunInstances</usageOperation>\
+         <deprecationTime>2028-11-20T06:00:00.000Z</deprecationTime>{origin}</item>",
+        suffix = id.trim_start_matches("ami-"),
+    )
+}

@@ -1,0 +1,97 @@
+//! The figures as Markdown.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::measure::{Calls, Need, RoundTrips, Sweep};
+use crate::peers::Size;
+
+/// All that was measured in one run.
+pub(crate) struct Figures {
+    pub(crate) cold: Vec<Need>,
+    pub(crate) throttled: Vec<Need>,
+    pub(crate) calls: Vec<Calls>,
+    pub(crate) round_trips: RoundTrips,
+    pub(crate) sweeps: Vec<Sweep>,
+    pub(crate) sizes: Vec<Size>,
+    pub(crate) rounds: usize,
+    pub(crate) roots: usize,
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Medians of {} fresh processes each, in turn; HTTPS on loopback with {} root certificates. \
+             \"Cold\" is from the start of the process to its first answer.\n",
+            self.rounds, self.roots
+        )?;
+        writeln!(
+            f,
+            "| | init ms | first answer ms | cold ms | cold CPU ms | warm answer ms | warm CPU ms an announcement | peak memory MiB |"
+        )?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
+        for need in &self.cold {
+            write!(
+                f,
+                "| {} | {} | {} | {} | {} |",
+                need.name,
+                ms(need.init),
+                ms(need.first),
+                ms(need.cold),
+                ms(need.cold_cpu)
+            )?;
+            match &need.warm {
+                Some(warm) => write!(f, " {} | {} |", ms(warm.answer), ms(warm.cpu_per_announcement))?,
+                None => write!(f, " | |")?,
+            }
+            writeln!(f, " {:.1} |", need.peak_memory)?;
+        }
+        if !self.throttled.is_empty() {
+            writeln!(f, "\nAs a function of 128 MB, which has 7 % of a CPU once its init phase is over:\n")?;
+            writeln!(f, "| | init ms | first answer ms | cold ms |\n|---|--:|--:|--:|")?;
+            for need in &self.throttled {
+                writeln!(f, "| {} | {} | {} | {} |", need.name, ms(need.init), ms(need.first), ms(need.cold))?;
+            }
+        }
+        writeln!(f, "\n| AWS calls for | EC2 | EventBridge |\n|---|--:|--:|")?;
+        for Calls { occasion, ec2, others } in &self.calls {
+            writeln!(f, "| {occasion} | {ec2} | {others} |")?;
+        }
+        let RoundTrips { round_trip, one, ten } = &self.round_trips;
+        writeln!(
+            f,
+            "\nWhen each answer of AWS takes {} ms, a warm batch of one takes {} ms and a batch of ten {} ms: {:.1} round trips more.",
+            round_trip.as_millis(),
+            ms(*one),
+            ms(*ten),
+            (ten.as_secs_f64() - one.as_secs_f64()) / round_trip.as_secs_f64()
+        )?;
+        writeln!(
+            f,
+            "\n| sweep over source AMIs, and as many copies | AWS calls | time s | CPU s | peak memory MiB |\n|--:|--:|--:|--:|--:|"
+        )?;
+        for Sweep { images, time, cpu, peak_memory, calls } in &self.sweeps {
+            writeln!(
+                f,
+                "| {images} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",
+                time.as_secs_f64(),
+                cpu.as_secs_f64()
+            )?;
+        }
+        writeln!(f, "\n| | binary MB | zip MB |\n|---|--:|--:|")?;
+        for Size { name, file, archive } in &self.sizes {
+            writeln!(f, "| {name} | {} | {} |", megabytes(*file), megabytes(*archive))?;
+        }
+        Ok(())
+    }
+}
+
+fn ms(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    if milliseconds < 10.0 { format!("{milliseconds:.2}") } else { format!("{milliseconds:.0}") }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02}", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}

@@ -1,0 +1,226 @@
+//! The measurements, each over fresh processes, the peers in turn, so that whatever else the machine does hits all alike.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::aws::{Aws, Scene, THERE};
+use crate::peers::{self, Peers, Program, Subject};
+use crate::process::{Process, Share};
+
+/// What one peer needed: medians.
+pub(crate) struct Need {
+    pub(crate) name: &'static str,
+    pub(crate) program: Program,
+    pub(crate) init: Duration,
+    pub(crate) first: Duration,
+    /// Init and first answer.
+    pub(crate) cold: Duration,
+    /// CPU time from the start of the process until it asks for its second event.
+    pub(crate) cold_cpu: Duration,
+    /// An answer of a process that has answered before. `None` where nobody measured it.
+    pub(crate) warm: Option<Warm>,
+    /// MiB.
+    pub(crate) peak_memory: f64,
+}
+
+pub(crate) struct Warm {
+    pub(crate) answer: Duration,
+    pub(crate) cpu_per_announcement: Duration,
+}
+
+/// How often AWS was called for one announcement, by action.
+pub(crate) struct Calls {
+    pub(crate) occasion: &'static str,
+    pub(crate) ec2: usize,
+    pub(crate) others: usize,
+}
+
+/// How long a warm process takes for one announcement and for ten, when each answer of EC2 takes a round trip.
+pub(crate) struct RoundTrips {
+    pub(crate) round_trip: Duration,
+    pub(crate) one: Duration,
+    pub(crate) ten: Duration,
+}
+
+/// What a sweep over so many source AMIs and as many copies needed.
+pub(crate) struct Sweep {
+    pub(crate) images: usize,
+    pub(crate) time: Duration,
+    pub(crate) cpu: Duration,
+    pub(crate) peak_memory: f64,
+    pub(crate) calls: usize,
+}
+
+pub(crate) struct Measure<'a> {
+    pub(crate) aws: &'a Aws,
+    pub(crate) peers: &'a Peers,
+    pub(crate) rounds: usize,
+}
+
+impl Measure<'_> {
+    /// Each peer on a whole CPU, cold and, `warm` times, warm.
+    pub(crate) async fn cold(&self, warm: u32) -> Outcome<Vec<Need>> {
+        self.needs(warm, None).await
+    }
+
+    /// Each peer with what a function of 128 MB gets; empty where this machine cannot divide a CPU.
+    pub(crate) async fn cold_at_128_mb(&self) -> Outcome<Vec<Need>> {
+        match Share::of_128_mb() {
+            Ok(share) => self.needs(0, Some(&share)).await,
+            Err(why) => {
+                eprintln!(
+                    "nothing is measured at a share of a CPU, since control groups cannot be written here: {why}"
+                );
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn needs(&self, warm: u32, share: Option<&Share>) -> Outcome<Vec<Need>> {
+        self.aws.set(Scene::default());
+        let subjects = self.peers.subjects();
+        let mut seen: Vec<Vec<Need>> = subjects.iter().map(|_| Vec::new()).collect();
+        for round in 0..=self.rounds {
+            for (subject, seen) in subjects.iter().zip(&mut seen) {
+                let need = self.need(subject, warm, share).await?;
+                // The first round only warms the page cache.
+                if round > 0 {
+                    seen.push(need);
+                }
+            }
+            eprint!("\rround {round} of {}", self.rounds);
+        }
+        eprintln!();
+        Ok(seen.iter().map(|needs| Need::median(needs)).collect())
+    }
+
+    async fn need(&self, subject: &Subject, warm: u32, share: Option<&Share>) -> Outcome<Need> {
+        let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
+        if let Some(share) = share {
+            process.throttle(share)?;
+        }
+        let (first, answer) = process.invoke(&subject.event).await?;
+        check(&answer)?;
+        let cold_cpu = process.cpu()?;
+        let mut answers = Vec::new();
+        for _ in 0..warm {
+            answers.push(process.invoke(&subject.event).await?.0);
+        }
+        let warm = (warm > 0).then(|| -> Outcome<Warm> {
+            let cpu_per_announcement = (process.cpu()? - cold_cpu) / warm / subject.announcements;
+            Ok(Warm { answer: median(answers), cpu_per_announcement })
+        });
+        let need = Need {
+            name: subject.name,
+            program: subject.program,
+            init: process.init,
+            first,
+            cold: process.init + first,
+            cold_cpu,
+            warm: warm.transpose()?,
+            peak_memory: process.peak_memory()?,
+        };
+        process.end().await?;
+        Ok(need)
+    }
+
+    /// How often AWS is called for a new AMI, and for one that has its copy.
+    pub(crate) async fn calls(&self) -> Outcome<Vec<Calls>> {
+        let mut calls = Vec::new();
+        let subject = self.subject("ami-courier, a batch of one")?;
+        for (occasion, copied) in [("a new AMI", false), ("an AMI whose copy is there", true)] {
+            self.aws.set(Scene { copied, ..Scene::default() });
+            let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
+            check(&process.invoke(&subject.event).await?.1)?;
+            process.end().await?;
+            let (ec2, others): (BTreeMap<_, _>, _) =
+                self.aws.calls().into_iter().partition(|(action, _)| !action.starts_with("AWSEvents"));
+            calls.push(Calls { occasion, ec2: ec2.values().sum(), others: others.values().sum() });
+        }
+        Ok(calls)
+    }
+
+    /// Whether ten announcements are worked on at the same time.
+    pub(crate) async fn round_trips(&self, round_trip: Duration) -> Outcome<RoundTrips> {
+        self.aws.set(Scene { delay: round_trip, ..Scene::default() });
+        let mut took = Vec::new();
+        for name in ["ami-courier, a batch of one", "ami-courier, a batch of ten"] {
+            let subject = self.subject(name)?;
+            let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
+            check(&process.invoke(&subject.event).await?.1)?;
+            let mut answers = Vec::new();
+            for _ in 0..self.rounds {
+                answers.push(process.invoke(&subject.event).await?.0);
+            }
+            process.end().await?;
+            took.push(median(answers));
+        }
+        Ok(RoundTrips { round_trip, one: took[0], ten: took[1] })
+    }
+
+    /// Sweeps over more and more AMIs, all of which have their copy: nothing is to be mended, all is to be looked at.
+    pub(crate) async fn sweeps(&self, most: usize) -> Outcome<Vec<Sweep>> {
+        let mut sweeps = Vec::new();
+        for images in [0, most / 10, most / 4, most / 2, most] {
+            self.aws.set(Scene { copied: true, images, ..Scene::default() });
+            let mut command = self.peers.command(Program::Courier, self.aws);
+            command.env("SOURCE_REGIONS", THERE).env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true");
+            let mut process = Process::start(command).await?;
+            let before = process.cpu()?;
+            let (time, _) = process.invoke(&peers::sweep()).await?;
+            let calls = self.aws.calls().values().sum();
+            sweeps.push(Sweep {
+                images,
+                time,
+                cpu: process.cpu()? - before,
+                peak_memory: process.peak_memory()?,
+                calls,
+            });
+            process.end().await?;
+        }
+        Ok(sweeps)
+    }
+
+    fn subject(&self, name: &str) -> Outcome<Subject> {
+        self.peers.subjects().into_iter().find(|subject| subject.name == name).ok_or_else(|| name.into())
+    }
+}
+
+impl Need {
+    fn median(needs: &[Self]) -> Self {
+        let of = |part: &dyn Fn(&Self) -> Duration| median(needs.iter().map(part).collect());
+        let warm: Vec<&Warm> = needs.iter().filter_map(|need| need.warm.as_ref()).collect();
+        let mut memory: Vec<f64> = needs.iter().map(|need| need.peak_memory).collect();
+        memory.sort_by(f64::total_cmp);
+        Self {
+            name: needs[0].name,
+            program: needs[0].program,
+            init: of(&|need| need.init),
+            first: of(&|need| need.first),
+            cold: of(&|need| need.cold),
+            cold_cpu: of(&|need| need.cold_cpu),
+            warm: (!warm.is_empty()).then(|| Warm {
+                answer: median(warm.iter().map(|warm| warm.answer).collect()),
+                cpu_per_announcement: median(warm.iter().map(|warm| warm.cpu_per_announcement).collect()),
+            }),
+            peak_memory: memory[memory.len() / 2],
+        }
+    }
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// A function that fails quickly is not fast.
+fn check(answer: &Bytes) -> Outcome<()> {
+    let value: Value = serde_json::from_slice(answer)?;
+    let done = value["batchItemFailures"].as_array().is_some_and(Vec::is_empty)
+        || ["Started", "Nothing"].iter().any(|outcome| value["Outcome"] == *outcome);
+    if done { Ok(()) } else { Err(format!("not done: {value}").into()) }
+}

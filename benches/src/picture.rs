@@ -1,0 +1,73 @@
+//! The figures as a picture.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use crate::figures::Figures;
+use crate::measure::Need;
+use crate::peers::Program;
+
+const WIDTH: f64 = 820.0;
+const NAMES: f64 = 270.0;
+const BARS: f64 = WIDTH - NAMES - 90.0;
+const ROW: f64 = 22.0;
+
+/// An SVG with one panel for each thing that counts at a cold start.
+///
+/// # Errors
+/// None: writing to a string does not fail.
+pub(crate) fn draw(figures: &Figures) -> Result<String, fmt::Error> {
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+    let mut panels = vec![
+        ("CPU time of a cold start, ms", bars(&figures.cold, |need| milliseconds(need.cold_cpu))),
+        ("Cold start, ms", bars(&figures.cold, |need| milliseconds(need.cold))),
+    ];
+    if !figures.throttled.is_empty() {
+        let name = "Cold start with 128 MB (7 % of a CPU after init), ms";
+        panels.push((name, bars(&figures.throttled, |need| milliseconds(need.cold))));
+    }
+    panels.push(("Peak memory, MiB", bars(&figures.cold, |need| need.peak_memory)));
+    let mut y = 0.0;
+    let mut drawn = String::new();
+    for (title, bars) in panels {
+        y += 2.0 * ROW;
+        writeln!(drawn, r#"<text x="12" y="{y}" font-weight="bold">{title}</text>"#)?;
+        let most = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
+        for Bar { name, program, value } in bars {
+            y += ROW;
+            let colour = match program {
+                Program::Floor => "#8b949e",
+                Program::Courier => "#d9600e",
+                Program::Python => "#3776ab",
+            };
+            let (length, middle) = ((BARS * value / most).max(1.0), y - ROW * 0.65);
+            writeln!(drawn, r#"<text x="{}" y="{y}" text-anchor="end">{name}</text>"#, NAMES - 8.0)?;
+            writeln!(
+                drawn,
+                r#"<rect x="{NAMES}" y="{middle:.1}" width="{length:.1}" height="{:.1}" fill="{colour}"/>"#,
+                ROW * 0.75
+            )?;
+            writeln!(drawn, r#"<text x="{:.1}" y="{y}">{value:.1}</text>"#, NAMES + length + 6.0)?;
+        }
+    }
+    let height = y + ROW;
+    Ok(format!(
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13" fill="#1f2328">
+<rect width="100%" height="100%" fill="#ffffff"/>
+{drawn}</svg>
+"##
+    ))
+}
+
+struct Bar {
+    name: String,
+    program: Program,
+    value: f64,
+}
+
+fn bars(needs: &[Need], value: impl Fn(&Need) -> f64) -> Vec<Bar> {
+    needs
+        .iter()
+        .map(|need| Bar { name: need.name.replace('`', ""), program: need.program, value: value(need) })
+        .collect()
+}
