@@ -5,4 +5,6 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod exactly_once;
+mod poller;
 mod stage;
+mod torture;
