@@ -3,52 +3,11 @@
 //! Requests, settings and plans are made of these, so a call that EC2 would refuse for its form cannot be written down.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::Serialize;
 
-use crate::identity::{Identity, Malformed};
+use crate::identity::{Identity, Malformed, checked_text};
 
-macro_rules! parameter {
-    ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// EC2's rule for it, to tell whoever broke it.
-            pub const RULE: &'static str = $rule;
-
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Malformed;
-
-            fn from_str(text: &str) -> Result<Self, Malformed> {
-                let check: fn(&str) -> bool = $check;
-                if check(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(Malformed { value: text.to_owned(), accepted: Self::RULE })
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-parameter!(
+checked_text!(
     /// The copy's name, unique in its account and Region.
     AmiName,
     "an AMI name (3 to 128 of letters, digits and `()[] ./-'@_`)",
@@ -56,21 +15,28 @@ parameter!(
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"()[] ./-'@_".contains(&b))
 );
 
-parameter!(
+checked_text!(
     /// The copy's description.
     Description,
     "a description (at most 255 characters)",
     |text| text.chars().count() <= 255
 );
 
-parameter!(
+checked_text!(
     /// What makes a repeated call the same call. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
     ClientToken,
     "a client token (1 to 64 ASCII characters)",
     |text| (1..=64).contains(&text.len()) && text.is_ascii()
 );
 
-parameter!(
+impl ClientToken {
+    #[must_use]
+    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
+        Self(uuid.hyphenated().to_string())
+    }
+}
+
+checked_text!(
     /// A KMS key, in one of the four forms that EC2 takes.
     KmsKey,
     "a KMS key (a key id, a key ARN, `alias/NAME` or an alias ARN)",
@@ -113,21 +79,21 @@ impl KmsKey {
     }
 }
 
-parameter!(
+checked_text!(
     /// An Availability Zone, by name.
     ZoneName,
     "an Availability Zone (such as `us-east-1a`)",
     |text| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && text.contains('-')
 );
 
-parameter!(
+checked_text!(
     /// An Availability Zone, by id.
     ZoneId,
     "an Availability Zone id (such as `use1-az1`)",
     |text| text.len() <= 64 && text.contains("-az") && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 
-parameter!(
+checked_text!(
     /// An Outpost, by ARN.
     OutpostArn,
     "an Outpost ARN (`arn:PARTITION:outposts:REGION:ACCOUNT:outpost/op-…`)",
@@ -238,11 +204,4 @@ pub struct CopyImageCall {
     /// In the order in which they are sent, keys unique.
     pub image_tags: Vec<Tag>,
     pub snapshot_tags: Vec<Tag>,
-}
-
-impl ClientToken {
-    #[must_use]
-    pub fn from_uuid(uuid: uuid::Uuid) -> Self {
-        Self(uuid.hyphenated().to_string())
-    }
 }

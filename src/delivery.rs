@@ -100,7 +100,7 @@ impl Delivery {
             Ok(Err(_)) => return Err(Failure::from(&panicked())),
             Err(_) => return Err(Failure::from(&out_of_time())),
         };
-        self.tell("", here, &reports, started).await;
+        self.tell("", here, &reports, started).await.map_err(|error| Failure::from(&error))?;
         for report in &reports {
             self.clear_away(report).await.map_err(|error| Failure::from(&error))?;
         }
@@ -175,34 +175,57 @@ impl Delivery {
             }
             Err(rejection) => vec![Report::rejected(rejection)],
         };
-        self.tell(record.id.as_deref().unwrap_or_default(), here, &reports, started).await;
+        let told = self.tell(record.id.as_deref().unwrap_or_default(), here, &reports, started).await;
+        let (failed_copies, others): (Vec<&Report>, Vec<&Report>) =
+            reports.iter().partition(|report| report.remains.is_some());
+        // First, and whatever becomes of the others: a failed copy that is cleared away does not tell its reason again.
+        for report in failed_copies {
+            let cleared = match &told {
+                Ok(()) if !self.send_to_dead_letters(record, report).await => return false,
+                Ok(()) => self.clear_away(report).await,
+                Err(error) => Err(error.clone()),
+            };
+            if let Err(error) = cleared {
+                warn!(message_id = record.id, %error, "the failed copy stays for now");
+                self.hide(record, Pace::Seconds).await;
+                return false;
+            }
+        }
         if let Some(pace) = reports.iter().filter_map(Report::retry_pace).max() {
             self.hide(record, pace).await;
             return false;
         }
-        for report in &reports {
-            // A sweep looks again at whatever it found: only what it clears away is told for the last time.
-            let last_word = !is_sweep || report.remains.is_some();
-            if last_word && !self.send_to_dead_letters(record, report).await {
-                return false;
-            }
-            if let Err(error) = self.clear_away(report).await {
-                warn!(message_id = record.id, %error, "not done");
-                self.hide(record, Pace::Seconds).await;
+        for report in others {
+            // A sweep looks again at whatever it found: what it tells is not the last word.
+            if !is_sweep && !self.send_to_dead_letters(record, report).await {
                 return false;
             }
         }
         true
     }
 
-    /// Logs what became of each AMI, and puts it on the event bus. The bus is a courtesy: it stops nothing.
-    async fn tell(&self, message_id: &str, here: &Here, reports: &[Report], started: Instant) {
-        for report in reports {
-            telemetry::reported(message_id, &here.region, report, started.elapsed());
-            if let Err(error) = self.courier.tell(report).await {
-                warn!(message_id, %error, "the event bus was not told");
+    /// Logs what became of each AMI, and puts it on the event bus. The bus is a courtesy that stops nothing, but a copy
+    /// that failed is cleared away only when it has been told.
+    async fn tell(&self, message_id: &str, here: &Here, reports: &[Report], started: Instant) -> Result<(), Error> {
+        // A document of metrics holds a hundred values of each; a sweep may have more.
+        for some in reports.chunks(50) {
+            for report in some {
+                telemetry::reported(message_id, &here.region, report, started.elapsed());
             }
+            telemetry::flush();
         }
+        let not_told: Vec<Error> = stream::iter(reports)
+            .map(async |report| {
+                let error = self.courier.tell(report).await.err()?;
+                warn!(message_id, %error, "the event bus was not told");
+                // What the bus refuses it will refuse again: the dead-letter queue and the log have to do.
+                (report.remains.is_some() && matches!(error, Error::Retry(_))).then_some(error)
+            })
+            .buffer_unordered(AT_ONCE)
+            .filter_map(std::future::ready)
+            .collect()
+            .await;
+        not_told.into_iter().next().map_or(Ok(()), Err)
     }
 
     async fn clear_away(&self, report: &Report) -> Result<(), Error> {

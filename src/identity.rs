@@ -4,7 +4,6 @@
 //! send EC2 something that is neither.
 
 use std::fmt;
-use std::str::FromStr;
 
 use serde::Serialize;
 
@@ -33,40 +32,46 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
+/// Text that is checked once, where it enters, by a rule that can be told to whoever broke it.
 macro_rules! checked_text {
-    ($(#[$doc:meta])* $name:ident, $accepted:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
         impl $name {
+            /// The accepted form, as errors tell it.
+            pub const RULE: &'static str = $rule;
+
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
-        impl FromStr for $name {
-            type Err = Malformed;
+        impl std::str::FromStr for $name {
+            type Err = $crate::identity::Malformed;
 
-            fn from_str(text: &str) -> Result<Self, Malformed> {
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let check: fn(&str) -> bool = $check;
                 if check(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(Malformed { value: text.to_owned(), accepted: $accepted })
+                    Err($crate::identity::Malformed { value: text.to_owned(), accepted: Self::RULE })
                 }
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+
+pub(crate) use checked_text;
 
 checked_text!(
     /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits.

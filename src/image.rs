@@ -84,12 +84,14 @@ impl State {
 }
 
 impl Image {
-    /// The source that the courier's own tags name: this AMI is a copy of ours.
+    /// The source that the courier's own tags name: this AMI is a copy of ours. Somebody's copy of our copy may have its
+    /// tags; EC2 remembers that it comes from elsewhere.
     #[must_use]
     pub fn courier_source(&self) -> Option<Identity> {
         let image = self.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
         let region = self.tags.get(tag::SOURCE_REGION)?.parse().ok()?;
-        Some(Identity { region, image })
+        let tagged = Identity { region, image };
+        self.source.as_ref().is_none_or(|source| *source == tagged).then_some(tagged)
     }
 
     /// Whether this AMI is a copy of `source`, by EC2's memory or by the courier's tags.

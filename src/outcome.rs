@@ -68,6 +68,9 @@ pub enum Outcome {
         /// From the copy's creation to its finish.
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_seconds: Option<i64>,
+        /// From the source AMI's creation to its copy's finish, where the source was looked at.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lag_seconds: Option<i64>,
         /// The sizes of its snapshots' volumes, added up.
         #[serde(rename = "SizeGiB")]
         size_gib: i64,
@@ -242,6 +245,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "AuthFailure" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
             "check that the AMI, its snapshots and its KMS key are shared with this account and that the Region is enabled"
         }
+        "OperationNotPermitted" => "EC2 does not permit this: change what its words name, then send the message again",
         "OptInRequired" => "enable the Region for this account, then send the message again",
         "InvalidAMIID.NotFound" => {
             "check the image id and its Region, and that its owner shares the AMI with this account"
@@ -258,9 +262,13 @@ fn advice(code: &str) -> Option<&'static str> {
             "EC2 cannot copy this AMI between these Regions"
         }
         "ParameterNotFound" | "ResourceNotFoundException" => "check the name, and that it is in this Region",
-        "ValidationException" | "ParameterPatternMismatchException" | "HierarchyLevelLimitExceededException" => {
-            "correct the setting or the message"
-        }
+        "ValidationException"
+        | "ParameterPatternMismatchException"
+        | "HierarchyLevelLimitExceededException"
+        | "HierarchyTypeMismatchException"
+        | "UnsupportedParameterType"
+        | "InvalidAMIAttributeItemValue"
+        | "InvalidUserID.Malformed" => "correct the setting or the message",
         _ if code.starts_with("InvalidParameter") => "correct the setting or the message, then send it again",
         _ => return None,
     })

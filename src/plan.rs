@@ -174,19 +174,21 @@ fn gathered(
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Rejection> {
+    /// One is kept for `ami-courier:finished`.
+    const MOST: usize = Tag::MOST - 1;
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
         if tags.iter().all(|other| other.key != tag.key) {
             tags.push(tag.clone());
         }
     }
-    if tags.len() > Tag::MOST {
+    if tags.len() > MOST {
         return Err(Rejection::new(
             "TagLimitExceeded",
             format!(
-                "the copy of {source} would have {} tags with the request's, EXTRA_TAGS and the courier's own; EC2 takes {}",
+                "the copy of {source} would have {} tags with the request's, EXTRA_TAGS and the courier's own; there is room for {}",
                 tags.len(),
-                Tag::MOST
+                MOST
             ),
             "ask for fewer tags",
         ));
@@ -195,7 +197,7 @@ fn gathered(
         if tags.iter().any(|other| other.key == tag.key) {
             continue;
         }
-        if tags.len() < Tag::MOST {
+        if tags.len() < MOST {
             tags.push(tag.clone());
         } else {
             left_out.insert(tag.key.clone());

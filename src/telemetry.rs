@@ -54,12 +54,15 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
             };
             info!(message_id, source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
             counter!(outcome).increment(1);
-            if let Outcome::Finished { duration_seconds: Some(seconds), .. } = done {
-                histogram!("CopyDurationSeconds").record(as_f64(*seconds));
+            if let Outcome::Finished { duration_seconds, lag_seconds, .. } = done {
+                let durations = [("CopyDurationSeconds", duration_seconds), ("SourceToAvailableSeconds", lag_seconds)];
+                for (metric, seconds) in durations.into_iter().filter_map(|(name, seconds)| Some((name, (*seconds)?))) {
+                    histogram!(metric).record(as_f64(seconds));
+                }
             }
         }
         Err(Error::Retry(retry)) => {
-            let (code, words) = (&retry.code, &retry.words);
+            let (code, explanation) = (&retry.code, &retry.words);
             warn!(
                 message_id,
                 source_image,
@@ -67,14 +70,14 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Retry",
                 code,
-                words,
+                explanation,
                 milliseconds,
                 "not yet"
             );
             counter!("Retried").increment(1);
         }
         Err(Error::Rejected(rejection)) => {
-            let (code, words, advice) = (&rejection.code, &rejection.words, &rejection.advice);
+            let (code, explanation, advice) = (&rejection.code, &rejection.words, &rejection.advice);
             error!(
                 message_id,
                 source_image,
@@ -82,7 +85,7 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
                 region,
                 outcome = "Rejected",
                 code,
-                words,
+                explanation,
                 advice,
                 milliseconds,
                 "rejected"

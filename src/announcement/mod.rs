@@ -19,6 +19,8 @@ mod document;
 mod ec2;
 mod envelope;
 mod event;
+#[cfg(test)]
+mod hostile;
 mod image_builder;
 mod packer;
 mod parameter_store;

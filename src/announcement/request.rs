@@ -366,12 +366,23 @@ mod tests {
         }
     }
 
+    /// Reads a request with these fields in it: each is refused with this code, in words that have these in them.
+    fn refused(cases: &[(Value, &str, &[&str])]) {
+        for (fields, code, words) in cases {
+            let shown: String = fields.to_string().chars().take(120).collect();
+            let Err(rejection) = with(fields.clone()) else { panic!("{shown} is taken") };
+            assert_eq!(&rejection.code, code, "{shown}: {rejection}");
+            for word in *words {
+                assert!(rejection.words.contains(word), "{shown}: {rejection} has no {word}");
+            }
+            assert!(rejection.words.len() < 500 && !rejection.advice.is_empty(), "{shown}: {rejection}");
+        }
+    }
+
     #[test]
     fn every_wrong_parameter_is_told_with_its_field_its_value_and_its_rule() {
-        let tags = |tags: Value| json!({ "TagSpecifications": [{ "ResourceType": "image", "Tags": tags }] });
-        let too_many: Vec<Value> = (0..51).map(|n| json!({ "Key": n.to_string(), "Value": "" })).collect();
-        for (fields, code, words) in [
-            (json!({ "Name": null }), "MissingParameter", &["`Name`", "requires"][..]),
+        refused(&[
+            (json!({ "Name": null }), "MissingParameter", &["`Name`", "requires"]),
             (json!({ "SourceImageId": null }), "MissingParameter", &["`SourceImageId`"]),
             (json!({ "SourceRegion": null }), "MissingParameter", &["`SourceRegion`"]),
             (json!({ "Name": "ab" }), "InvalidAMIName.Malformed", &["`Name` is `ab`", "3 to 128"]),
@@ -400,6 +411,12 @@ mod tests {
                 "InvalidParameterCombination",
                 &["`Encrypted` is `false`"],
             ),
+        ]);
+    }
+
+    #[test]
+    fn every_wrong_duration_or_destination_is_told_with_its_field_its_value_and_its_rule() {
+        refused(&[
             (
                 json!({ "SnapshotCopyCompletionDurationMinutes": 20 }),
                 "InvalidParameterValue",
@@ -435,6 +452,14 @@ mod tests {
                 "InvalidParameterValue",
                 &["`DestinationOutpostArn` is `op-1`", "ARN"],
             ),
+        ]);
+    }
+
+    #[test]
+    fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
+        let tags = |tags: Value| json!({ "TagSpecifications": [{ "ResourceType": "image", "Tags": tags }] });
+        let too_many: Vec<Value> = (0..51).map(|n| json!({ "Key": n.to_string(), "Value": "" })).collect();
+        refused(&[
             (
                 json!({ "TagSpecifications": { "ResourceType": "image" } }),
                 "InvalidParameterValue",
@@ -490,15 +515,7 @@ mod tests {
                 &["`TagSpecifications[0].Tags[1]` is a second tag `a`"],
             ),
             (tags(too_many.into()), "TagLimitExceeded", &["`TagSpecifications[0].Tags[50]`", "50"]),
-        ] {
-            let shown: String = fields.to_string().chars().take(120).collect();
-            let Err(rejection) = with(fields) else { panic!("{shown} is taken") };
-            assert_eq!(rejection.code, code, "{shown}: {rejection}");
-            for word in words {
-                assert!(rejection.words.contains(word), "{shown}: {rejection} has no {word}");
-            }
-            assert!(rejection.words.len() < 500 && !rejection.advice.is_empty(), "{shown}: {rejection}");
-        }
+        ]);
     }
 
     #[test]

@@ -41,12 +41,12 @@ impl ParameterStore {
         }
     }
 
-    /// Makes the parameter hold `image`, and answers its new version. SSM checks the AMI later, and tells of a bad one
-    /// in an event.
+    /// Asks for the parameter to hold `image`. SSM says yes at once, checks the AMI only then, and tells of a bad one in an
+    /// event alone: whether the parameter took it is to be seen.
     ///
     /// # Errors
     /// Any failure of the call.
-    pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<i64, CallFailed> {
+    pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<(), CallFailed> {
         let call = self
             .client
             .put_parameter()
@@ -55,6 +55,6 @@ impl ParameterStore {
             .r#type(ParameterType::String)
             .data_type("aws:ec2:image")
             .overwrite(true);
-        call.send().await.map(|answer| answer.version()).map_err(|error| failed(&error))
+        call.send().await.map(drop).map_err(|error| failed(&error))
     }
 }

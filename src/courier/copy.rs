@@ -114,12 +114,7 @@ impl Courier {
                     NameHeldBy::Copy(copy) => return Ok(self.adopt(&copy, plan)?),
                     NameHeldBy::FailedCopy(failed) if names_cleared < TRIES => {
                         names_cleared += 1;
-                        let reason = failed.state_reason.as_deref().unwrap_or("EC2 does not say why");
-                        warn!(failed = %failed.id, reason, "a failed copy holds the name: it is deregistered");
-                        let clearing =
-                            format!("deregistering {}, a failed copy that holds the name `{name}`", failed.id);
-                        here.deregister(&failed.id).await.map_err(attempting(clearing))?;
-                        last_failure = format!("{}: {reason}", failed.id);
+                        last_failure = self.make_way(&failed, &plan.call.source).await?;
                     }
                     NameHeldBy::FailedCopy(_) | NameHeldBy::NobodyYet => {
                         return Err(Error::retry(
@@ -147,7 +142,8 @@ impl Courier {
         Err(Error::rejected(
             "CopyFailed",
             format!("{attempt}: {TRIES} copies failed; the last was {last_failure}"),
-            "mend the cause, then change the name or a tag of the copy (a new call has new tries) and announce the AMI again",
+            "why each failed was told when it did (log, event bus, dead-letter queue): mend the cause, then change the name or a tag \
+             of the copy (a new call has new tries) and announce the AMI again",
         ))
     }
 

@@ -52,7 +52,7 @@ impl Courier {
             State::Failed => self.post_mortem(copy, source).await,
             State::Pending => {
                 let words = format!("the copy {} of {source} is still pending", copy.id);
-                Report::new(Some(route), Err(Error::retry(Pace::Minutes, "IncorrectState", words)))
+                Report::new(Some(route), Err(Error::retry(Pace::Seconds, "IncorrectState", words)))
             }
             State::Disabled => nothing("it is disabled".to_owned()),
             State::Deregistered => nothing("it is deregistered".to_owned()),
@@ -61,26 +61,30 @@ impl Courier {
 
     async fn finish(&self, copy: &Image, source: &Identity) -> Result<Outcome, Stop> {
         let now = OffsetDateTime::now_utc();
-        let finished = Outcome::Finished {
-            image_id: copy.id.clone(),
-            name: copy.name.clone(),
-            route: self.route(source),
-            duration_seconds: copy.created.map(|created| (now - created).whole_seconds().max(0)),
-            size_gib: copy.size_gib(),
+        let finished = |at: OffsetDateTime, source_image: Option<&Image>| {
+            let since = |created: OffsetDateTime| (at - created).whole_seconds().max(0);
+            Outcome::Finished {
+                image_id: copy.id.clone(),
+                name: copy.name.clone(),
+                route: self.route(source),
+                duration_seconds: copy.created.map(since),
+                lag_seconds: source_image.and_then(|source| source.created).map(since),
+                size_gib: copy.size_gib(),
+            }
         };
-        if copy.tags.contains_key(tag::FINISHED) {
-            return Ok(finished);
+        if let Some(before) = copy.tags.get(tag::FINISHED) {
+            return Ok(finished(OffsetDateTime::parse(before, &Rfc3339).unwrap_or(now), None));
         }
         let source_image = self.source_of(source).await?;
+        let finished = finished(now, source_image.as_ref());
         self.share(copy).await?;
         self.deprecate(copy, source_image.as_ref(), now).await?;
         self.protect(copy).await?;
-        // A source that is gone cannot tell its name or age any more; its copy bears both.
-        self.publish(copy, source_image.as_ref().unwrap_or(copy), source).await?;
+        self.publish(copy, source, source_image.as_ref()).await?;
         self.announce_finish(&finished, copy).await?;
         let here = self.here();
-        let time = now.format(&Rfc3339).unwrap_or_default();
-        let tagging = attempting(format!("tagging the copy {} in {} as finished", copy.id, here.region));
+        let time = now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default();
+        let tagging = finishing(format!("tagging the copy {} in {} as finished", copy.id, here.region));
         here.tag(&copy.id, tag::FINISHED, &time).await.map_err(tagging)?;
         Ok(finished)
     }
@@ -118,15 +122,12 @@ impl Courier {
         }
         if !accounts.is_empty() {
             for snapshot in copy.snapshots() {
-                let sharing = format!("sharing the snapshot {snapshot} of the copy {} in {}", copy.id, here.region);
-                here.share_snapshot(&snapshot, &accounts)
-                    .await
-                    .map_err(|failed| not_shared(&sharing, &failed, copy))?;
+                let attempt = format!("sharing the snapshot {snapshot} of the copy {} in {}", copy.id, here.region);
+                here.share_snapshot(&snapshot, &accounts).await.map_err(sharing(attempt))?;
             }
         }
-        let sharing = format!("sharing the copy {} in {}", copy.id, here.region);
-        here.share_image(&copy.id, with).await.map_err(|failed| not_shared(&sharing, &failed, copy))?;
-        Ok(())
+        let attempt = format!("sharing the copy {} in {}", copy.id, here.region);
+        Ok(here.share_image(&copy.id, with).await.map_err(sharing(attempt))?)
     }
 
     async fn deprecate(&self, copy: &Image, source: Option<&Image>, now: OffsetDateTime) -> Result<(), Stop> {
@@ -138,7 +139,7 @@ impl Courier {
         let Some(at) = wanted.map(|wanted| nearest_deprecation(wanted, now)) else { return Ok(()) };
         let here = self.here();
         let deprecating =
-            attempting(format!("setting the deprecation time of the copy {} in {} to {at}", copy.id, here.region));
+            finishing(format!("setting the deprecation time of the copy {} in {} to {at}", copy.id, here.region));
         Ok(here.deprecate(&copy.id, at).await.map_err(deprecating)?)
     }
 
@@ -152,7 +153,7 @@ impl Courier {
             return Ok(());
         }
         let here = self.here();
-        let protecting = attempting(format!("protecting the copy {} in {} from deregistration", copy.id, here.region));
+        let protecting = finishing(format!("protecting the copy {} in {} from deregistration", copy.id, here.region));
         Ok(here.protect(&copy.id, with_cooldown).await.map_err(protecting)?)
     }
 
@@ -178,20 +179,30 @@ fn nearest_deprecation(wanted: OffsetDateTime, now: OffsetDateTime) -> OffsetDat
     wanted.clamp(now + Duration::minutes(2), now + Duration::days(3650))
 }
 
-fn not_shared(attempt: &str, failed: &CallFailed, copy: &Image) -> Error {
-    match (failed.code.as_deref(), Error::from_aws(attempt, failed)) {
-        (Some("InvalidSnapshot.NotFound" | "InvalidAMIID.NotFound"), Error::Rejected(rejection)) => {
-            Error::retry(Pace::Seconds, rejection.code, rejection.words)
+/// A failed step of the finish. The copy was seen a moment ago: what EC2 does not find now, the next try looks for again.
+fn finishing(attempt: String) -> impl FnOnce(CallFailed) -> Error {
+    move |failed| match failed.code.as_deref() {
+        Some(code @ ("InvalidAMIID.NotFound" | "InvalidSnapshot.NotFound")) => {
+            Error::retry(Pace::Seconds, code, format!("{attempt}: {}", failed.words))
         }
-        (_, Error::Rejected(mut rejection))
-            if copy.encrypted() != Some(false) && !failed.is("UnauthorizedOperation") =>
-        {
-            rejection.advice = "a copy that is encrypted under the AWS managed key `aws/ebs` cannot be shared: set KMS_KEY_ID to a customer \
-                                managed key that those accounts may use, deregister this copy and announce the AMI again"
-                .to_owned();
-            Error::Rejected(rejection)
+        _ => Error::from_aws(&attempt, &failed),
+    }
+}
+
+/// As [`finishing`]. EC2's words for what is under `aws/ebs` do not say what to do.
+fn sharing(attempt: String) -> impl FnOnce(CallFailed) -> Error {
+    move |failed| {
+        let said = failed.words.to_ascii_lowercase();
+        let is_aws_managed = ["default key", "aws managed"].iter().any(|sign| said.contains(sign));
+        match finishing(attempt)(failed) {
+            Error::Rejected(mut rejection) if is_aws_managed => {
+                rejection.advice = "a copy that is encrypted under the AWS managed key `aws/ebs` cannot be shared: set KMS_KEY_ID to a \
+                                    customer managed key that those accounts may use, deregister this copy and announce the AMI again"
+                    .to_owned();
+                Error::Rejected(rejection)
+            }
+            error => error,
         }
-        (_, error) => error,
     }
 }
 

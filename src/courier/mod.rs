@@ -97,6 +97,9 @@ impl Courier {
             Announcement::Request(request) => {
                 vec![self.copy(&request.source, Wish::Requested(request), occasion).await]
             }
+            Announcement::StateChanged { ami, state: ImageState::Deregistered, .. } if ami.region == here.region => {
+                vec![self.ignored(None, format!("{ami} is deregistered: nothing is left to be done for it"))]
+            }
             Announcement::StateChanged { ami, .. } if ami.region == here.region => {
                 vec![self.copy_changed_state(&ami.image, occasion).await]
             }

@@ -1,14 +1,14 @@
 //! Retire: a copy follows its source out of service, but only on evidence, and never while it is in use.
 //!
 //! The event alone is not believed. EC2 in the source Region must no longer have the AMI; a source that is merely out of
-//! sight (not shared any more, no permission) retires nothing. When in doubt, the copy stays and the outcome says what
+//! sight (not shared any more, not allowed, no permission) retires nothing. When in doubt, the copy stays and the outcome says what
 //! holds it.
 
 use time::{Duration, OffsetDateTime};
 
 use super::{Courier, Report, Stop, attempting};
 use crate::aws::ec2::Sight;
-use crate::identity::Identity;
+use crate::identity::{AccountId, Identity};
 use crate::image::{Image, State, tag};
 use crate::outcome::{Error, Outcome};
 use crate::selection;
@@ -77,19 +77,35 @@ impl Courier {
             Fate::OutOfSight => {
                 Err(stays("its source AMI is out of sight, which does not prove that it is deregistered".to_owned()))
             }
-            Fate::Disabled if copy.state == State::Disabled => Ok(retired("it is disabled, as its source AMI is")),
+            Fate::Disabled if copy.state == State::Disabled => {
+                Err(stays("it is disabled already, as its source AMI is".to_owned()))
+            }
             Fate::Disabled => {
+                if let Some(user) = self.who_uses(copy).await? {
+                    return Err(stays(user));
+                }
                 let disabling = attempting(format!("disabling the copy {} in {}", copy.id, here.region));
                 here.disable(&copy.id).await.map_err(disabling)?;
                 Ok(retired("it is disabled, as its source AMI is"))
             }
             Fate::Deregistered => {
-                if let Some(holder) = self.what_holds(copy).await? {
-                    return Err(stays(holder));
+                if copy.protected {
+                    return Err(stays("it is protected from deregistration".to_owned()));
                 }
-                let deregistering = attempting(format!("deregistering the copy {} in {}", copy.id, here.region));
-                here.deregister(&copy.id).await.map_err(deregistering)?;
-                Ok(retired("it is deregistered with its snapshots, as its source AMI is"))
+                if let Some(user) = self.who_uses(copy).await? {
+                    return Err(stays(user));
+                }
+                match here.deregister(&copy.id).await {
+                    Ok(()) => Ok(retired("it is deregistered with its snapshots, as its source AMI is")),
+                    // With a cool-down, protection ends a day after it was lifted, which a description does not show.
+                    Err(refused) if refused.is("OperationNotPermitted") => {
+                        Err(stays(format!("EC2 does not let it be deregistered: {}", refused.words)))
+                    }
+                    Err(failed) => {
+                        let deregistering = format!("deregistering the copy {} in {}", copy.id, here.region);
+                        Err(Error::from_aws(&deregistering, &failed).into())
+                    }
+                }
             }
         }
     }
@@ -103,25 +119,15 @@ impl Courier {
                 State::Disabled => Fate::Disabled,
                 _ => Fate::InService,
             },
-            Sight::Empty => Fate::Deregistered,
-            // Of another account's AMI this may only mean that it is not shared any more; of our own it means that it is gone.
-            Sight::NotFound if self.is_our_own(copy) => Fate::Deregistered,
-            Sight::NotFound | Sight::Unavailable => Fate::OutOfSight,
+            // EC2 always shows an account its own AMIs; another account's may be shared no more, or not be allowed any more.
+            // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html>
+            Sight::Empty | Sight::NotFound | Sight::Unavailable if is_of_own_source(copy) => Fate::Deregistered,
+            Sight::Empty | Sight::NotFound | Sight::Unavailable => Fate::OutOfSight,
         })
     }
 
-    /// Whether the source belongs to the account that its copy belongs to.
-    fn is_our_own(&self, copy: &Image) -> bool {
-        let source_owner = copy.tags.get(tag::SOURCE_OWNER);
-        source_owner.is_some()
-            && source_owner.map(String::as_str) == copy.owner.as_ref().map(crate::identity::AccountId::as_str)
-    }
-
-    /// What would miss the copy.
-    async fn what_holds(&self, copy: &Image) -> Result<Option<String>, Error> {
-        if copy.protected {
-            return Ok(Some("it is protected from deregistration".to_owned()));
-        }
+    /// Who would miss the copy.
+    async fn who_uses(&self, copy: &Image) -> Result<Option<String>, Error> {
         if let Some(launched) = copy.last_launched.filter(|launched| OffsetDateTime::now_utc() - *launched < LATELY) {
             return Ok(Some(format!("it was launched on {}", launched.date())));
         }
@@ -137,4 +143,10 @@ impl Courier {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         Ok(Some(format!("it is referred to by {}{more}", shown.join(", "))))
     }
+}
+
+/// Whether the source belonged to the account that its copy belongs to.
+fn is_of_own_source(copy: &Image) -> bool {
+    let source_owner = copy.tags.get(tag::SOURCE_OWNER).map(String::as_str);
+    source_owner.is_some() && source_owner == copy.owner.as_ref().map(AccountId::as_str)
 }

@@ -53,8 +53,8 @@ enum Step {
 
 impl Courier {
     pub(super) async fn sweep(&self, occasion: Occasion) -> Vec<Report> {
-        // The last steps get the time that a step takes; none is begun that cannot end.
-        let last_start = occasion.deadline.checked_sub(std::time::Duration::from_secs(5)).unwrap_or(occasion.deadline);
+        // The last steps get the time that a step takes, and what they did must still be told; none is begun that cannot end.
+        let last_start = occasion.deadline.checked_sub(std::time::Duration::from_secs(10)).unwrap_or(occasion.deadline);
         let mut tally = Tally { complete: true, ..Tally::default() };
         let mut reports = Vec::new();
         let mut steps: Vec<(Option<OffsetDateTime>, Step)> = Vec::new();

@@ -16,7 +16,10 @@ impl Delivery {
     /// Whether nothing of this report is left to be done for the record: it was not rejected, or the dead-letter queue has it.
     pub(super) async fn send_to_dead_letters(&self, record: &Record, report: &Report) -> bool {
         let Err(Error::Rejected(rejection)) = &report.result else { return true };
-        let Some(url) = &self.courier.settings.dead_letter_queue_url else { return false };
+        let Some(url) = &self.courier.settings.dead_letter_queue_url else {
+            // The message of a failed copy has nothing left to do once the copy is cleared away: bus and log have told.
+            return report.remains.is_some();
+        };
         let body = match (&record.body, &report.remains, &report.route) {
             // What sent us here told of a dead copy; what is sent back must be about the AMI to copy.
             (_, Some(_), Some(route)) => announcement_of(route),

@@ -4,7 +4,13 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod events;
 mod exactly_once;
+mod finish;
+mod life;
 mod poller;
+mod post_mortem;
+mod publish;
+mod retire;
 mod stage;
 mod torture;

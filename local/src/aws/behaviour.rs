@@ -71,4 +71,6 @@ pub enum SnapshotIdsAt {
     Start,
     /// Once the copy is no longer pending.
     End,
+    /// Not even then, until a test says otherwise.
+    Never,
 }

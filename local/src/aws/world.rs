@@ -27,6 +27,8 @@ pub struct World {
     /// What AWS leaves open. Change it at any time.
     pub behaviour: Behaviour,
     clock: Clock,
+    /// The time of what is happening by itself just now.
+    moment: Option<OffsetDateTime>,
     pub(super) regions: BTreeMap<String, Region>,
     /// What will happen by itself, in order of time.
     pub(super) agenda: BTreeMap<(OffsetDateTime, u64), Due>,
@@ -79,10 +81,10 @@ impl World {
     /// The world's time: [`START`](super::START) + all that was advanced + rate × real time.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
-        self.clock.now()
+        self.moment.unwrap_or_else(|| self.clock.now())
     }
 
-    /// Moves the clock; whatever is due by then happens, in order.
+    /// Moves the clock; whatever is due by then happens, in order, each at its time.
     pub fn advance(&mut self, by: Duration) {
         self.clock.advance(by);
         self.settle();
@@ -100,13 +102,15 @@ impl World {
         while let Some(entry) = self.agenda.first_entry() {
             let (at, _) = *entry.key();
             if at > now {
-                return;
+                break;
             }
+            self.moment = Some(at);
             match entry.remove() {
                 Due::CopyEnds { region, image_id, fate } => ec2::copy_image::end(self, &region, &image_id, fate),
                 Due::ParameterChecked(check) => ssm::conclude(self, &check),
             }
         }
+        self.moment = None;
     }
 
     /// When the next thing happens by itself, if anything will: a copy ends, a parameter is checked.

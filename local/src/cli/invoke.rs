@@ -23,10 +23,10 @@ use crate::host::{Host, InvokeError};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cargo run -p local -- invoke events/ec2-ami-available.json
-  cargo run -p local -- invoke events/ec2-ami-available.json --set ENCRYPTED=true --set EXTRA_TAGS=team=platform
-  cargo run -p local -- invoke events/ec2-ami-available.json --until finished --set PARAMETER_NAME=/golden/ami
-  cargo run -p local -- invoke events/ec2-ami-available.json --until failed
+  cargo run -p local -- invoke events/ec2-ami-state-change.json
+  cargo run -p local -- invoke events/ec2-ami-state-change.json --set ENCRYPTED=true --set EXTRA_TAGS=team=platform
+  cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --set PARAMETER_NAME=/golden/ami
+  cargo run -p local -- invoke events/ec2-ami-state-change.json --until failed
   echo '{\"Sweep\":{}}' | cargo run -p local -- invoke - --set SOURCE_REGIONS=us-east-1
 
 Exit code: 0 if the function answered (also with failed messages of a batch, which are shown) and --until was reached; else 1.")]

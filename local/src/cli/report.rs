@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
 use crate::aws::{Image, Message, Snapshot};
 
 /// Only the AMI gets this tag: it is put on when the copy is finished, and is not missed on the snapshots.
 pub(super) const FINISHED: &str = "ami-courier:finished";
+
+/// A snapshot id with the space around it.
+const SNAPSHOT_ID_WIDTH: u16 = 24;
 
 /// A table of AMIs, each with its Region.
 pub(super) fn images(rows: &[(String, Image)]) -> String {
@@ -24,6 +27,15 @@ pub(super) fn images(rows: &[(String, Image)]) -> String {
             tags(&image.tags),
             lines(image.snapshots.iter().map(|snapshot| snapshot_and_tags(snapshot, &image.tags))),
         ]);
+    }
+    // Where the terminal is narrow, tags are wrapped, and ids stay whole.
+    for column in [0, 1, 3] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    if let Some(snapshots) = table.column_mut(5) {
+        snapshots.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(SNAPSHOT_ID_WIDTH)));
     }
     table.to_string()
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
 
 use super::options::FunctionOptions;
 use crate::aws::{ACCOUNT, Caller, Fate, Image, ImageState, Key, SnapshotState, World};
@@ -88,12 +89,18 @@ impl Seeding {
         self.images.iter().map(|seed| seed.region.as_str())
     }
 
-    /// Puts it all into the world. `region` is the function's.
+    /// Puts it all into a new world. `region` is the function's.
+    ///
+    /// The world's clock is set to the present, which is what the function's own clock says; the AMIs are new.
     pub(super) fn plant(&self, world: &mut World, region: &str) {
-        for (number, seed) in (1..).zip(&self.images) {
+        if let Ok(past) = (OffsetDateTime::now_utc() - world.now()).try_into() {
+            world.advance(past);
+        }
+        for seed in &self.images {
             let caller =
                 Caller { region: seed.region.clone(), account: seed.owner.clone().unwrap_or(self.account.clone()) };
-            world.add_image(&seed.region, self.image(seed, number));
+            let now = world.now();
+            world.add_image(&seed.region, self.image(seed).created(now));
             if seed.state == ImageState::Deregistered {
                 call(world, &caller, "ec2", "DeregisterImage", &json!({ "ImageId": seed.image_id }));
             }
@@ -110,10 +117,20 @@ impl Seeding {
         world.take_events();
     }
 
-    fn image(&self, seed: &Seed, number: usize) -> Image {
+    /// Its own name, the name of its source, or one that no other has.
+    fn name(&self, seed: &Seed) -> String {
+        let is_named_like = |other: &Seed| match &seed.copy_of {
+            Some((region, id)) => other.region == *region && other.image_id == *id,
+            None => other == seed,
+        };
+        let number = self.images.iter().position(is_named_like).unwrap_or_default() + 1;
+        seed.name.clone().unwrap_or_else(|| format!("golden-2026-{number:02}"))
+    }
+
+    fn image(&self, seed: &Seed) -> Image {
         let owner = seed.owner.as_ref().unwrap_or(&self.account);
-        let name = seed.name.clone().unwrap_or_else(|| format!("golden-2026-{number:02}"));
-        let mut image = Image::new(&seed.image_id, name).owner(owner).tag("family", "golden").tag("team", "platform");
+        let mut image =
+            Image::new(&seed.image_id, self.name(seed)).owner(owner).tag("family", "golden").tag("team", "platform");
         image.tags.extend(seed.tags.clone());
         if seed.state != ImageState::Deregistered {
             image = image.state(seed.state);
@@ -344,10 +361,10 @@ fn image_builder_tags(build: &str) -> [(String, String); 2] {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 
-/// An object or a list inside a string.
+/// An object, a list, or once more a string, inside a string.
 fn nested_json(text: &str) -> Option<Value> {
-    let is_container = text.trim_start().starts_with(['{', '[']);
-    is_container.then(|| serde_json::from_str(text).ok()).flatten()
+    let may_hold_more = text.trim_start().starts_with(['{', '[', '"']);
+    may_hold_more.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// The key that a key id, key ARN, alias or alias ARN means.
@@ -418,6 +435,7 @@ mod tests {
                 json!({"Records": [{"body": json!({"Type": "Notification", "Message": request.to_string()}).to_string()}]}),
                 vec![("us-east-1", "ami-1")],
             ),
+            (json!(json!(request.to_string()).to_string()), vec![("us-east-1", "ami-1")]),
             (json!({"nothing": "here"}), vec![]),
             (json!("not an event"), vec![]),
         ];
@@ -504,7 +522,7 @@ mod tests {
         let event = json!({"Records": [{"body": inner.to_string(), "eventSourceARN": arn}]});
         let seeding = seeding(&event);
         assert_eq!(seeding.account, "444455556666");
-        let image = seeding.image(&seeding.images[0], 1);
+        let image = seeding.image(&seeding.images[0]);
         assert_eq!(image.owner, "111122223333");
         assert!(image.snapshots[0].shared_with.contains("444455556666"));
     }
@@ -515,7 +533,7 @@ mod tests {
         event["account"] = json!("111122223333");
         let seeding = seeding(&event);
         assert_eq!(seeding.account, "111122223333");
-        let image = seeding.image(&seeding.images[0], 1);
+        let image = seeding.image(&seeding.images[0]);
         assert_eq!(image.owner, "111122223333");
         assert!(image.launch_permissions.is_empty());
     }
@@ -535,8 +553,11 @@ mod tests {
         seeding(&event).plant(&mut world, REGION);
         let source = world.image("us-east-1", "ami-0123456789abcdef1").expect("the source");
         assert_eq!((source.name.as_str(), source.state), ("golden-2026-01", ImageState::Available));
+        let age = OffsetDateTime::now_utc() - source.creation_date;
+        assert!(age.whole_hours() == 0, "a sweep would find it too old");
         let copy = world.image(REGION, "ami-0123456789abcdef2").expect("the copy");
         assert_eq!(copy.tags["ami-courier:source-region"], copy.source_image_region.clone().unwrap_or_default());
+        assert_eq!(Some(&copy.name), world.image(SOURCE_OF_A_COPY.0, SOURCE_OF_A_COPY.1).map(|source| &source.name));
         assert!(copy.state == ImageState::Failed && copy.state_reason.is_some());
         let held = world.parameter("us-east-2", "/golden").expect("the parameter").value;
         assert!(world.image("us-east-2", &held).is_some());

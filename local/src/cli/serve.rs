@@ -22,7 +22,7 @@ use crate::aws::{ACCOUNT, Aws};
 Examples:
   cargo run -p local -- serve
   cargo run -p local -- serve --port 0 --rate 60 --source us-east-1:ami-5731123e:golden
-  cargo run -p local -- serve --host 0.0.0.0 --seed-for events/ec2-ami-available.json     # for a container
+  cargo run -p local -- serve --host 0.0.0.0 --seed-for events/ec2-ami-state-change.json     # for a container
   AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws ec2 describe-images --owners self --region us-east-1")]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 pub(super) struct Arguments {

@@ -23,7 +23,7 @@ fn the_end_of_a_copy_is_told_as_ec2_tells_it() {
             "detail-type": "EC2 AMI State Change",
             "source": "aws.ec2",
             "account": "123456789012",
-            "time": "2026-01-01T01:00:00Z",
+            "time": "2026-01-01T00:20:00Z",
             "region": REGION,
             "resources": [format!("arn:aws:ec2:{REGION}::image/{id}")],
             "detail": { "RequestId": null, "ImageId": id, "State": "available", "ErrorMessage": "" },

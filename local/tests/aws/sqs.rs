@@ -94,8 +94,8 @@ fn attributes_are_kept_with_the_digests_that_sdks_compute() {
         "Code": { "DataType": "String", "StringValue": "InvalidRequest" },
         "Tries": { "DataType": "Number", "StringValue": "3" },
     });
-    let send = json!({ "QueueUrl": url, "MessageBody": "hello", "MessageAttributes": attributes });
-    let sent = sqs(&mut world, "SendMessage", &send).expect("sent");
+    let message = json!({ "QueueUrl": url, "MessageBody": "hello", "MessageAttributes": attributes });
+    let sent = sqs(&mut world, "SendMessage", &message).expect("sent");
     assert_eq!(sent["MD5OfMessageBody"], "5d41402abc4b2a76b9719d911017c592");
     // Computed with Python's hashlib over the encoding that the developer guide describes.
     assert_eq!(sent["MD5OfMessageAttributes"], "5790dde90a408264bd10ac622bae6b93");

@@ -2,10 +2,11 @@
 
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
-    CreateVolumePermission, CreateVolumePermissionModifications, LaunchPermission, LaunchPermissionModifications,
-    SnapshotAttributeName, Tag as Ec2Tag,
+    CreateVolumePermission, CreateVolumePermissionModifications, DeleteSnapshotReturnCode, LaunchPermission,
+    LaunchPermissionModifications, SnapshotAttributeName, SnapshotReturnCodes, Tag as Ec2Tag,
 };
 use time::OffsetDateTime;
+use tracing::warn;
 
 use super::Ec2;
 use crate::aws::failed;
@@ -30,14 +31,30 @@ pub struct SnapshotState {
     pub kms_key: Option<String>,
 }
 
+/// Whether a snapshot is deleted, or rightly stays: another AMI is made of it, too.
+fn is_right(result: &DeleteSnapshotReturnCode) -> bool {
+    matches!(result.return_code(), Some(SnapshotReturnCodes::Success | SnapshotReturnCodes::WarnSkipped) | None)
+}
+
 impl Ec2 {
-    /// Deregisters an AMI and deletes its snapshots.
+    /// Deregisters an AMI and deletes its snapshots. One that is gone already is as good: somebody else, or an answer
+    /// that was lost, may have been quicker.
     ///
     /// # Errors
-    /// Any failure of the call.
+    /// Any other failure of the call.
     pub async fn deregister(&self, id: &ImageId) -> Result<(), CallFailed> {
         let call = self.client.deregister_image().image_id(id.as_str()).delete_associated_snapshots(true);
-        call.send().await.map(drop).map_err(|error| failed(&error))
+        match call.send().await.map_err(|error| failed(&error)) {
+            Ok(answer) => {
+                let left = answer.delete_snapshot_results().iter().filter(|result| !is_right(result));
+                for (snapshot, code) in left.map(|result| (result.snapshot_id(), result.return_code())) {
+                    warn!(image = %id, ?snapshot, ?code, "the AMI is deregistered, but EC2 did not delete its snapshot");
+                }
+                Ok(())
+            }
+            Err(gone) if gone.is("InvalidAMIID.NotFound") || gone.is("InvalidAMIID.Unavailable") => Ok(()),
+            Err(failed) => Err(failed),
+        }
     }
 
     /// # Errors

@@ -233,7 +233,7 @@ fn image(seen: &Ec2Image) -> Option<Image> {
         description: seen.description().map(str::to_owned),
         owner: seen.owner_id().and_then(|owner| owner.parse().ok()),
         state: State::from_ec2(seen.state().map_or("pending", ImageState::as_str)),
-        state_reason: seen.state_reason().and_then(|reason| reason.message()).map(str::to_owned),
+        state_reason: seen.state_reason().and_then(|reason| reason.message().or(reason.code())).map(str::to_owned),
         created: time(seen.creation_date()),
         deprecated_from: time(seen.deprecation_time()),
         last_launched: time(seen.last_launched_time()),

@@ -1,6 +1,8 @@
 //! `DescribeImages`.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::filter::Filter;
@@ -8,6 +10,7 @@ use super::image::{Image, ImageState, LaunchPermission};
 use super::lookup::{Phase, check_image_id};
 use super::page::page;
 use super::parameters::Parameters;
+use super::snapshot::Snapshot;
 use super::{stop_if_dry_run, tags};
 use crate::aws::behaviour::SnapshotIdsAt;
 use crate::aws::call::Caller;
@@ -39,46 +42,37 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
     stop_if_dry_run(parameters)?;
 
     let world = &*world;
-    let found = if ids.is_empty() { all_visible(world, caller) } else { by_ids(world, caller, &ids)? };
-    let matching = found.into_iter().filter(|image| wanted.has(world, image)).collect();
+    let found = if ids.is_empty() { all(world, caller) } else { by_ids(world, caller, &ids)? };
+    let mut matching: Vec<&Image> = found.into_iter().filter(|image| wanted.has(world, image)).collect();
+    matching.sort_by(|a, b| a.id.cmp(&b.id));
+    matching.dedup_by(|a, b| a.id == b.id);
     let page_size = if ids.is_empty() { world.behaviour.page_size } else { usize::MAX };
-    let (images, next_token) = page(matching, |image: &Image| &image.id, parameters, page_size)?;
+    let (images, next_token) = page(matching, |image| &image.id, parameters, page_size)?;
     let images: Vec<Value> = images.iter().map(|image| view(world, caller, image)).collect();
     Ok(json!({ "imagesSet": images, "nextToken": next_token }))
 }
 
-/// The AMIs that the account can see by now, by id; those included that were deregistered a moment ago.
-fn all_visible(world: &World, caller: &Caller) -> Vec<Image> {
+/// The AMIs of the Region, those included that were deregistered a moment ago.
+fn all<'w>(world: &'w World, caller: &Caller) -> Vec<&'w Image> {
     let Some(region) = world.region(&caller.region) else {
         return Vec::new();
     };
-    let now = world.now();
     let fading =
         region.gone.values().filter(|gone| world.phase_of(gone) == Phase::StillReturned).map(|gone| &gone.image);
-    let mut images: Vec<Image> = region
-        .images
-        .values()
-        .chain(fading)
-        .filter(|image| image.visible_from <= now && image.is_visible_to(&caller.account))
-        .cloned()
-        .collect();
-    images.sort_by(|a, b| a.id.cmp(&b.id));
-    images
+    region.images.values().chain(fading).collect()
 }
 
 /// Exactly these, or an error; but a deregistered AMI may be neither.
-fn by_ids(world: &World, caller: &Caller, ids: &[&str]) -> Result<Vec<Image>, ApiError> {
+fn by_ids<'w>(world: &'w World, caller: &Caller, ids: &[&str]) -> Result<Vec<&'w Image>, ApiError> {
     let mut images = Vec::new();
     for id in ids {
         match world.gone_image(&caller.region, &caller.account, id) {
-            None => images.push(world.visible_image(&caller.region, &caller.account, id)?.clone()),
-            Some((Phase::StillReturned, image)) => images.push(image.clone()),
+            None => images.push(world.visible_image(&caller.region, &caller.account, id)?),
+            Some((Phase::StillReturned, image)) => images.push(image),
             Some((Phase::Empty, _)) => {}
             Some((Phase::Forgotten, _)) => return Err(world.forgotten(id)),
         }
     }
-    images.sort_by(|a, b| a.id.cmp(&b.id));
-    images.dedup_by(|a, b| a.id == b.id);
     Ok(images)
 }
 
@@ -93,17 +87,18 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// Filters come first: they sort out the most.
     fn has(&self, world: &World, image: &Image) -> bool {
         let is_own = image.owner == self.caller.account;
-        let is_deprecated = image.deprecation_time.is_some_and(|at| at <= world.now());
-        (self.disabled || image.state != ImageState::Disabled)
-            && (self.deprecated || is_own || !is_deprecated)
+        let tags = is_own.then_some(&image.tags);
+        let is_deprecated = || image.deprecation_time.is_some_and(|at| at <= world.now());
+        self.filters.iter().all(|filter| filter.passes(tags, |name| values_of(image, name)))
+            && (self.disabled || image.state != ImageState::Disabled)
+            && (self.deprecated || is_own || !is_deprecated())
             && self.has_owner(image)
             && self.has_executor(image)
-            && self
-                .filters
-                .iter()
-                .all(|filter| filter.passes(is_own.then_some(&image.tags), |name| values_of(image, name)))
+            && image.is_visible_to(&self.caller.account)
+            && image.visible_from <= world.now()
     }
 
     fn has_owner(&self, image: &Image) -> bool {
@@ -154,23 +149,26 @@ const FILTERS: [&str; 23] = [
 ];
 
 /// The values that an AMI has for one of the [`FILTERS`].
-fn values_of(image: &Image, filter: &str) -> Vec<String> {
+fn values_of<'i>(image: &'i Image, filter: &str) -> Vec<Cow<'i, str>> {
     let reason = image.state_reason.as_ref();
-    let of_snapshots = |value: fn(&super::snapshot::Snapshot) -> String| image.snapshots.iter().map(value).collect();
-    let optional = |value: Option<&String>| value.cloned().into_iter().collect();
-    let one = |value: &str| vec![value.to_owned()];
+    let one = |value: &'i str| vec![Cow::from(value)];
+    let made = |value: String| vec![Cow::from(value)];
+    let optional = |value: Option<&'i String>| value.map(Cow::from).into_iter().collect();
+    let of_snapshots = |value: fn(&'i Snapshot) -> Cow<'i, str>| image.snapshots.iter().map(value).collect::<Vec<_>>();
     match filter {
         "architecture" => one(&image.architecture),
         "block-device-mapping.delete-on-termination" => one("true"),
-        "block-device-mapping.device-name" => (0..image.snapshots.len()).map(|at| device_name(image, at)).collect(),
-        "block-device-mapping.encrypted" => of_snapshots(|snapshot| snapshot.encrypted.to_string()),
-        "block-device-mapping.snapshot-id" => of_snapshots(|snapshot| snapshot.id.clone()),
-        "block-device-mapping.volume-size" => of_snapshots(|snapshot| snapshot.size_gib.to_string()),
-        "creation-date" => vec![ec2_time(image.creation_date)],
+        "block-device-mapping.device-name" => {
+            (0..image.snapshots.len()).map(|at| device_name(image, at).into()).collect()
+        }
+        "block-device-mapping.encrypted" => of_snapshots(|snapshot| snapshot.encrypted.to_string().into()),
+        "block-device-mapping.snapshot-id" => of_snapshots(|snapshot| Cow::from(&snapshot.id)),
+        "block-device-mapping.volume-size" => of_snapshots(|snapshot| snapshot.size_gib.to_string().into()),
+        "creation-date" => made(ec2_time(image.creation_date)),
         "description" => optional(image.description.as_ref()),
         "image-id" => one(&image.id),
         "image-type" => one("machine"),
-        "is-public" => vec![image.is_public().to_string()],
+        "is-public" => made(image.is_public().to_string()),
         "name" => one(&image.name),
         "owner-alias" => optional(image.owner_alias.as_ref()),
         "owner-id" => one(&image.owner),
@@ -237,8 +235,12 @@ fn view(world: &World, caller: &Caller, image: &Image) -> Value {
 }
 
 fn block_devices(world: &World, image: &Image) -> Vec<Value> {
-    let ids_known = world.behaviour.snapshot_ids_at == SnapshotIdsAt::Start || image.state != ImageState::Pending;
-    let device = |(at, snapshot): (usize, &super::snapshot::Snapshot)| {
+    let ids_known = match world.behaviour.snapshot_ids_at {
+        SnapshotIdsAt::Start => true,
+        SnapshotIdsAt::End => image.state != ImageState::Pending,
+        SnapshotIdsAt::Never => image.source_image_id.is_none(),
+    };
+    let device = |(at, snapshot): (usize, &Snapshot)| {
         json!({
             "deviceName": device_name(image, at),
             "ebs": {

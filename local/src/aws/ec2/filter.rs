@@ -1,6 +1,7 @@
 //! Filters of Describe calls: all filters must match, of each any value; `*` and `?` are wildcards, `\` takes their
 //! meaning away. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::parameters::Parameters;
@@ -9,7 +10,7 @@ use crate::aws::error::ApiError;
 /// One filter of a request.
 pub(super) struct Filter<'a> {
     name: &'a str,
-    patterns: Vec<&'a str>,
+    patterns: Vec<Pattern<'a>>,
 }
 
 impl<'a> Filter<'a> {
@@ -26,7 +27,7 @@ impl<'a> Filter<'a> {
                 if !known.contains(&name) && name != "tag-key" && !name.starts_with("tag:") {
                     return Err(ApiError::invalid_value(format!("The filter '{name}' is invalid")));
                 }
-                let patterns = filter.list("Value");
+                let patterns: Vec<Pattern<'_>> = filter.list("Value").into_iter().map(Pattern::new).collect();
                 if patterns.is_empty() {
                     return Err(ApiError::invalid_value(format!("The filter '{name}' has no value")));
                 }
@@ -36,18 +37,37 @@ impl<'a> Filter<'a> {
     }
 
     /// Whether a resource with these tags passes; `values_of` tells what it has for a name other than tags.
-    pub(super) fn passes(
+    pub(super) fn passes<'v>(
         &self,
         tags: Option<&BTreeMap<String, String>>,
-        values_of: impl FnOnce(&str) -> Vec<String>,
+        values_of: impl FnOnce(&str) -> Vec<Cow<'v, str>>,
     ) -> bool {
-        let any = |value: &str| self.patterns.iter().any(|pattern| matches(pattern, value));
+        let any = |value: &str| self.patterns.iter().any(|pattern| pattern.matches(value));
         if let Some(key) = self.name.strip_prefix("tag:") {
             tags.and_then(|tags| tags.get(key)).is_some_and(|value| any(value))
         } else if self.name == "tag-key" {
             tags.is_some_and(|tags| tags.keys().any(|key| any(key)))
         } else {
             values_of(self.name).iter().any(|value| any(value))
+        }
+    }
+}
+
+/// A value to look for. Most have no wildcard, and are looked for among thousands.
+enum Pattern<'a> {
+    Plain(&'a str),
+    Wildcards(&'a str),
+}
+
+impl<'a> Pattern<'a> {
+    fn new(text: &'a str) -> Self {
+        if text.contains(['*', '?', '\\']) { Pattern::Wildcards(text) } else { Pattern::Plain(text) }
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        match self {
+            Pattern::Plain(text) => *text == value,
+            Pattern::Wildcards(pattern) => matches(pattern, value),
         }
     }
 }

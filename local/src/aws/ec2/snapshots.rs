@@ -1,6 +1,8 @@
 //! `DescribeSnapshots`, `DeleteSnapshot`, `GetEbsEncryptionByDefault`.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSnapshots.html>
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::filter::Filter;
@@ -58,19 +60,18 @@ const FILTERS: [&str; 8] =
     ["description", "encrypted", "owner-id", "progress", "snapshot-id", "start-time", "status", "volume-size"];
 
 /// The values that a snapshot has for one of the [`FILTERS`].
-fn values_of(owner: &str, snapshot: &Snapshot, filter: &str) -> Vec<String> {
-    let value = match filter {
-        "description" => snapshot.description.clone(),
-        "encrypted" => snapshot.encrypted.to_string(),
-        "owner-id" => owner.to_owned(),
-        "progress" => progress(snapshot).to_owned(),
-        "snapshot-id" => snapshot.id.clone(),
-        "start-time" => ec2_time(snapshot.start_time),
-        "status" => snapshot.state.as_str().to_owned(),
-        "volume-size" => snapshot.size_gib.to_string(),
+fn values_of<'s>(owner: &'s str, snapshot: &'s Snapshot, filter: &str) -> Vec<Cow<'s, str>> {
+    vec![match filter {
+        "description" => Cow::from(&snapshot.description),
+        "encrypted" => snapshot.encrypted.to_string().into(),
+        "owner-id" => owner.into(),
+        "progress" => progress(snapshot).into(),
+        "snapshot-id" => Cow::from(&snapshot.id),
+        "start-time" => ec2_time(snapshot.start_time).into(),
+        "status" => snapshot.state.as_str().into(),
+        "volume-size" => snapshot.size_gib.to_string().into(),
         _ => return Vec::new(),
-    };
-    vec![value]
+    }]
 }
 
 fn progress(snapshot: &Snapshot) -> &'static str {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::call::Caller;
-use super::digest::{hex, md5};
+use super::digest::{hex, md5, uuid};
 use super::error::ApiError;
 use super::region::partition_of;
 use super::world::World;
@@ -82,6 +82,8 @@ impl Attribute {
 pub(super) struct StoredQueue {
     settings: Queue,
     messages: Vec<Message>,
+    /// How many were ever sent.
+    sent: u64,
     /// Every receipt handle ever given.
     handles: HashSet<String>,
 }
@@ -200,9 +202,11 @@ impl World {
     }
 
     fn enqueue(&mut self, url: &str, body: &str, attributes: BTreeMap<String, Attribute>, delay: Duration) -> String {
-        let id = self.new_uuid();
         let now = self.now();
-        self.queue_mut(url).messages.push(Message {
+        let queue = self.queue_mut(url);
+        queue.sent += 1;
+        let id = uuid(&format!("{url} {}", queue.sent));
+        queue.messages.push(Message {
             id: id.clone(),
             receipt_handle: String::new(),
             body: body.to_owned(),

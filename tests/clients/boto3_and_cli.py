@@ -1,0 +1,374 @@
+#!/usr/bin/env python3
+"""boto3 and the AWS CLI as clients of the embedded AWS: what it answers must be what they expect of AWS.
+
+Start one with `cargo run -p local -- serve`, then: boto3_and_cli.py http://127.0.0.1:4566
+
+It makes its own AMIs through RegisterImage, and can be run again on the same server. It stops at the first thing that is
+wrong, with exit code 1.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from datetime import datetime, timedelta, timezone
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ACCOUNT = "123456789012"
+OTHER_ACCOUNT = "111122223333"
+SOURCE_REGION = "us-east-1"
+REGION = "ap-northeast-1"
+RUN = uuid.uuid4().hex[:8]
+
+
+def check(holds, what):
+    if not holds:
+        sys.exit(f"FAILED: {what}")
+    print(f"ok: {what}")
+
+
+def refused(call, code, what, status=400):
+    try:
+        answer = call()
+    except ClientError as error:
+        got = error.response["Error"]["Code"], error.response["ResponseMetadata"]["HTTPStatusCode"]
+        check(got == (code, status), f"{what}: {code}, HTTP {status} (got {got})")
+        return error.response["Error"]["Message"]
+    sys.exit(f"FAILED: {what}: expected {code}, got {answer}")
+
+
+class Aws:
+    """Clients for one endpoint."""
+
+    def __init__(self, endpoint):
+        self.endpoint = endpoint
+
+    def client(self, service, region=REGION, account=ACCOUNT):
+        return boto3.client(
+            service,
+            region_name=region,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=f"AKIA{account}TEST",
+            aws_secret_access_key="secret",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def cli(self, *arguments):
+        """Exit code, standard output, standard error."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": os.environ.get("HOME", "/"),
+            "AWS_ACCESS_KEY_ID": f"AKIA{ACCOUNT}TEST",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+        }
+        command = ["aws", "--endpoint-url", self.endpoint, "--no-cli-pager", "--output", "json", *arguments]
+        if "aws-cli/1" in subprocess.run(["aws", "--version"], capture_output=True, text=True).stdout:
+            command.remove("--no-cli-pager")
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+
+def register(ec2, name, **more):
+    return ec2.register_image(Name=f"{name} {RUN}", **more)["ImageId"]
+
+
+def the_example_of_the_cli(aws):
+    """The example on the page of `aws ec2 copy-image`."""
+    source, here = aws.client("ec2", SOURCE_REGION), aws.client("ec2")
+    try:
+        source.describe_images(ImageIds=["ami-5731123e"])
+    except ClientError:
+        source.register_image(Name="Example", ImageLocation="ami-5731123e")
+    for old in here.describe_images(Filters=[{"Name": "name", "Values": ["My server"]}])["Images"]:
+        here.deregister_image(ImageId=old["ImageId"])
+
+    example = ["ec2", "copy-image", "--source-image-id", "ami-5731123e", "--source-region", SOURCE_REGION]
+    example += ["--region", REGION, "--name", "My server"]
+    code, out, err = aws.cli(*example)
+    check(code == 0, f"the CLI's example runs {err}")
+    answer = json.loads(out)
+    check(list(answer) == ["ImageId"] and answer["ImageId"].startswith("ami-"), f"it prints an ImageId alone: {answer}")
+
+    code, out, _ = aws.cli("ec2", "describe-images", "--region", REGION, "--image-ids", answer["ImageId"])
+    image = json.loads(out)["Images"][0]
+    check(code == 0 and image["Name"] == "My server", "describe-images shows the copy")
+    check(image["State"] in ("pending", "available"), f"it is under way: {image['State']}")
+    check(
+        (image["SourceImageId"], image["SourceImageRegion"]) == ("ami-5731123e", SOURCE_REGION),
+        "it names its source",
+    )
+    check(image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"].startswith("snap-"), "it has a snapshot")
+
+    code, _, err = aws.cli(*example)
+    holder = f"AMI name My server is already in use by AMI {answer['ImageId']}"
+    check(code == 254 or code == 255, f"the same name again fails: exit code {code}")
+    check("(InvalidAMIName.Duplicate)" in err and holder in err, f"and names the AMI that has it: {err.strip()}")
+    code, _, err = aws.cli(*example[:-1], "Not/made", "--dry-run")
+    check("(DryRunOperation)" in err, "--dry-run ends in DryRunOperation")
+
+
+def copying(aws):
+    source, here = aws.client("ec2", SOURCE_REGION), aws.client("ec2")
+    source_id = register(
+        source,
+        "golden",
+        Description="a source",
+        Architecture="arm64",
+        RootDeviceName="/dev/sda1",
+        BlockDeviceMappings=[
+            {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 30}},
+            {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 100}},
+        ],
+        TagSpecifications=[{"ResourceType": "image", "Tags": [{"Key": "team", "Value": "infra & <ops>"}]}],
+    )
+    call = {
+        "Name": f"copy {RUN}",
+        "SourceImageId": source_id,
+        "SourceRegion": SOURCE_REGION,
+        "Description": "a copy",
+        "Encrypted": True,
+        "CopyImageTags": True,
+        "ClientToken": RUN,
+        "SnapshotCopyCompletionDurationMinutes": 30,
+        "TagSpecifications": [
+            {"ResourceType": "image", "Tags": [{"Key": "kind", "Value": "copy"}]},
+            {"ResourceType": "snapshot", "Tags": [{"Key": "kind", "Value": "snapshot of copy"}]},
+        ],
+    }
+    copy_id = here.copy_image(**call)["ImageId"]
+    check(here.copy_image(**call)["ImageId"] == copy_id, "the same client token and parameters: the same AMI")
+    refused(
+        lambda: here.copy_image(**call | {"Description": "other"}),
+        "IdempotentParameterMismatch",
+        "the same token, other parameters",
+    )
+    image = here.describe_images(ImageIds=[copy_id])["Images"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+    check(tags == {"team": "infra & <ops>", "kind": "copy"}, f"tags are copied and added: {tags}")
+    check(image["Architecture"] == "arm64" and image["OwnerId"] == ACCOUNT, "architecture and owner")
+    check(image["Description"] == "a copy" and image["Public"] is False, "description, and not public")
+    datetime.fromisoformat(image["CreationDate"].replace("Z", "+00:00"))
+    ebs = [mapping["Ebs"] for mapping in image["BlockDeviceMappings"]]
+    check([disk["VolumeSize"] for disk in ebs] == [30, 100], "both disks are copied")
+    check(all(disk["Encrypted"] for disk in ebs), "both are encrypted")
+    snapshots = here.describe_snapshots(SnapshotIds=[disk["SnapshotId"] for disk in ebs])["Snapshots"]
+    check(len(snapshots) == 2 and isinstance(snapshots[0]["StartTime"], datetime), "the snapshots are there")
+    check(all(s["Tags"] == [{"Key": "kind", "Value": "snapshot of copy"}] for s in snapshots), "with their tags")
+    check(snapshots[0]["KmsKeyId"].startswith(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/"), "under the default key")
+
+    by_source = [
+        {"Name": "source-image-id", "Values": [source_id]},
+        {"Name": "source-image-region", "Values": [SOURCE_REGION]},
+    ]
+    found = here.describe_images(Owners=["self"], Filters=by_source, IncludeDisabled=True)["Images"]
+    check([image["ImageId"] for image in found] == [copy_id], "the copy is found by its source")
+    for index in range(2):
+        register(source, f"page {index}")
+    pages = source.get_paginator("describe_images").paginate(
+        Filters=[{"Name": "name", "Values": [f"*{RUN}"]}], PaginationConfig={"PageSize": 1}
+    )
+    check([len(page["Images"]) for page in pages] == [1, 1, 1], "results come in pages")
+
+    def with_other(**other):
+        base = {"Name": f"wrong {RUN}", "SourceImageId": source_id, "SourceRegion": SOURCE_REGION}
+        return lambda: here.copy_image(**base | other)
+
+    wrong = [
+        ({"Name": "a*b"}, "InvalidAMIName.Malformed"),
+        ({"Name": "ünusual"}, "InvalidAMIName.Malformed"),
+        ({"Name": call["Name"]}, "InvalidAMIName.Duplicate"),
+        ({"SourceImageId": "ami-xyz"}, "InvalidAMIID.Malformed"),
+        ({"SourceImageId": "ami-00000000000000000"}, "InvalidAMIID.NotFound"),
+        ({"SourceRegion": "eu-nowhere-1"}, "InvalidParameterValue"),
+        ({"SourceRegion": "cn-north-1"}, "InvalidRequest"),
+        ({"KmsKeyId": "alias/mine"}, "InvalidParameterDependency"),
+        ({"Description": "x" * 256}, "InvalidParameterValue"),
+        ({"SnapshotCopyCompletionDurationMinutes": 20}, "InvalidParameterValue"),
+        (
+            {"DestinationAvailabilityZone": "us-east-1a", "DestinationOutpostArn": "arn:aws:outposts:x"},
+            "InvalidParameterCombination",
+        ),
+    ]
+    for other, code in wrong:
+        refused(with_other(**other), code, f"CopyImage with {str(other)[:60]}")
+    refused(with_other(DryRun=True), "DryRunOperation", "a dry run", status=412)
+    stranger = aws.client("ec2", REGION, OTHER_ACCOUNT)
+    refused(
+        lambda: stranger.copy_image(Name="x y z", SourceImageId=source_id, SourceRegion=SOURCE_REGION),
+        "InvalidAMIID.NotFound",
+        "another account's AMI",
+    )
+    refused(lambda: here.describe_vpcs(), "InvalidAction", "an action that is not there")
+
+
+def the_life_of_an_image(aws):
+    ec2 = aws.client("ec2")
+    image_id = register(ec2, "life")
+    image = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    snapshot_id = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+
+    ec2.create_tags(Resources=[image_id, snapshot_id], Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}])
+    ec2.delete_tags(Resources=[image_id], Tags=[{"Key": "a"}])
+    tagged = ec2.describe_images(Filters=[{"Name": "image-id", "Values": [image_id]}])["Images"][0]
+    check(tagged["Tags"] == [{"Key": "b", "Value": ""}], "tags are created and deleted")
+    by_tag = ec2.describe_snapshots(OwnerIds=["self"], Filters=[{"Name": "tag:a", "Values": ["1"]}])["Snapshots"]
+    check(snapshot_id in [s["SnapshotId"] for s in by_tag], "snapshots are found by tag")
+
+    organization = f"arn:aws:organizations::{ACCOUNT}:organization/o-abcdefghij"
+    everyone = [{"UserId": OTHER_ACCOUNT}, {"OrganizationArn": organization}]
+    ec2.modify_snapshot_attribute(
+        SnapshotId=snapshot_id, CreateVolumePermission={"Add": [{"UserId": OTHER_ACCOUNT}]}
+    )
+    ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": everyone})
+    permissions = ec2.describe_image_attribute(ImageId=image_id, Attribute="launchPermission")["LaunchPermissions"]
+    check(len(permissions) == 2 and all(who in permissions for who in everyone), "launch permissions are kept")
+    attribute = ec2.describe_snapshot_attribute(SnapshotId=snapshot_id, Attribute="createVolumePermission")
+    check(attribute["CreateVolumePermissions"] == [{"UserId": OTHER_ACCOUNT}], "and volume permissions")
+    stranger = aws.client("ec2", REGION, OTHER_ACCOUNT)
+    seen = stranger.describe_images(ImageIds=[image_id])["Images"][0]
+    check("Tags" not in seen and seen["OwnerId"] == ACCOUNT, "the other account sees the AMI without its tags")
+    refused(
+        lambda: ec2.modify_image_attribute(ImageId=image_id, LaunchPermission={"Add": [{"UserId": "12"}]}),
+        "InvalidAMIAttributeItemValue",
+        "sharing with what is no account",
+    )
+
+    # The server's clock is its own: only what it says tells the time there.
+    created = datetime.fromisoformat(image["CreationDate"].replace("Z", "+00:00"))
+    at = created.replace(second=0, microsecond=0) + timedelta(days=365)
+    ec2.enable_image_deprecation(ImageId=image_id, DeprecateAt=at + timedelta(seconds=29))
+    image = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    check(image["DeprecationTime"] == at.strftime("%Y-%m-%dT%H:%M:%S.000Z"), f"deprecated at {image['DeprecationTime']}")
+    past = datetime(2020, 1, 1, tzinfo=timezone.utc)
+    refused(
+        lambda: ec2.enable_image_deprecation(ImageId=image_id, DeprecateAt=past),
+        "InvalidParameterValue",
+        "deprecation in the past",
+    )
+    ec2.disable_image_deprecation(ImageId=image_id)
+
+    ec2.enable_image_deregistration_protection(ImageId=image_id)
+    image = ec2.describe_images(ImageIds=[image_id])["Images"][0]
+    check(image["DeregistrationProtection"] == "enabled-without-cooldown", "deregistration protection shows")
+    refused(lambda: ec2.deregister_image(ImageId=image_id), "OperationNotPermitted", "deregistering it then")
+    ec2.disable_image_deregistration_protection(ImageId=image_id)
+
+    ssm = aws.client("ssm")
+    name = f"/golden/{RUN}"
+    ssm.put_parameter(Name=name, Value=image_id, Type="String", DataType="aws:ec2:image")
+    references = ec2.describe_image_references(ImageIds=[image_id], IncludeAllResourceTypes=True)["ImageReferences"]
+    arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{name}"
+    expected = {"ImageId": image_id, "ResourceType": "ssm:Parameter", "Arn": arn}
+    check(references == [expected], f"references: {references}")
+
+    ec2.disable_image(ImageId=image_id)
+    check(ec2.describe_images(ImageIds=[image_id])["Images"] == [], "a disabled AMI is left out")
+    disabled = ec2.describe_images(ImageIds=[image_id], IncludeDisabled=True)["Images"][0]
+    check(disabled["State"] == "disabled", "but there")
+    ec2.enable_image(ImageId=image_id)
+
+    refused(lambda: ec2.delete_snapshot(SnapshotId=snapshot_id), "InvalidSnapshot.InUse", "deleting its snapshot")
+    gone = ec2.deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
+    results = [{"SnapshotId": snapshot_id, "ReturnCode": "success"}]
+    check(gone["Return"] is True and gone["DeleteSnapshotResults"] == results, "it is deregistered with its snapshot")
+    refused(
+        lambda: ec2.describe_snapshots(SnapshotIds=[snapshot_id]), "InvalidSnapshot.NotFound", "the snapshot after that"
+    )
+    refused(lambda: ec2.deregister_image(ImageId=image_id), "InvalidAMIID.Unavailable", "deregistering it again")
+    check(ec2.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False, "no encryption by default")
+
+
+def parameters(aws):
+    ssm = aws.client("ssm")
+    name = f"plain-{RUN}"
+    check(ssm.put_parameter(Name=name, Value="1", Type="String")["Version"] == 1, "a parameter is created")
+    refused(
+        lambda: ssm.put_parameter(Name=name, Value="2", Type="String"), "ParameterAlreadyExists", "creating it again"
+    )
+    check(ssm.put_parameter(Name=name, Value="2", Overwrite=True)["Version"] == 2, "it is overwritten")
+    parameter = ssm.get_parameter(Name=name)["Parameter"]
+    check((parameter["Value"], parameter["Version"], parameter["DataType"]) == ("2", 2, "text"), "the newest is read")
+    check(ssm.get_parameter(Name=f"{name}:1")["Parameter"]["Value"] == "1", "and an older one")
+    both = ssm.get_parameters(Names=[name, "nobody"])
+    check(len(both["Parameters"]) == 1 and both["InvalidParameters"] == ["nobody"], "several are read")
+    refused(lambda: ssm.get_parameter(Name="nobody"), "ParameterNotFound", "one that is not there")
+    try:
+        ssm.get_parameter(Name="nobody")
+    except ssm.exceptions.ParameterNotFound:
+        check(True, "boto3 knows the error by its class")
+    ssm.put_parameter(Name=name, Value="ami-00000000000000000", DataType="aws:ec2:image", Overwrite=True)
+    check(ssm.get_parameter(Name=name)["Parameter"]["Value"] == "2", "a bad AMI is taken, but never becomes the value")
+    ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=[{"Key": "a", "Value": "1"}])
+
+
+def events(aws):
+    bus = aws.client("events")
+    entry = {"Source": "ami-courier", "DetailType": "AMI Copy State Change", "Detail": "{}", "EventBusName": "default"}
+    answer = bus.put_events(Entries=[entry, entry | {"Detail": "no JSON"}])
+    check(answer["FailedEntryCount"] == 1, "a malformed event fails alone")
+    check("EventId" in answer["Entries"][0], "a good one has an id")
+    check(answer["Entries"][1]["ErrorCode"] == "MalformedDetail", "a bad one a code")
+
+
+def queues(aws):
+    sqs = aws.client("sqs")
+    dead_url = sqs.create_queue(QueueName=f"dead-{RUN}")["QueueUrl"]
+    dead_arn = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
+    url = sqs.create_queue(QueueName=f"queue-{RUN}", Attributes={"RedrivePolicy": policy})["QueueUrl"]
+    check(sqs.get_queue_url(QueueName=f"queue-{RUN}")["QueueUrl"] == url, "a queue is found by name")
+    try:
+        sqs.get_queue_url(QueueName="nobody")
+    except sqs.exceptions.QueueDoesNotExist as error:
+        check("NonExistentQueue" in error.response["Error"]["Code"], "one that is not there is an error of its class")
+    attributes = {
+        "Code": {"DataType": "String", "StringValue": "InvalidRequest"},
+        "Bytes": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
+    }
+    sqs.send_message(QueueUrl=url, MessageBody="häl\"lo", MessageAttributes=attributes)
+    received = sqs.receive_message(
+        QueueUrl=url, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"], VisibilityTimeout=600
+    )["Messages"][0]
+    check(received["Body"] == "häl\"lo" and received["MessageAttributes"] == attributes, "a message arrives as it was")
+    check(received["Attributes"]["ApproximateReceiveCount"] == "1", "with its receive count")
+    check("Messages" not in sqs.receive_message(QueueUrl=url), "it is invisible then")
+    handle = received["ReceiptHandle"]
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+    again = sqs.receive_message(QueueUrl=url, MessageSystemAttributeNames=["All"], VisibilityTimeout=0)["Messages"][0]
+    check(again["Attributes"]["ApproximateReceiveCount"] == "2", "and visible when its timeout is set to 0")
+    check("Messages" not in sqs.receive_message(QueueUrl=url), "after two receives it is gone")
+    dead = sqs.receive_message(QueueUrl=dead_url, MessageAttributeNames=["All"], VisibilityTimeout=600)["Messages"][0]
+    check(dead["MessageId"] == received["MessageId"] and dead["MessageAttributes"] == attributes, "to the dead letters")
+    sqs.delete_message(QueueUrl=dead_url, ReceiptHandle=dead["ReceiptHandle"])
+    count = sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["All"])["Attributes"]
+    check(count["ApproximateNumberOfMessagesNotVisible"] == "0", "a deleted message is gone")
+    refused(
+        lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle="nonsense"), "ReceiptHandleIsInvalid", "a made-up handle"
+    )
+    refused(
+        lambda: sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=43201),
+        "InvalidParameterValue",
+        "a visibility timeout past 12 hours",
+    )
+
+
+def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    aws = Aws(sys.argv[1])
+    for part in (the_example_of_the_cli, copying, the_life_of_an_image, parameters, events, queues):
+        print(f"-- {part.__name__.replace('_', ' ')}")
+        part(aws)
+    print("all as AWS's own clients expect")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,451 @@
+//! A copy that is available is shared, deprecated, protected, published and told of, whatever happens on the way.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use local::aws::{Effect, Fault, Image, ImageState, LaunchPermission, Protection, Snapshot, SnapshotIdsAt};
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::life::{ago, built, done, ended, finished, image, is_finished, on_bus, stage, take_dead, told, until};
+use crate::stage::{HERE, Stage, THERE, batch, state_change};
+
+const AMI: &str = "ami-0abcdef1234567890";
+const PARTNER: &str = "111122223333";
+const OTHER_PARTNER: &str = "444455556666";
+const ORGANIZATION: &str = "arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5";
+const UNIT: &str = "arn:aws:organizations::123456789012:ou/o-a1b2c3d4e5/ou-ab12-11111111";
+
+/// Everything that a finish can do is asked for.
+async fn demanding() -> Stage {
+    let mut source = built(AMI, "golden-1", 90).tag("family", "golden");
+    source.snapshots =
+        vec![Snapshot::new("snap-0aaaaaaaaaaaaaaa1"), Snapshot::new("snap-0aaaaaaaaaaaaaaa2").size_gib(20)];
+    source.deprecation_time = Some(in_days(90));
+    stage()
+        .await
+        .set("SHARE_WITH", &format!("{PARTNER},{ORGANIZATION},{UNIT},{OTHER_PARTNER}"))
+        .set("DEREGISTRATION_PROTECTION", "On")
+        .set("PARAMETER_NAME", "/golden/{tag:family}/{region}")
+        .with(|world| {
+            world.add_image(THERE, source);
+        })
+}
+
+const PARAMETER: &str = "/golden/golden/us-east-1";
+
+fn in_days(days: i64) -> OffsetDateTime {
+    (ago(0) + time::Duration::days(days)).replace_second(0).expect("zero is a second")
+}
+
+/// All that [`demanding`] asks for.
+fn assert_holds(stage: &Stage, copy: &str) {
+    let now = image(stage, copy);
+    let shared = [
+        LaunchPermission::UserId(PARTNER.to_owned()),
+        LaunchPermission::UserId(OTHER_PARTNER.to_owned()),
+        LaunchPermission::OrganizationArn(ORGANIZATION.to_owned()),
+        LaunchPermission::OrganizationalUnitArn(UNIT.to_owned()),
+    ];
+    assert_eq!(now.launch_permissions, shared.into());
+    for snapshot in &now.snapshots {
+        assert_eq!(snapshot.shared_with, [PARTNER.to_owned(), OTHER_PARTNER.to_owned()].into());
+    }
+    assert_eq!(now.deprecation_time, Some(in_days(90)));
+    assert_eq!(now.deregistration_protection, Protection::Enabled);
+    assert!(is_finished(stage, copy));
+    let parameter = stage.aws.world().parameter(HERE, PARAMETER).expect("the copy is published");
+    assert_eq!((parameter.value.as_str(), parameter.data_type.as_str()), (copy, "aws:ec2:image"));
+    assert!(!on_bus(stage, "Finished").is_empty());
+    assert_eq!(stage.copies().len(), 1);
+}
+
+const CALLS: [&str; 12] = [
+    "DescribeImages",
+    "DescribeImages",
+    "ModifySnapshotAttribute",
+    "ModifySnapshotAttribute",
+    "ModifyImageAttribute",
+    "EnableImageDeprecation",
+    "EnableImageDeregistrationProtection",
+    "GetParameter",
+    "PutParameter",
+    "GetParameter",
+    "PutEvents",
+    "CreateTags",
+];
+
+#[tokio::test]
+async fn everything_that_is_asked_for_holds_after_exactly_the_calls_it_takes_and_a_second_delivery_changes_nothing() {
+    let stage = demanding().await;
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    assert!(done(&function, &told(&copy, "available", 1)).await);
+    assert_eq!(stage.actions(), CALLS);
+    assert_holds(&stage, &copy);
+    stage.aws.world().forget_calls();
+    assert!(done(&function, &told(&copy, "available", 2)).await);
+    assert_eq!(stage.actions(), ["DescribeImages"]);
+    assert_eq!(on_bus(&stage, "Finished").len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_not_asked_for_is_not_done() {
+    let stage = stage().await.set("DEPRECATE", "Never").source(AMI, "golden-1");
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    assert!(done(&function, &told(&copy, "available", 1)).await);
+    assert_eq!(stage.actions(), ["DescribeImages", "PutEvents", "CreateTags"]);
+    let now = image(&stage, &copy);
+    assert!(now.launch_permissions.is_empty() && now.deprecation_time.is_none());
+    assert_eq!(now.deregistration_protection, Protection::Disabled);
+}
+
+/// What happens to one call, once.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    KilledBefore,
+    KilledAfter,
+    Throttled,
+    /// For as long as the SDK tries.
+    ThrottledForLong,
+    Refused,
+    Dropped,
+    DroppedAfter,
+}
+
+const TROUBLES: [Trouble; 7] = [
+    Trouble::KilledBefore,
+    Trouble::KilledAfter,
+    Trouble::Throttled,
+    Trouble::ThrottledForLong,
+    Trouble::Refused,
+    Trouble::Dropped,
+    Trouble::DroppedAfter,
+];
+
+#[tokio::test]
+async fn whichever_step_is_killed_throttled_refused_or_dropped_the_copy_ends_finished() {
+    let steps = CALLS.iter().enumerate().map(|(at, action)| {
+        let nth = CALLS[..=at].iter().filter(|earlier| *earlier == action).count() as u64;
+        (*action, nth)
+    });
+    let cases: Vec<_> = steps.flat_map(|step| TROUBLES.map(|trouble| (step, trouble))).collect();
+    assert_eq!(cases.len(), 84);
+    stream::iter(cases)
+        .for_each_concurrent(6, async |((action, nth), trouble)| in_trouble(action, nth, trouble).await)
+        .await;
+}
+
+async fn in_trouble(action: &str, nth: u64, trouble: Trouble) {
+    let long = Duration::from_secs(60);
+    let stage = demanding().await;
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    let hit = |nth| Fault::on(action).nth(nth);
+    {
+        let mut world = stage.aws.world();
+        match trouble {
+            Trouble::KilledBefore => world.fault(hit(nth).slow(long)),
+            Trouble::KilledAfter => world.fault(hit(nth).slow_after_effect(long)),
+            Trouble::Throttled => world.fault(hit(nth).throttle()),
+            Trouble::ThrottledForLong => (nth..nth + 3).for_each(|nth| world.fault(hit(nth).throttle())),
+            Trouble::Refused => world.fault(hit(nth).error(403, "AccessDeniedException", "not today")),
+            Trouble::Dropped => world.fault(hit(nth).drop_connection()),
+            Trouble::DroppedAfter => world.fault(hit(nth).drop_after_effect()),
+        }
+    }
+    let mut message = told(&copy, "available", 1);
+    if matches!(trouble, Trouble::KilledBefore | Trouble::KilledAfter) {
+        let hangs = || stage.actions().iter().filter(|called| *called == action).count() as u64 == nth;
+        let killed = async {
+            until(hangs).await;
+            function.kill().await;
+        };
+        let (died, ()) = tokio::join!(function.invoke(&message), killed);
+        assert!(died.is_err(), "{action} {trouble:?}");
+    }
+    let mut deliveries = 0;
+    while !is_finished(&stage, &copy) {
+        deliveries += 1;
+        assert!(deliveries <= 3, "{action} {nth} {trouble:?}: {:#?}", function.logs());
+        if done(&function, &message).await {
+            // Rejected: once the cause is mended, an operator sends the dead letter back.
+            for (body, attributes) in take_dead(&stage) {
+                assert_eq!(attributes["Outcome"], "Rejected");
+                message = batch([("m2", body)]);
+            }
+        }
+    }
+    assert_holds(&stage, &copy);
+    let parameter = stage.aws.world().parameter(HERE, PARAMETER).expect("it is published");
+    assert!(parameter.version <= 2, "{action} {trouble:?}: {parameter:?}");
+    stage.aws.world().clear_faults();
+    stage.aws.world().forget_calls();
+    assert!(done(&function, &told(&copy, "available", 1)).await);
+    assert_eq!(stage.actions(), ["DescribeImages"], "{action} {trouble:?}");
+}
+
+#[tokio::test]
+async fn organizations_alone_are_given_the_ami_and_no_snapshot() {
+    let stage = stage().await.set("SHARE_WITH", UNIT).set("DEPRECATE", "Never").source(AMI, "golden-1");
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    finished(&function, &copy).await;
+    assert_eq!(stage.changes(), ["ModifyImageAttribute", "PutEvents", "CreateTags"]);
+    let now = image(&stage, &copy);
+    assert_eq!(now.launch_permissions, [LaunchPermission::OrganizationalUnitArn(UNIT.to_owned())].into());
+    assert!(now.snapshots.iter().all(|snapshot| snapshot.shared_with.is_empty()));
+}
+
+#[tokio::test]
+async fn the_deprecation_time_is_the_sources_or_days_ahead_or_none_or_the_nearest_that_ec2_takes() {
+    let soon = (ago(0), ago(-15));
+    let cases = [
+        ("Source", Some(in_days(40)), Some((in_days(40), in_days(40)))),
+        ("Source", None, None),
+        ("Source", Some(ago(30)), Some(soon)),
+        ("Source", Some(in_days(7300)), Some((in_days(3649), in_days(3651)))),
+        ("Never", Some(in_days(40)), None),
+        ("30", Some(in_days(40)), Some((ago(61) + time::Duration::days(30), in_days(30)))),
+        ("3650", None, Some((in_days(3649), in_days(3651)))),
+    ];
+    for (setting, of_source, expected) in cases {
+        let stage = stage().await.set("DEPRECATE", setting).with(|world| {
+            let id = world.add_image(THERE, built(AMI, "golden-1", 90));
+            world.image_mut(THERE, &id).expect("just added").deprecation_time = of_source;
+        });
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        assert!(done(&function, &told(&copy, "available", 1)).await);
+        assert!(is_finished(&stage, &copy), "{setting} {of_source:?}: {:?}", stage.dead());
+        let at = image(&stage, &copy).deprecation_time;
+        match expected {
+            None => assert_eq!(at, None, "{setting} {of_source:?}"),
+            Some((from, to)) => assert!(at.is_some_and(|at| from <= at && at <= to), "{setting} {of_source:?}: {at:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn protection_can_have_a_cool_down_and_is_not_asked_for_twice() {
+    let stage = stage().await.set("DEREGISTRATION_PROTECTION", "WithCooldown").source(AMI, "golden-1");
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    stage.aws.world().fault(Fault::on("CreateTags").nth(1).error(500, "Unavailable", "later"));
+    stage.aws.world().fault(Fault::on("CreateTags").nth(2).error(500, "Unavailable", "later"));
+    stage.aws.world().fault(Fault::on("CreateTags").nth(3).error(500, "Unavailable", "later"));
+    finished(&function, &copy).await;
+    assert_eq!(image(&stage, &copy).deregistration_protection, Protection::EnabledWithCooldown);
+    let asked = stage.actions().iter().filter(|action| *action == "EnableImageDeregistrationProtection").count();
+    assert_eq!(asked, 1);
+}
+
+#[tokio::test]
+async fn settings_that_ask_to_share_what_is_under_the_aws_managed_key_stop_the_function_with_the_explanation() {
+    let arn = "arn:aws:kms:eu-west-1:123456789012:alias/aws/ebs";
+    for key in ["alias/aws/ebs", arn] {
+        let stage = stage().await.set("KMS_KEY_ID", key).set("SHARE_WITH", PARTNER);
+        let wrong = stage.function_in(HERE).start().await.expect_err("it does not start").logs.concat();
+        assert!(wrong.contains("KMS_KEY_ID") && wrong.contains("customer managed key"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_under_the_aws_managed_key_is_rejected_for_sharing_with_that_explanation() {
+    for (with, code) in [(PARTNER, "OperationNotPermitted"), (ORGANIZATION, "InvalidParameter")] {
+        let stage = stage().await.set("ENCRYPTED", "true").set("SHARE_WITH", with).source(AMI, "golden-1");
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        assert!(done(&function, &told(&copy, "available", 1)).await);
+        assert!(!is_finished(&stage, &copy));
+        let (body, attributes) = take_dead(&stage).remove(0);
+        assert_eq!(attributes["Code"], code);
+        let explanation = &attributes["Explanation"];
+        assert!(explanation.contains("aws/ebs") && explanation.contains(&copy) && explanation.contains("KMS_KEY_ID"));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&body).unwrap(), state_change(HERE, &copy, "available"));
+        assert_eq!(on_bus(&stage, "Rejected")[0].detail["Code"], code);
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_shared_with_is_not_blamed_on_the_key() {
+    let stage = stage().await.set("ENCRYPTED", "true").set("SHARE_WITH", ORGANIZATION).source(AMI, "golden-1");
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    let words = "Invalid attribute item value \"arn\" for organizationArn item type.";
+    stage.aws.world().fault(Fault::on("ModifyImageAttribute").error(400, "InvalidAMIAttributeItemValue", words));
+    assert!(done(&function, &told(&copy, "available", 1)).await);
+    let (_, attributes) = take_dead(&stage).remove(0);
+    assert!(attributes["Explanation"].contains(words) && !attributes["Explanation"].contains("aws/ebs"));
+}
+
+#[tokio::test]
+async fn snapshot_ids_that_are_not_there_yet_are_waited_for_and_nothing_is_shared_by_halves() {
+    let stage = demanding().await.with(|world| world.behaviour.snapshot_ids_at = SnapshotIdsAt::Never);
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    assert!(!done(&function, &told(&copy, "available", 1)).await);
+    assert_eq!(stage.changes(), ["ChangeMessageVisibility"]);
+    stage.aws.world().behaviour.snapshot_ids_at = SnapshotIdsAt::Start;
+    assert!(done(&function, &told(&copy, "available", 2)).await);
+    assert_holds(&stage, &copy);
+}
+
+#[tokio::test]
+async fn what_ec2_does_not_find_in_a_step_is_looked_for_again() {
+    let steps = CALLS.into_iter().filter(|action| !["GetParameter", "PutParameter", "PutEvents"].contains(action));
+    for action in steps {
+        let code =
+            if action == "ModifySnapshotAttribute" { "InvalidSnapshot.NotFound" } else { "InvalidAMIID.NotFound" };
+        let stage = demanding().await;
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        stage.aws.world().fault(Fault::on(action).nth(1).error(400, code, "it does not exist"));
+        finished(&function, &copy).await;
+        assert_holds(&stage, &copy);
+        assert!(stage.dead().is_empty(), "{action}: {:?}", stage.dead());
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_ami_that_is_not_found_is_waited_for_but_not_for_ever() {
+    let stage = stage().await;
+    let function = stage.function().await;
+    let unknown = "ami-00000000000000001";
+    assert!(!done(&function, &told(unknown, "available", 1)).await);
+    assert!(!done(&function, &told(unknown, "available", 2)).await);
+    assert!(done(&function, &told(unknown, "available", 3)).await);
+    assert!(stage.dead().is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_comes_before_describe_images_knows_is_tried_again() {
+    let stage = stage().await.source(AMI, "golden-1");
+    let function = stage.function().await;
+    let copy = crate::life::announced(&function, AMI).await;
+    assert!(!done(&function, &told(&copy, "available", 1)).await);
+    stage.aws.world().advance(Duration::from_secs(20 * 60));
+    finished(&function, &copy).await;
+    assert!(is_finished(&stage, &copy));
+}
+
+#[tokio::test]
+async fn an_ami_that_is_not_the_couriers_is_left_alone_after_one_look() {
+    let stranger = "ami-00000000000000002";
+    for state in ["available", "failed", "disabled"] {
+        let stage = demanding().await.with(|world| {
+            let state = if state == "failed" { ImageState::Failed } else { ImageState::Available };
+            world.add_image(HERE, Image::new(stranger, "mine").state(state));
+        });
+        let function = stage.function().await;
+        let answer = function.invoke(&state_change(HERE, stranger, state)).await.unwrap();
+        assert_eq!(answer[0]["Outcome"], "Ignored");
+        assert_eq!(stage.actions(), ["DescribeImages"]);
+    }
+}
+
+#[tokio::test]
+async fn somebodys_copy_of_our_copy_is_not_ours_though_it_has_our_tags() {
+    let theirs = "ami-00000000000000003";
+    for (state, event) in [(ImageState::Available, "available"), (ImageState::Failed, "failed")] {
+        let stage = demanding().await.with(|world| {
+            let tagged = Image::new(theirs, "theirs")
+                .state(state)
+                .tag("ami-courier:source-image", AMI)
+                .tag("ami-courier:source-region", THERE)
+                .copy_of("ami-00000000000000004", HERE);
+            world.add_image(HERE, tagged);
+        });
+        let function = stage.function().await;
+        let answer = function.invoke(&state_change(HERE, theirs, event)).await.unwrap();
+        assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
+        assert_eq!(stage.actions(), ["DescribeImages"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_deregistered_here_calls_for_nothing() {
+    let stage = demanding().await;
+    let function = stage.function().await;
+    let answer = function.invoke(&state_change(HERE, "ami-00000000000000005", "deregistered")).await.unwrap();
+    assert_eq!(answer[0]["Outcome"], "Ignored");
+    assert_eq!(stage.actions(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_source_with_as_many_tags_as_there_can_be_leaves_room_for_the_mark_of_the_finish() {
+    let stage = stage().await.with(|world| {
+        let tagged = (0..50).fold(built(AMI, "golden-1", 90), |image, n| image.tag(&format!("key-{n:02}"), "value"));
+        world.add_image(THERE, tagged);
+    });
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    finished(&function, &copy).await;
+    assert!(is_finished(&stage, &copy), "{:?}", stage.dead());
+    assert_eq!(image(&stage, &copy).tags.len(), 50);
+}
+
+#[tokio::test]
+async fn a_copy_whose_source_is_gone_is_finished_by_what_its_tags_remember() {
+    let stage = demanding().await.set("PARAMETER_NAME", "/golden/{account}/{name}/{image_id}/{tag:family}");
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    stage.aws.world().deregister(THERE, AMI);
+    stage.aws.world().advance(Duration::from_secs(7200));
+    finished(&function, &copy).await;
+    assert!(is_finished(&stage, &copy), "{:?}", stage.dead());
+    let name = format!("/golden/123456789012/golden-1/{AMI}/golden");
+    assert_eq!(stage.aws.world().parameter(HERE, &name).expect("it is published").value, copy);
+}
+
+#[tokio::test]
+async fn the_event_tells_source_duration_and_size_and_a_redelivery_answers_the_same_duration() {
+    let stage = demanding().await;
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    let first = function.invoke(&state_change(HERE, &copy, "available")).await.unwrap();
+    let event = on_bus(&stage, "Finished").remove(0);
+    assert_eq!(event.detail, first[0]);
+    assert_eq!(first[0]["SizeGiB"], 28);
+    let seconds = first[0]["DurationSeconds"].as_i64().expect("it is known when the copy was made");
+    assert!((3500..3700).contains(&seconds), "{seconds}");
+    // A later look, as the tag has it.
+    let finished_at = (ago(60) + time::Duration::seconds(1234)).format(&time::format_description::well_known::Rfc3339);
+    let created = image(&stage, &copy).creation_date;
+    stage
+        .aws
+        .world()
+        .image_mut(HERE, &copy)
+        .unwrap()
+        .tags
+        .insert("ami-courier:finished".to_owned(), finished_at.unwrap());
+    let second = function.invoke(&state_change(HERE, &copy, "available")).await.unwrap();
+    let expected = (ago(60) + time::Duration::seconds(1234) - created).whole_seconds();
+    let told = second[0]["DurationSeconds"].as_i64().unwrap();
+    assert!((told - expected).abs() <= 2, "{told} {expected}");
+    let mut without = (first, second);
+    without.0[0]["DurationSeconds"] = json!(0);
+    without.1[0]["DurationSeconds"] = json!(0);
+    assert_eq!(without.0, without.1);
+}
+
+#[tokio::test]
+async fn the_event_comes_before_the_tag_so_a_crash_in_between_repeats_it_but_does_not_lose_it() {
+    let stage = demanding().await;
+    let function = stage.function().await;
+    let copy = ended(&stage, &function, AMI).await;
+    stage.aws.world().fault(Fault::on("CreateTags").nth(1).effect(Effect::Slow(Duration::from_secs(60))));
+    let message = told(&copy, "available", 1);
+    let killed = async {
+        until(|| stage.actions().contains(&"CreateTags".to_owned())).await;
+        function.kill().await;
+    };
+    let (died, ()) = tokio::join!(function.invoke(&message), killed);
+    assert!(died.is_err());
+    assert_eq!(on_bus(&stage, "Finished").len(), 1);
+    assert!(!is_finished(&stage, &copy));
+    finished(&function, &copy).await;
+    assert_eq!(on_bus(&stage, "Finished").len(), 2);
+    assert!(is_finished(&stage, &copy));
+}

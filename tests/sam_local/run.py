@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""`sam local invoke` for real: the function that `sam build` built, in a container, against two AWS on loopback.
+
+For `local serve` and for moto: a direct request, an SQS batch and an EventBridge event (files of events/) go through
+`sam local invoke`; its answer must be right, and the copies must be there with their tags.
+
+It builds nothing: `sam build` and `cargo build --package local` come first. Needs root, socat, and either a Docker daemon
+or the means to run one (docker.io, busybox-static): where no daemon answers, it starts its own, and where no image can be
+pulled, a root file system made of this machine's busybox and glibc stands in for the Lambda base image. SAM adds its own
+runtime emulator to it either way.
+
+The function's container reaches the server, which listens on loopback only, through a network made for it: a container
+named `aws` there, in whose network namespace socat listens, and passes on through a Unix socket.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import boto3
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+TOOLS = Path(sys.executable).parent
+IMAGE = "public.ecr.aws/lambda/provided:al2023-x86_64"
+SOURCE_REGION, REGION = "us-east-1", "eu-west-1"
+ACCOUNT = "123456789012"
+# The oldest glibc that the provided.al2023 runtime has: docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
+AL2023_GLIBC = (2, 34)
+PORT = 4566
+
+
+def run(*command, env=None, timeout=120):
+    """The output of a command that must succeed."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, timeout=timeout)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@contextmanager
+def process(*command, log, env=None):
+    """A process that is ended, by its id, when it is no longer needed."""
+    with open(log, "w") as output:
+        started = subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=env)
+    try:
+        yield started
+    finally:
+        started.terminate()
+        try:
+            started.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            started.kill()
+            started.wait()
+
+
+def until(holds, what, log=None, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            sys.exit(f"{what} did not happen within {seconds} s{': ' + Path(log).read_text()[-2000:] if log else ''}")
+        time.sleep(0.1)
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Docker:
+    """A Docker daemon: the one that answers, or one of our own that knows no way out of this machine."""
+
+    def __init__(self, stack, work):
+        self.env = dict(os.environ)
+        self.own = not self.answers()
+        if not self.own:
+            run("docker", "pull", IMAGE, env=self.env, timeout=600)
+            return
+        self.env["DOCKER_HOST"] = f"unix://{work}/docker.sock"
+        had_bridge = Path("/sys/class/net/docker0").exists()
+        log = work / "dockerd.log"
+        isolated = ["--iptables=false", "--ip-forward=false", "--ip-masq=false"]
+        places = [f"--data-root={work}/data", f"--exec-root={work}/exec", f"--pidfile={work}/docker.pid", f"--host={self.env['DOCKER_HOST']}"]
+        stack.callback(lambda: had_bridge or subprocess.run(["ip", "link", "delete", "docker0"], check=False, stderr=subprocess.DEVNULL))
+        stack.enter_context(process("dockerd", "--storage-driver=vfs", *isolated, *places, log=log))
+        until(self.answers, "the start of dockerd", log)
+        self.import_stand_in(work / "root")
+
+    def answers(self):
+        return subprocess.run(["docker", "info"], capture_output=True, env=self.env, check=False).returncode == 0
+
+    def __call__(self, *arguments):
+        return run("docker", *arguments, env=self.env).strip()
+
+    def import_stand_in(self, root):
+        """What a program linked against glibc needs, a shell for SAM's `RUN`, and the root certificates where Amazon Linux has them."""
+        for folder in ["bin", "tmp", "etc/pki/tls/certs", "etc/ssl/certs", "var/task", "var/runtime", "opt"]:
+            (root / folder).mkdir(parents=True)
+        shutil.copy("/bin/busybox", root / "bin/busybox")
+        for name in ["sh", "mv", "chmod", "sleep"]:
+            (root / "bin" / name).symlink_to("busybox")
+        # bash is linked against libc and the loader; the others are what a Rust program may ask for.
+        for library in re.findall(r"(/\S+/ld-linux\S+|/\S+/libc\.so\.6)", run("ldd", "/bin/bash")):
+            path = root / library.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, path)
+            if library.endswith("libc.so.6"):
+                for name in ["libm.so.6", "libgcc_s.so.1", "libpthread.so.0", "libdl.so.2", "librt.so.1"]:
+                    shutil.copy(Path(library).with_name(name), path.with_name(name))
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", root / "etc/pki/tls/certs/ca-bundle.crt")
+        (root / "etc/ssl/certs/ca-bundle.crt").symlink_to("/etc/pki/tls/certs/ca-bundle.crt")
+        archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
+        subprocess.run(["docker", "import", "-", IMAGE], stdin=archive.stdout, env=self.env, check=True, stdout=subprocess.DEVNULL)
+        if archive.wait() != 0:
+            sys.exit("the stand-in for the base image could not be packed")
+
+
+class Network:
+    """A network in which `http://aws:4566` is whatever server the bridge now leads to."""
+
+    name = "ami-courier-test"
+
+    def __init__(self, stack, docker, work):
+        self.work = work
+        docker("network", "create", "--internal", self.name)
+        stack.callback(docker, "network", "rm", self.name)
+        container = docker("run", "--detach", "--network", self.name, "--network-alias", "aws", "--entrypoint", "sleep", IMAGE, "3600")
+        stack.callback(docker, "rm", "--force", container)
+        pid = docker("inspect", "--format", "{{.State.Pid}}", container)
+        inside = ["nsenter", f"--net=/proc/{pid}/ns/net", "socat", f"TCP-LISTEN:{PORT},fork,reuseaddr", f"UNIX-CONNECT:{work}/aws"]
+        stack.enter_context(process(*inside, log=work / "socat-inside.log"))
+
+    @contextmanager
+    def leading_to(self, port):
+        socket_path = self.work / "aws"
+        with process("socat", f"UNIX-LISTEN:{socket_path},fork,unlink-early", f"TCP:127.0.0.1:{port}", log=self.work / "socat.log"):
+            until(socket_path.exists, "the bridge")
+            yield
+
+
+class Aws:
+    """One AWS on loopback, as a client sees it. `complete`: a copy there has tags and remembers its source, as EC2's do; moto's does not."""
+
+    def __init__(self, name, port, complete):
+        self.name, self.port, self.complete = name, port, complete
+
+    def ec2(self, region):
+        keys = {"aws_access_key_id": f"AKIA{ACCOUNT}TEST", "aws_secret_access_key": "secret"}
+        return boto3.client("ec2", region_name=region, endpoint_url=f"http://127.0.0.1:{self.port}", **keys)
+
+    def build(self, name):
+        """A source AMI, newly built, that belongs to the function's account and bears a tag."""
+        ec2 = self.ec2(SOURCE_REGION)
+        image_id = ec2.register_image(Name=name)["ImageId"]
+        ec2.create_tags(Resources=[image_id], Tags=[{"Key": "team", "Value": "images"}])
+        return image_id
+
+    def copies(self):
+        images = self.ec2(REGION).describe_images(Owners=["self"])["Images"]
+        return {image["ImageId"]: image for image in images}
+
+
+@contextmanager
+def local_serve(work):
+    port = free_port()
+    log = work / "serve.log"
+    with process(TARGET / "debug" / "local", "serve", "--port", port, log=log):
+        until(lambda: listens(port), "the start of `local serve`", log)
+        yield Aws("local serve", port, complete=True)
+
+
+@contextmanager
+def moto(work):
+    port = free_port()
+    log = work / "moto.log"
+    with process(TOOLS / "moto_server", "-H", "127.0.0.1", "-p", port, log=log, env={**os.environ, "MOTO_ACCOUNT_ID": ACCOUNT}):
+        until(lambda: listens(port), "the start of moto", log)
+        yield Aws("moto", port, complete=False)
+
+
+class Sam:
+    """`sam local invoke`, with the function pointed at the network's AWS."""
+
+    def __init__(self, docker, build, work):
+        self.docker, self.build, self.work = docker, build, work
+        # What the last invocation printed, the function's own log lines among it.
+        self.log = ""
+        self.environment = work / "environment.json"
+        self.environment.write_text(json.dumps({"Parameters": {"AWS_ENDPOINT_URL": f"http://aws:{PORT}"}}))
+
+    def invoke(self, event):
+        path = self.work / "event.json"
+        path.write_text(event)
+        command = [TOOLS / "sam", "local", "invoke", "--template", self.build / "template.yaml", "--event", path]
+        command += ["--env-vars", self.environment, "--docker-network", Network.name, "--region", REGION]
+        if self.docker.own:
+            command += ["--skip-pull-image"]
+        keys = {"AWS_ACCESS_KEY_ID": f"AKIA{ACCOUNT}TEST", "AWS_SECRET_ACCESS_KEY": "secret", "SAM_CLI_TELEMETRY": "0"}
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, env={**self.docker.env, **keys}, cwd=ROOT, timeout=180
+        )
+        self.log = done.stdout + done.stderr
+        try:
+            if done.returncode == 0:
+                return json.loads(done.stdout)
+        except ValueError:
+            pass
+        sys.exit(f"sam local invoke gave no answer ({done.returncode}):\n{self.log}")
+
+
+def event_about(name, image_id):
+    """The event of events/ as it is, but about `image_id`."""
+    text = (ROOT / "events" / name).read_text()
+    (written,) = set(re.findall(r"ami-[0-9a-f]{17}", text))
+    return text.replace(written, image_id)
+
+
+class Trial:
+    """The three events against one AWS."""
+
+    def __init__(self, sam, aws):
+        self.sam, self.aws = sam, aws
+        self.known = set()
+
+    def check(self, holds, what):
+        if not holds:
+            sys.exit(f"FAILED: {self.aws.name}, {what}\n{self.sam.log}")
+        print(f"ok: {self.aws.name}, {what}", flush=True)
+
+    def copied(self, source, name, what, answered=None):
+        """There is one copy more, the one that was answered where one was, and it is as it should be."""
+        copies = self.aws.copies()
+        new = set(copies) - self.known
+        self.known |= new
+        self.check(len(new) == 1 and answered in (None, *new), f"{what}: one new copy, {new}")
+        image = copies[new.pop()]
+        self.check(image["Name"] == name, f"{what}: its name is {name}")
+        if self.aws.complete:
+            tags = {tag["Key"]: tag["Value"] for tag in image["Tags"]}
+            expected = {"ami-courier:source-image": source, "ami-courier:source-region": SOURCE_REGION, "team": "images"}
+            self.check(expected.items() <= tags.items(), f"{what}: it has its own tags, and the source's")
+
+    def direct_request(self):
+        source = self.aws.build("direct")
+        event = event_about("copy-image-request.json", source)
+        name = json.loads(event)["Name"]
+        answer = self.sam.invoke(event)
+        wanted = {"Outcome": "Started", "SourceImageId": source, "SourceRegion": SOURCE_REGION, "Region": REGION, "Name": name}
+        self.check(isinstance(answer, dict) and wanted.items() <= answer.items(), f"direct request: {answer}")
+        self.copied(source, name, "direct request", answer["ImageId"])
+
+    def sqs_batch(self):
+        source = self.aws.build("by-queue")
+        answer = self.sam.invoke(event_about("sqs-batch.json", source))
+        self.check(answer == {"batchItemFailures": []}, f"SQS batch: {answer}")
+        self.copied(source, "by-queue", "SQS batch")
+
+    def eventbridge_event(self):
+        source = self.aws.build("by-event")
+        answer = self.sam.invoke(event_about("ec2-ami-state-change.json", source))
+        self.check(isinstance(answer, list) and [one["Outcome"] for one in answer] == ["Started"], f"EventBridge event: {answer}")
+        self.copied(source, "by-event", "EventBridge event", answer[0]["ImageId"])
+        if self.aws.complete:
+            again = self.sam.invoke(event_about("ec2-ami-state-change.json", source))
+            self.check([one["Outcome"] for one in again] == ["AlreadyCopied"], f"the same event again: {again}")
+            self.check(set(self.aws.copies()) == self.known, "the same event again: no new copy")
+
+
+def runs_on_amazon_linux(bootstrap):
+    """The stand-in's glibc may be newer than Lambda's: the binary must not ask for more than Lambda has."""
+    asked = re.findall(rb"GLIBC_(\d+)\.(\d+)", bootstrap.read_bytes())
+    newest = max(((int(major), int(minor)) for major, minor in asked), default=(0, 0))
+    if newest > AL2023_GLIBC:
+        sys.exit(f"FAILED: {bootstrap} asks for glibc {newest[0]}.{newest[1]}, Amazon Linux 2023 has 2.34")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--build", type=Path, default=ROOT / ".aws-sam" / "build", help="what `sam build` left (default: .aws-sam/build)")
+    build = parser.parse_args().build
+    runs_on_amazon_linux(build / "Function" / "bootstrap")
+    # A short path: a Unix socket's may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="courier-", dir="/tmp", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        work = Path(folder)
+        docker = Docker(stack, work)
+        network = Network(stack, docker, work)
+        sam = Sam(docker, build, work)
+        for server in [local_serve, moto]:
+            with server(work) as aws, network.leading_to(aws.port):
+                trial = Trial(sam, aws)
+                trial.direct_request()
+                trial.sqs_batch()
+                trial.eventbridge_event()
+    print("sam local invoke: all is well, against local serve and against moto")
+
+
+if __name__ == "__main__":
+    main()

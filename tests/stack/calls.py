@@ -1,0 +1,161 @@
+"""What AWS asks permission for when the function makes a call. The calls are those that the test suite made: target/aws-calls.jsonl.
+
+Which actions, resources and condition keys a call is asked about: AWS's Service Authorization Reference, and for CopyImage
+docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html and …/ebs/latest/userguide/ebs-encryption-requirements.html.
+"""
+
+import json
+import os
+import re
+from functools import cache
+from pathlib import Path
+
+from policy import Request
+from stack import REGION, ROOT, options, parameters_of, pretty, rendered, statements, template
+
+RECORD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "aws-calls.jsonl"
+NEW = "0123456789abcdef0"
+
+
+def recorded():
+    """Every distinct call of the test suite."""
+    if not RECORD.exists():
+        raise FileNotFoundError(f"{RECORD} is not there: run `cargo test` first, it records the function's AWS calls")
+    calls = {}
+    for line in RECORD.read_text().splitlines():
+        call = json.loads(line)
+        calls.setdefault(pretty({key: value for key, value in call.items() if key != "test"}), call)
+    return list(calls.values())
+
+
+def policy_for(call):
+    """The role's statements for the settings that the function had when it made `call`; with every option on where those are not known."""
+    settings = call.get("settings")
+    parameters = options("all") if settings is None else {**own_parameters(call), **parameters_of(settings)}
+    return _policy(call["account"], here(call), pretty(parameters))
+
+
+@cache
+def _policy(account, region, parameters):
+    return statements(rendered(template(), json.loads(parameters), account=account, region=region))
+
+
+def own_parameters(call):
+    """What an operator would have said in the stack's own parameters (they are no settings) for this call to work."""
+    parameters = {}
+    if keys := sorted({target["kms_key"] for target in call.get("targets", []) if target.get("kms_key") and call["action"] == "CopyImage"}):
+        parameters["SourceKmsKeyArns"] = ",".join(keys)
+    if call["action"] == "GetParameter" and call["region"] != here(call):
+        parameters["SourceParameterPath"] = "/" + call["parameters"]["Name"].lstrip("/")
+    return parameters
+
+
+def here(call):
+    """The Region of the stack whose function made the call; the test suite's stacks stand in one, unless it says otherwise."""
+    return call.get("here", REGION)
+
+
+def requests(call):
+    """Everything that AWS asks permission for, for one call."""
+    make = {"ec2": _ec2, "ssm": _ssm, "events": _events, "sqs": _sqs}.get(call["service"])
+    if make is None:
+        raise NotImplementedError(f"no rule for the service {call['service']}")
+    return list(make(call, call["parameters"], {"aws:RequestedRegion": call["region"]}))
+
+
+def _ec2(call, parameters, context):
+    action, region = call["action"], call["region"]
+    if action.startswith("Describe"):
+        yield Request(f"ec2:{action}", "*", context)
+    elif action == "CopyImage":
+        yield from _copy_image(call, parameters, context)
+    elif action == "CreateTags":
+        keys = [value for name, value in parameters.items() if re.fullmatch(r"Tag\.\d+\.Key", name)]
+        for target in call["targets"]:
+            yield _on(target, "ec2:CreateTags", region, {**context, "aws:TagKeys": keys})
+    elif action == "DeregisterImage":
+        for target in call["targets"]:
+            if target["id"].startswith("ami-"):
+                yield _on(target, "ec2:DeregisterImage", region, context)
+            elif parameters.get("DeleteAssociatedSnapshots") == "true":
+                yield _on(target, "ec2:DeleteSnapshot", region, context)
+    elif action in (
+        "DeleteSnapshot",
+        "DisableImage",
+        "EnableImageDeprecation",
+        "EnableImageDeregistrationProtection",
+        "ModifyImageAttribute",
+        "ModifySnapshotAttribute",
+    ):
+        groups = [value for name, value in parameters.items() if re.search(r"Group(\.\d+)?$", name)]
+        added = {"ec2:Add/group": groups[0]} if groups and action == "ModifySnapshotAttribute" else {}
+        wanted = "snap-" if "Snapshot" in action else "ami-"
+        named = [target for target in call["targets"] if target["id"].startswith(wanted)]
+        if not named:
+            raise ValueError(f"{action} without the target it changes")
+        for target in named:
+            yield _on(target, f"ec2:{action}", region, {**context, **added})
+    else:
+        raise NotImplementedError(f"no rule for ec2:{action}")
+
+
+def _on(target, action, region, context):
+    kind = "image" if target["id"].startswith("ami-") else "snapshot"
+    tags = {f"aws:ResourceTag/{key}": value for key, value in target.get("tags", {}).items()}
+    return Request(action, f"arn:aws:ec2:{region}::{kind}/{target['id']}", {**context, **tags, "ec2:Owner": target["owner"]})
+
+
+def _copy_image(call, parameters, context):
+    region, account = call["region"], call["account"]
+    copies = [f"arn:aws:ec2:{region}::image/ami-{NEW}", f"arn:aws:ec2:{region}::snapshot/snap-{NEW}"]
+    source = f"arn:aws:ec2:{parameters['SourceRegion']}::image/{parameters['SourceImageId']}"
+    for resource in [source, *copies]:
+        yield Request("ec2:CopyImage", resource, context)
+    keys = [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]
+    if keys or parameters.get("CopyImageTags") == "true":
+        for resource in copies:
+            yield Request("ec2:CreateTags", resource, {**context, "ec2:CreateAction": "CopyImage", "aws:TagKeys": keys})
+    if key := parameters.get("KmsKeyId"):
+        actions = ["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]
+        yield from _kms(key, actions, region, account, f"ec2.{region}.amazonaws.com")
+    for key in {target["kms_key"] for target in call.get("targets", []) if target.get("kms_key")}:
+        actions = ["Decrypt", "DescribeKey", "ReEncryptFrom", "ReEncryptTo"]
+        yield from _kms(key, actions, parameters["SourceRegion"], account, f"ec2.{parameters['SourceRegion']}.amazonaws.com")
+
+
+def _kms(key, actions, region, account, service):
+    """What EC2 asks KMS in the caller's name."""
+    context = {"kms:ViaService": service}
+    arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key if key.startswith('alias/') else f'key/{key}'}"
+    head, _, alias = arn.partition(":alias/")
+    if alias:
+        # KMS judges the key that the alias stands for.
+        arn = f"{head}:key/11111111-2222-3333-4444-555555555555"
+        context["kms:ResourceAliases"] = [f"alias/{alias}"]
+    for action in actions:
+        yield Request(f"kms:{action}", arn, context)
+    yield Request("kms:CreateGrant", arn, {**context, "kms:GrantIsForAWSResource": "true"})
+
+
+def _ssm(call, parameters, context):
+    name = parameters["Name"]
+    arn = f"arn:aws:ssm:{call['region']}:{call['account']}:parameter/{name.lstrip('/')}"
+    yield Request(f"ssm:{call['action']}", arn, context)
+
+
+def _events(call, parameters, context):
+    for entry in parameters["Entries"]:
+        bus = entry.get("EventBusName", "default")
+        arn = bus if bus.startswith("arn:") else f"arn:aws:events:{call['region']}:{call['account']}:event-bus/{bus}"
+        details = {"events:source": entry["Source"], "events:detail-type": entry["DetailType"]}
+        yield Request(f"events:{call['action']}", arn, {**context, **details})
+
+
+def _sqs(call, parameters, context):
+    """The queue is the one of the template that the function knows by this URL."""
+    settings, url = call.get("settings") or {}, parameters["QueueUrl"]
+    queues = {settings.get("QUEUE_URL"): "Queue.Arn", settings.get("DEAD_LETTER_QUEUE_URL"): "DeadLetterQueue.Arn"}
+    by_action = {"ChangeMessageVisibility": "Queue.Arn", "SendMessage": "DeadLetterQueue.Arn"}
+    action = call["action"].removesuffix("Batch")
+    queue = queues.get(url) if settings else by_action.get(action)
+    yield Request(f"sqs:{action}", queue or url, context)

@@ -1,0 +1,145 @@
+"""What the rules hear, judged by an implementation of EventBridge's patterns: every announcement that is meant, and as little else as can be."""
+
+import pytest
+from moto.events.models import EventPattern
+from stack import ACCOUNT, REGION, of_type, options, rendered, template
+
+
+def event(source, kind, detail, region="us-east-1", account=ACCOUNT):
+    return {
+        "version": "0",
+        "id": "8c2b4a7e-0000-4000-8000-000000000000",
+        "source": source,
+        "detail-type": kind,
+        "account": account,
+        "region": region,
+        "time": "2026-01-01T00:00:00Z",
+        "resources": [],
+        "detail": detail,
+    }
+
+
+def ami(state, **where):
+    return event("aws.ec2", "EC2 AMI State Change", {"ImageId": "ami-1", "State": state, "ErrorMessage": ""}, **where)
+
+
+def image_builder(status, **where):
+    return event("aws.imagebuilder", "EC2 Image Builder Image State Change", {"previous-state": {"status": "TESTING"}, "state": {"status": status}}, **where)
+
+
+def tag(service="ec2", kind="image", **where):
+    return event("aws.tag", "Tag Change on Resource", {"changed-tag-keys": ["approved"], "service": service, "resource-type": kind, "tags": {}}, **where)
+
+
+def parameter(name="/golden/web", operation="Update", data_type="aws:ec2:image", **where):
+    return event("aws.ssm", "Parameter Store Change", {"operation": operation, "name": name, "type": "String", "dataType": data_type}, **where)
+
+
+def trail(name, **detail):
+    return event("aws.ec2", "AWS API Call via CloudTrail", {"eventSource": "ec2.amazonaws.com", "eventName": name, **detail})
+
+
+REQUEST = event("ci.example", "AMI Copy Request", {"SourceImageId": "ami-1", "SourceRegion": "us-east-1", "Name": "x"}, region=REGION)
+OWN = event("ami-courier", "AMI Copy Finished", {"Outcome": "Finished"}, region=REGION)
+
+COURIER = [
+    # (event, the options that are on, the rules that hear it)
+    (ami("available"), [], ["SourceImageRule"]),
+    (ami("available", region="ap-south-1"), [], ["SourceImageRule"]),
+    (ami("available", account="999999999999"), [], ["SourceImageRule"]),
+    (ami("available"), ["SourceRegions"], ["SourceImageRule"]),
+    (ami("available", region="ap-south-1"), ["SourceRegions"], []),
+    (ami("failed"), [], []),
+    (ami("disabled"), ["RetireWithSource"], []),
+    (ami("deregistered"), [], []),
+    (ami("deregistered"), ["RetireWithSource"], ["SourceImageRule"]),
+    (ami("available", region=REGION), [], ["CopyRule"]),
+    (ami("failed", region=REGION), [], ["CopyRule"]),
+    (ami("deregistered", region=REGION), ["RetireWithSource"], []),
+    (ami("available", region=REGION, account="999999999999"), [], []),
+    (image_builder("AVAILABLE"), [], ["ImageBuilderRule"]),
+    (image_builder("TESTING"), [], []),
+    (image_builder("FAILED"), [], []),
+    (image_builder("AVAILABLE", region=REGION), [], []),
+    (image_builder("AVAILABLE", region="ap-south-1"), ["SourceRegions"], []),
+    (tag(), [], []),
+    (tag(), ["RequiredTags"], ["TagRule"]),
+    (tag(kind="instance"), ["RequiredTags"], []),
+    (tag(service="rds"), ["RequiredTags"], []),
+    (tag(region=REGION), ["RequiredTags"], []),
+    (parameter(), [], []),
+    (parameter(), ["SourceParameterPath"], ["ParameterRule"]),
+    (parameter(operation="Create"), ["SourceParameterPath"], ["ParameterRule"]),
+    (parameter(operation="Delete"), ["SourceParameterPath"], []),
+    (parameter(name="/other"), ["SourceParameterPath"], []),
+    (parameter(data_type="text"), ["SourceParameterPath"], []),
+    (parameter(region=REGION), ["SourceParameterPath"], []),
+    (trail("CreateImage"), [], []),
+    (trail("CreateImage"), ["CloudTrailEvents"], ["CloudTrailRule"]),
+    (trail("CopyImage"), ["CloudTrailEvents"], ["CloudTrailRule"]),
+    (trail("CopyImage", errorCode="Client.X"), ["CloudTrailEvents"], []),
+    (trail("RunInstances"), ["CloudTrailEvents"], []),
+    (REQUEST, [], ["RequestRule"]),
+    (OWN, ["all"], []),
+]
+
+FORWARDER = [
+    (ami("available"), {}, True),
+    (ami("deregistered"), {}, True),
+    (ami("failed"), {}, False),
+    (ami("available", region="eu-central-1"), {}, False),
+    (ami("available", account="999999999999"), {}, False),
+    (image_builder("AVAILABLE"), {}, True),
+    (image_builder("TESTING"), {}, False),
+    (tag(), {}, True),
+    (tag(), {"ForwardTagChanges": "false"}, False),
+    (tag(kind="instance"), {}, False),
+    (parameter(), {}, False),
+    (parameter(), {"SourceParameterPath": "/golden/"}, True),
+    (parameter(name="/other"), {"SourceParameterPath": "/golden/"}, False),
+    (trail("CreateImage"), {}, False),
+    (trail("CreateImage"), {"CloudTrailEvents": "true"}, True),
+    (REQUEST, {}, False),
+]
+
+
+def hearing(resources, what):
+    patterns = {name: rule["EventPattern"] for name, rule in of_type(resources, "AWS::Events::Rule").items() if "EventPattern" in rule}
+    return [name for name, pattern in patterns.items() if EventPattern(None, pattern).matches_event(what)]
+
+
+def name(case):
+    what, on, heard = case
+    return f"{what['detail-type']} {what['detail'].get('State', '')} {what['region']} {what['account']} {on} {heard}"
+
+
+@pytest.mark.parametrize(("what", "on", "heard_by"), [pytest.param(*case, id=name(case)) for case in COURIER])
+def test_the_courier_hears(what, on, heard_by):
+    assert hearing(rendered(template(), options(*on)), what) == heard_by
+
+
+BUSES = "arn:aws:events:eu-west-1:123456789012:event-bus/default,arn:aws:events:eu-central-1:111122223333:event-bus/default"
+
+
+@pytest.mark.parametrize(("what", "parameters", "forwarded"), [pytest.param(*case, id=name(case)) for case in FORWARDER])
+def test_the_source_region_forwards(what, parameters, forwarded):
+    resources = rendered(template("source-region.yaml"), {"EventBusArns": BUSES, **parameters}, region="us-east-1")
+    assert hearing(resources, what) == (["Rule"] if forwarded else [])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_the_source_region_forwards_to_as_many_as_are_named_and_may_do_no_more(count):
+    buses = [f"arn:aws:events:eu-west-{n}:11112222333{n}:event-bus/default" for n in range(count)]
+    resources = rendered(template("source-region.yaml"), {"EventBusArns": ",".join(buses)}, region="us-east-1")
+    targets = resources["Rule"]["Properties"]["Targets"]
+    assert [target["Arn"] for target in targets] == buses
+    assert all(target["DeadLetterConfig"] == {"Arn": "DeadLetterQueue.Arn"} for target in targets)
+    (policy,) = resources["Role"]["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Action"], statement["Resource"]) == ("events:PutEvents", buses)
+
+
+def test_the_sweep_says_what_the_function_understands():
+    (target,) = rendered(template(), options("SweepRate"))["SweepRule"]["Properties"]["Targets"]
+    assert target["Input"] == '{"Sweep":{}}'
+    assert "SweepRule" not in rendered(template(), options())

@@ -1,0 +1,275 @@
+"""Least permissions, proven: the role allows every call that the test suite made, and nothing that no test needs."""
+
+from copy import deepcopy
+from functools import cache
+
+import parliament
+import pytest
+from calls import policy_for, recorded, requests
+from policy import Request, allowing
+from stack import ACCOUNT, OPTIONS, REGION, as_list, options, rendered, statements, template
+
+# What AWS does in the function's name, by statement: no call of ours shows it.
+# docs.aws.amazon.com/lambda/latest/dg/: services-sqs-configure.html, configuration-vpc.html, monitoring-cloudwatchlogs.html, services-xray.html;
+# docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html (producer and consumer of an encrypted queue).
+BY_AWS = {
+    "TakeMessages": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+    "UseTheQueuesKey": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "WriteLogs": {"logs:CreateLogStream", "logs:PutLogEvents"},
+    "Trace": {"xray:PutTraceSegments", "xray:PutTelemetryRecords"},
+    "AttachToVpc": {
+        "ec2:CreateNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:DeleteNetworkInterface",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    },
+}
+
+# Actions that know no resource, so that only "*" will do; those that parliament's data is too old to have, with their page.
+WITHOUT_RESOURCE = {
+    "ec2:DescribeImageReferences",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageReferences.html
+}
+# Lambda must be able to make and remove its network interfaces before it knows them (configuration-vpc.html); X-Ray has no resource for traces.
+STAR_BY_AWS = {"AttachToVpc", "Trace"}
+
+COPY = {"aws:ResourceTag/ami-courier:source-image": "ami-1", "ec2:Owner": ACCOUNT, "aws:RequestedRegion": REGION}
+FOREIGN = {**COPY, "ec2:Owner": "999999999999"}
+UNTAGGED = {"ec2:Owner": ACCOUNT, "aws:RequestedRegion": REGION}
+IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1"
+SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
+INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"
+IN = lambda region: {"aws:RequestedRegion": region}  # noqa: E731
+KEY = OPTIONS["KmsKeyId"][1]
+SOURCE_KEY = OPTIONS["SourceKmsKeyArns"][1]
+QUEUE_KEY = OPTIONS["QueueKmsKeyArn"][1]
+OTHER_KEY = "arn:aws:kms:eu-west-1:123456789012:key/99999999-0000-0000-0000-999999999999"
+SSM = "arn:aws:ssm:{}:" + ACCOUNT + ":parameter/{}"
+KMS_ACTIONS = ["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]
+
+
+def _forbidden():
+    """What the role with every option on must still refuse."""
+    yield Request("ec2:DescribeImages", "*", IN("ap-south-1"))
+    yield Request("ec2:DescribeSnapshots", "*", IN("us-east-1"))
+    yield Request("ec2:DescribeImageReferences", "*", IN("us-east-1"))
+    yield Request("ssm:GetParameter", SSM.format("us-east-1", "secret"), IN("us-east-1"))
+    yield Request("ssm:GetParameter", SSM.format("ap-south-1", "golden/x"), IN("ap-south-1"))
+    yield Request("ssm:PutParameter", SSM.format(REGION, "other"), IN(REGION))
+    yield Request("ssm:PutParameter", SSM.format("us-east-1", "published/x"), IN("us-east-1"))
+    yield Request("ec2:CopyImage", "arn:aws:ec2:us-west-2::image/ami-1", IN("us-west-2"))
+    yield Request("ec2:CopyImage", INSTANCE, IN(REGION))
+    yield Request("ec2:CreateTags", IMAGE, {**UNTAGGED, "ec2:CreateAction": "RunInstances", "aws:TagKeys": ["x"]})
+    yield Request("ec2:CreateTags", IMAGE, {**UNTAGGED, "aws:TagKeys": ["ami-courier:finished"]})
+    yield Request("ec2:CreateTags", IMAGE, {**FOREIGN, "aws:TagKeys": ["ami-courier:finished"]})
+    yield Request("ec2:CreateTags", IMAGE, {**COPY, "aws:TagKeys": ["ami-courier:finished", "ami-courier:skip"]})
+    yield Request("ec2:CreateTags", INSTANCE, {**COPY, "aws:TagKeys": ["ami-courier:finished"]})
+    yield Request("ec2:CreateTags", INSTANCE, {**UNTAGGED, "ec2:CreateAction": "CopyImage"})
+    for action in ["ModifyImageAttribute", "EnableImageDeprecation", "EnableImageDeregistrationProtection", "DeregisterImage"]:
+        for context in [UNTAGGED, FOREIGN]:
+            yield Request(f"ec2:{action}", IMAGE, context)
+        yield Request(f"ec2:{action}", INSTANCE, COPY)
+    for action in ["ModifySnapshotAttribute", "DeleteSnapshot"]:
+        for context in [UNTAGGED, FOREIGN]:
+            yield Request(f"ec2:{action}", SNAPSHOT, context)
+        yield Request(f"ec2:{action}", INSTANCE, COPY)
+    yield Request("ec2:ModifySnapshotAttribute", SNAPSHOT, {**COPY, "ec2:Add/group": "all"})
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
+    yield Request("events:PutEvents", bus + "default", {"events:source": "aws.ec2"})
+    yield Request("events:PutEvents", bus + "other", {"events:source": "ami-courier"})
+    for action in ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"]:
+        yield Request(f"sqs:{action}", "DeadLetterQueue.Arn", IN(REGION))
+    yield Request("sqs:SendMessage", "Queue.Arn", IN(REGION))
+    grant = {"kms:GrantIsForAWSResource": "true"}
+    for key, via in [(KEY, f"ec2.{REGION}.amazonaws.com"), (SOURCE_KEY, "ec2.us-east-1.amazonaws.com"), (QUEUE_KEY, f"sqs.{REGION}.amazonaws.com")]:
+        for action in [*KMS_ACTIONS, "GenerateDataKey"]:
+            yield Request(f"kms:{action}", key, {"kms:ViaService": "s3.eu-west-1.amazonaws.com"})
+            yield Request(f"kms:{action}", OTHER_KEY, {"kms:ViaService": via})
+        yield Request("kms:CreateGrant", key, {"kms:ViaService": via})
+        yield Request("kms:CreateGrant", key, {"kms:ViaService": "s3.eu-west-1.amazonaws.com", **grant})
+        yield Request("kms:CreateGrant", OTHER_KEY, {"kms:ViaService": via, **grant})
+    for action in BY_AWS["WriteLogs"]:
+        yield Request(action, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:other", {})
+    for action in BY_AWS["AttachToVpc"]:
+        yield Request(action, "*", IN("us-east-1"))
+
+
+FORBIDDEN = list(_forbidden())
+
+
+@cache
+def with_every_option():
+    return statements(rendered(template(), options("all")))
+
+
+def problems(calls, change=lambda policy: policy):
+    """Everything that is wrong with the permissions, after `change` has been made to each policy."""
+    found, used = [], set()
+    for call in calls:
+        policy = change(policy_for(call))
+        for request in requests(call):
+            statement = allowing(policy, request)
+            if statement is None:
+                found.append(f"not allowed: {request} (test {call.get('test', '?')})")
+            else:
+                used.add((statement["Sid"], request.action))
+    widest = change(with_every_option())
+    for statement in widest:
+        actions = set(as_list(statement["Action"]))
+        found += [f"{statement['Sid']}: {action} is a pattern" for action in actions if "*" in action]
+        by_aws = BY_AWS.get(statement["Sid"], set())
+        found += [f"{statement['Sid']}: AWS needs {action} there" for action in by_aws - actions]
+        needless = sorted(action for action in actions - by_aws if (statement["Sid"], action) not in used)
+        found += [f"{statement['Sid']}: no test uses {action}" for action in needless]
+        if "*" in as_list(statement["Resource"]) and statement["Sid"] not in STAR_BY_AWS:
+            found += [f"{statement['Sid']}: {action} could be on certain resources" for action in actions if knows_resources(action)]
+    found += [f"allowed, but must not be: {request}" for request in FORBIDDEN if allowing(widest, request)]
+    return found
+
+
+def knows_resources(action):
+    """Whether the action can be limited to resources, by AWS's own list as parliament carries it. What is not on the list counts as if it could."""
+    if action in WITHOUT_RESOURCE:
+        return False
+    prefix, name = action.split(":")
+    for service in parliament.iam_definition:
+        for privilege in service["privileges"] if service["prefix"] == prefix else []:
+            if privilege["privilege"] == name:
+                return any(kind["resource_type"] for kind in privilege["resource_types"])
+    return True
+
+
+@pytest.fixture(scope="module")
+def calls():
+    return recorded()
+
+
+def test_every_call_is_allowed_and_every_permission_is_needed(calls):
+    assert calls, "the test suite recorded no call"
+    assert problems(calls) == []
+
+
+def _mutations():
+    """The ways to break a policy: an action more, an action fewer, a pattern, any resource, a condition fewer."""
+    for statement in with_every_option():
+        sid = statement["Sid"]
+        first = as_list(statement["Action"])[0]
+        yield f"{sid}: one action more", sid, lambda s, service=first.split(":")[0]: s["Action"].append(f"{service}:TagResource")
+        yield f"{sid}: {first} becomes a pattern", sid, lambda s: s["Action"].__setitem__(0, s["Action"][0].split(":")[0] + ":*")
+        for action in as_list(statement["Action"]):
+            yield f"{sid}: without {action}", sid, lambda s, action=action: s["Action"].remove(action)
+        if "*" not in as_list(statement["Resource"]):
+            yield f"{sid}: on any resource", sid, lambda s: s.__setitem__("Resource", "*")
+        for operator, keys in statement.get("Condition", {}).items():
+            for key in keys:
+                yield f"{sid}: without {operator} {key}", sid, lambda s, o=operator, k=key: s["Condition"][o].pop(k)
+
+
+@pytest.mark.parametrize(("sid", "break_it"), [pytest.param(sid, broken, id=name) for name, sid, broken in _mutations()])
+def test_it_fails_when(calls, sid, break_it):
+    def change(policy):
+        policy = deepcopy(policy)
+        for statement in policy:
+            if statement["Sid"] == sid:
+                statement["Action"] = as_list(statement["Action"])
+                try:
+                    break_it(statement)
+                except (KeyError, ValueError):
+                    pass  # This policy, of other settings, has no such part.
+        return policy
+
+    assert problems(calls, change)
+
+
+# What each option adds to the role, and no other option does.
+ADDED_BY = {
+    "SourceParameterPath": {"ReadAnnouncedParameters"},
+    "KmsKeyId": {"EncryptCopies", "LetEbsUseTheKeyOfCopies"},
+    "SourceKmsKeyArns": {"ReadEncryptedSources", "LetEbsUseTheKeysOfSources"},
+    "ShareWith": {"ShareImages", "ShareSnapshotsButNeverInPublic"},
+    "Deprecate": {"Deprecate"},
+    "DeregistrationProtection": {"Protect"},
+    "ParameterName": {"PublishInParameter"},
+    "EventBusName": {"TellEventBus"},
+    "RetireWithSource": {"SeeWhetherACopyIsInUse"},
+    "QueueKmsKeyArn": {"UseTheQueuesKey"},
+    "VpcSubnetIds": {"AttachToVpc"},
+}
+ALWAYS = {
+    "FindImages",
+    "LearnWhyACopyFailed",
+    "Copy",
+    "TagWhatIsBeingCopied",
+    "MarkAsFinished",
+    "RemoveOwnCopies",
+    "TakeMessages",
+    "SetAsideRejected",
+    "WriteLogs",
+    "Trace",
+}
+
+
+def sids(parameters):
+    return {statement["Sid"] for statement in statements(rendered(template(), parameters))}
+
+
+def test_what_is_switched_off_is_not_there():
+    assert sids(options()) == ALWAYS
+    for name in OPTIONS:
+        assert sids(options(name)) == ALWAYS | ADDED_BY.get(name, set()), name
+    assert sids(options("all")) == ALWAYS.union(*ADDED_BY.values())
+
+
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+
+
+@pytest.mark.parametrize(
+    ("name", "arn", "aliases", "allowed"),
+    [
+        (KEY_ID, f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}", [], True),
+        (KEY_ID, OTHER_KEY, [], False),
+        (f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", [], True),
+        (f"arn:aws:kms:{REGION}:999999999999:key/{KEY_ID}", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{KEY_ID}", [], False),
+        ("alias/golden/ami", OTHER_KEY, ["alias/other", "alias/golden/ami"], True),
+        ("alias/golden/ami", OTHER_KEY, ["alias/golden"], False),
+        ("alias/golden/ami", OTHER_KEY.replace(REGION, "us-east-1"), ["alias/golden/ami"], False),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/golden", OTHER_KEY, ["alias/golden"], True),
+        (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/golden", OTHER_KEY, [], False),
+    ],
+)
+def test_the_key_is_allowed_in_each_form_of_its_name(name, arn, aliases, allowed):
+    policy = statements(rendered(template(), {**options(), "KmsKeyId": name}))
+    context = {"kms:ViaService": f"ec2.{REGION}.amazonaws.com", **({"kms:ResourceAliases": aliases} if aliases else {})}
+    assert bool(allowing(policy, Request("kms:Decrypt", arn, context))) == allowed
+    grant = {**context, "kms:GrantIsForAWSResource": "true"}
+    assert bool(allowing(policy, Request("kms:CreateGrant", arn, grant))) == allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("golden-ami", "golden-ami", "golden-ami2"),
+        ("/golden/ami", "golden/ami", "golden/ami2"),
+        ("/golden/{tag:Role}/ami", "golden/web/ami", "other/web/ami"),
+        ("{name}", "anything", None),
+    ],
+)
+def test_the_published_parameter_is_allowed_as_far_as_its_name_is_known(name, allowed, refused):
+    policy = statements(rendered(template(), {**options(), "ParameterName": name}))
+    for action in ["ssm:GetParameter", "ssm:PutParameter"]:
+        assert allowing(policy, Request(action, SSM.format(REGION, allowed), {}))
+        assert not refused or not allowing(policy, Request(action, SSM.format(REGION, refused), {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "arn"),
+    [
+        ("default", f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"),
+        ("arn:aws:events:eu-west-1:999999999999:event-bus/images", "arn:aws:events:eu-west-1:999999999999:event-bus/images"),
+    ],
+)
+def test_the_event_bus_is_allowed_by_name_and_by_arn(name, arn):
+    policy = statements(rendered(template(), {**options(), "EventBusName": name}))
+    (allowed,) = [s["Resource"] for s in policy if s["Sid"] == "TellEventBus"]
+    assert allowed == arn

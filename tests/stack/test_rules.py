@@ -1,0 +1,312 @@
+"""The design's own rules of the stack, each seen to fail when it is broken."""
+
+import re
+import tomllib
+from functools import cached_property
+
+import pytest
+from stack import ACCOUNT, REGION, ROOT, of_type, options, rendered, template
+
+# Parameters of the stack itself, which the function does not know.
+STACK_ONLY = {
+    "SourceParameterPath",
+    "CloudTrailEvents",
+    "SenderAccounts",
+    "SourceKmsKeyArns",
+    "SweepRate",
+    "AlarmTopicArn",
+    "LogLevel",
+    "LogRetentionDays",
+    "Architecture",
+    "MaximumConcurrency",
+    "QueueKmsKeyArn",
+    "PermissionsBoundaryArn",
+    "VpcSubnetIds",
+    "VpcSecurityGroupIds",
+}
+# Settings that the template gives from its own resources.
+FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}
+
+
+def settings_of_the_function():
+    """The names of the environment variables, read from the source: every string literal there that looks like one, but Lambda's own."""
+    source = (ROOT / "src" / "settings.rs").read_text().partition("#[cfg(test)]")[0]
+    return {name for name in re.findall(r'"([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*)"', source) if not name.startswith("AWS_")}
+
+
+def pascal(variable):
+    return "".join(part.capitalize() for part in variable.split("_"))
+
+
+def anchors_of_the_readme():
+    """Ids given by hand, and those that GitHub makes of headings."""
+    text = (ROOT / "README.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'(?:id|name)="([^"]+)"', text))
+
+
+class Stack:
+    """One template in the views that the rules look at, with every option on."""
+
+    def __init__(self, source):
+        self.source = source
+
+    @cached_property
+    def resources(self):
+        return rendered(self.source, options("all"))
+
+    @property
+    def function(self):
+        (function,) = of_type(self.resources, "AWS::Lambda::Function").values()
+        return function
+
+    @property
+    def mapping(self):
+        (mapping,) = of_type(self.resources, "AWS::Lambda::EventSourceMapping").values()
+        return mapping
+
+    @property
+    def queue(self):
+        return self.resources["Queue"]["Properties"]
+
+    @property
+    def dead_letters(self):
+        return self.resources["DeadLetterQueue"]["Properties"]
+
+
+def visibility_is_six_times_the_time_out(stack):
+    if stack.queue["VisibilityTimeout"] < 6 * stack.function["Timeout"]:
+        yield "the queue's visibility time-out is less than 6 × the function's time-out"
+
+
+def dead_letters_are_kept_longest(stack):
+    if not stack.queue["MessageRetentionPeriod"] < stack.dead_letters["MessageRetentionPeriod"] == 1209600:
+        yield "the dead-letter queue must keep messages for 14 days, and longer than the queue does"
+
+
+def a_message_is_tried_for_a_day_and_then_set_aside(stack):
+    redrive = stack.queue.get("RedrivePolicy", {})
+    if redrive.get("deadLetterTargetArn") != "DeadLetterQueue.Arn":
+        yield "the queue has no dead-letter queue"
+    # The function backs off by up to 15 minutes a try.
+    if not 24 * 3600 <= int(redrive.get("maxReceiveCount", 0)) * 15 * 60 <= stack.queue["MessageRetentionPeriod"]:
+        yield "maxReceiveCount × 15 minutes must be a day at least, and no longer than messages are kept"
+    allowed = stack.dead_letters.get("RedriveAllowPolicy", {})
+    here = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{stack.queue.get('QueueName')}"
+    if allowed.get("redrivePermission") != "byQueue" or allowed.get("sourceQueueArns") != [here]:
+        yield "other queues than this stack's may use the dead-letter queue"
+
+
+def failures_are_reported_one_by_one(stack):
+    if stack.mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+        yield "without ReportBatchItemFailures one bad message fails its batch"
+    if not 1 <= stack.mapping.get("BatchSize", 0) <= 10:
+        yield "the function is made for batches of up to ten"
+    if int(stack.mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)) < 2:
+        yield "the function's concurrency is not bounded"
+
+
+def asynchronous_failures_are_kept(stack):
+    if stack.function.get("DeadLetterConfig", {}).get("TargetArn") != "DeadLetterQueue.Arn":
+        yield "an asynchronous invocation that fails is lost"
+
+
+def queues_are_closed(stack):
+    policies = {
+        name: policy["PolicyDocument"]["Statement"]
+        for policy in of_type(stack.resources, "AWS::SQS::QueuePolicy").values()
+        for name in policy["Queues"]
+    }
+    rules = {f"{name}.Arn" for name in of_type(stack.resources, "AWS::Events::Rule")}
+    for name in of_type(stack.resources, "AWS::SQS::Queue"):
+        arn = f"{name}.Arn"
+        tls = {"Bool": {"aws:SecureTransport": "false"}}
+        if not any(s["Effect"] == "Deny" and s["Principal"] == "*" and s["Condition"] == tls and s["Resource"] == arn for s in policies.get(name, [])):
+            yield f"{name} can be used without TLS"
+        for statement in (s for s in policies.get(name, []) if s["Effect"] == "Allow"):
+            if statement["Action"] != "sqs:SendMessage" or statement["Resource"] != arn:
+                yield f"{name}: others may do more than send to it"
+            if "Service" in statement["Principal"] and set(statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])) != rules:
+                yield f"{name}: its policy does not name the rules of this stack, and no others"
+    for encrypted_by, parameters in {"SQS": options(), "a key": options("QueueKmsKeyArn")}.items():
+        for name, queue in of_type(rendered(stack.source, parameters), "AWS::SQS::Queue").items():
+            if ("KmsMasterKeyId" in queue) == (encrypted_by == "SQS") or queue.get("SqsManagedSseEnabled", False) != (encrypted_by == "SQS"):
+                yield f"{name} is not encrypted by {encrypted_by}"
+
+
+def every_target_has_a_dead_letter_queue(stack):
+    for name, rule in of_type(stack.resources, "AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            if target.get("DeadLetterConfig") != {"Arn": "DeadLetterQueue.Arn"} or target["Arn"] != "Queue.Arn":
+                yield f"{name} can lose events"
+
+
+def every_setting_is_a_parameter_and_every_parameter_a_setting(stack):
+    settings, parameters = settings_of_the_function(), set(stack.source["Parameters"])
+    variables = dict(stack.source["Resources"]["Function"]["Properties"]["Environment"]["Variables"])
+    if variables.pop("AWS_ENDPOINT_URL", None) != {"Ref": "AWS::NoValue"}:
+        yield "AWS_ENDPOINT_URL must be named, for `sam local invoke --env-vars`, and never be set"
+    for name in sorted(settings ^ set(variables)):
+        yield f"{name} is {'not given by the template' if name in settings else 'not known to src/settings.rs'}"
+    for name in sorted({pascal(name) for name in settings - FROM_RESOURCES} ^ (parameters - STACK_ONLY)):
+        yield f"{name} is {'no parameter' if name not in parameters else 'neither a setting nor a parameter of the stack itself'}"
+    for name in sorted(set(variables) - FROM_RESOURCES):
+        if variables[name] != {"Ref": pascal(name)}:
+            yield f"{name} does not get the value of {pascal(name)}"
+
+
+def every_parameter_is_explained(stack):
+    interface = stack.source["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    for name in sorted(set(grouped) ^ set(stack.source["Parameters"])):
+        yield f"{name} is not in exactly one group"
+    for name in {name for name in grouped if grouped.count(name) > 1}:
+        yield f"{name} is in several groups"
+    for name, parameter in stack.source["Parameters"].items():
+        if name not in interface["ParameterLabels"]:
+            yield f"{name} has no label"
+        if not parameter.get("Description"):
+            yield f"{name} has no description"
+        if "Default" not in parameter:
+            yield f"{name} has no default: `sam deploy --guided` must work with a source Region alone"
+        if "AllowedPattern" in parameter:
+            if not parameter.get("ConstraintDescription"):
+                yield f"{name} refuses values without saying what it wants"
+            if not re.fullmatch(parameter["AllowedPattern"], str(parameter.get("Default"))):
+                yield f"{name}: its default does not fit its pattern"
+
+
+def every_alarm_has_its_place_in_the_runbook(stack):
+    anchors = anchors_of_the_readme()
+    for name, alarm in of_type(stack.resources, "AWS::CloudWatch::Alarm").items():
+        link = re.search(r"README\.md#(runbook-[a-z-]+)$", alarm.get("AlarmDescription", ""))
+        if not link or link[1] not in anchors:
+            yield f"{name}: no such place in the README: {link and link[1]}"
+        if alarm.get("AlarmActions") != alarm.get("OKActions") or not alarm.get("AlarmActions"):
+            yield f"{name} tells nobody when it rings, or when it is over"
+        if alarm["TreatMissingData"] != ("breaching" if name == "SweepAlarm" else "notBreaching"):
+            yield f"{name} is wrong about missing data"
+
+
+def logs_are_kept_and_readable(stack):
+    logging = stack.function.get("LoggingConfig", {})
+    if logging.get("LogFormat") != "JSON" or logging.get("LogGroup") != "LogGroup":
+        yield "the function's logs are not JSON in the stack's own log group"
+    if "RetentionInDays" not in stack.resources["LogGroup"]["Properties"]:
+        yield "logs are kept for ever"
+    if stack.function.get("TracingConfig") != {"Mode": "Active"}:
+        yield "the function is not traced"
+
+
+def the_version_is_one(stack):
+    version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
+    if stack.source["Metadata"]["AWS::ServerlessRepo::Application"]["SemanticVersion"] != version:
+        yield f"SemanticVersion is not Cargo.toml's version {version}"
+    if f"## {version}" not in (ROOT / "CHANGELOG.md").read_text():
+        yield f"the changelog has nothing on version {version}"
+
+
+def the_boundary_and_the_vpc_are_put_on(stack):
+    if stack.resources["Role"]["Properties"].get("PermissionsBoundary") != options("all")["PermissionsBoundaryArn"]:
+        yield "the permissions boundary is not on the role"
+    vpc = {"SubnetIds": options("all")["VpcSubnetIds"].split(","), "SecurityGroupIds": [options("all")["VpcSecurityGroupIds"]]}
+    if stack.function.get("VpcConfig") != vpc:
+        yield "the function is not in the VPC"
+
+
+RULES = [
+    visibility_is_six_times_the_time_out,
+    dead_letters_are_kept_longest,
+    a_message_is_tried_for_a_day_and_then_set_aside,
+    failures_are_reported_one_by_one,
+    asynchronous_failures_are_kept,
+    queues_are_closed,
+    every_target_has_a_dead_letter_queue,
+    every_setting_is_a_parameter_and_every_parameter_a_setting,
+    every_parameter_is_explained,
+    every_alarm_has_its_place_in_the_runbook,
+    logs_are_kept_and_readable,
+    the_version_is_one,
+    the_boundary_and_the_vpc_are_put_on,
+]
+
+
+@pytest.fixture(scope="module")
+def stack():
+    return Stack(template())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_rule(stack, rule):
+    assert list(rule(stack)) == []
+
+
+def at(source, path):
+    """The parent of the node at `path` (`Queue/RedrivePolicy`, counted from the properties of a resource), and the last step."""
+    *steps, last = path.split("/")
+    node = source["Resources"][steps[0]]["Properties"] if steps and steps[0] in source["Resources"] else source
+    for step in steps[1:] if node is not source else steps:
+        node = node[int(step)] if isinstance(node, list) else node[step]
+    return node, int(last) if isinstance(node, list) else last
+
+
+BROKEN = [
+    # (the rule that must complain, what is changed, its new value or None to take it away)
+    (visibility_is_six_times_the_time_out, "Queue/VisibilityTimeout", 359),
+    (visibility_is_six_times_the_time_out, "Function/Timeout", 61),
+    (dead_letters_are_kept_longest, "DeadLetterQueue/MessageRetentionPeriod", 1209599),
+    (dead_letters_are_kept_longest, "Queue/MessageRetentionPeriod", 1209600),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy", None),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy/maxReceiveCount", 5),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/RedrivePolicy/maxReceiveCount", 1000),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "Queue/QueueName", "other"),
+    (a_message_is_tried_for_a_day_and_then_set_aside, "DeadLetterQueue/RedriveAllowPolicy/redrivePermission", "allowAll"),
+    (failures_are_reported_one_by_one, "Function/Events/Announcements/Properties/FunctionResponseTypes", None),
+    (failures_are_reported_one_by_one, "Function/Events/Announcements/Properties/BatchSize", 100),
+    (failures_are_reported_one_by_one, "Function/Events/Announcements/Properties/ScalingConfig", None),
+    (asynchronous_failures_are_kept, "Function/DeadLetterQueue", None),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/0", None),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/0/Condition", {"Bool": {"aws:SecureTransport": "true"}}),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/1/Action", "sqs:*"),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/1/Condition", None),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/1/Condition/ArnEquals/aws:SourceArn/0", None),
+    (queues_are_closed, "DeadLetterQueuePolicy/PolicyDocument/Statement/0", None),
+    (queues_are_closed, "DeadLetterQueuePolicy/Queues/0", "Other"),
+    (queues_are_closed, "Queue/SqsManagedSseEnabled", None),
+    (queues_are_closed, "DeadLetterQueue/KmsMasterKeyId", None),
+    (every_target_has_a_dead_letter_queue, "SweepRule/Targets/0/DeadLetterConfig", None),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/SHARE_WITH", None),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/NEW_SETTING", "x"),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/SHARE_WITH", {"Ref": "ExtraTags"}),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/AWS_ENDPOINT_URL", "http://elsewhere"),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Parameters/Left", {"Type": "String", "Default": ""}),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Parameters/ImageBuilder", None),
+    (every_parameter_is_explained, "Parameters/ShareWith/Description", None),
+    (every_parameter_is_explained, "Parameters/ShareWith/ConstraintDescription", None),
+    (every_parameter_is_explained, "Parameters/BackfillDays/Default", None),
+    (every_parameter_is_explained, "Parameters/SourceOwners/Default", "me"),
+    (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterLabels/DryRun", None),
+    (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterGroups/1/Parameters/0", None),
+    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. README.md#runbook-nowhere"),
+    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings."),
+    (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/AlarmActions", None),
+    (every_alarm_has_its_place_in_the_runbook, "SweepAlarm/TreatMissingData", "notBreaching"),
+    (logs_are_kept_and_readable, "LogGroup/RetentionInDays", None),
+    (logs_are_kept_and_readable, "Function/LoggingConfig/LogFormat", "Text"),
+    (logs_are_kept_and_readable, "Function/Tracing", None),
+    (the_version_is_one, "Metadata/AWS::ServerlessRepo::Application/SemanticVersion", "0.0.9"),
+    (the_boundary_and_the_vpc_are_put_on, "Role/PermissionsBoundary", None),
+    (the_boundary_and_the_vpc_are_put_on, "Function/VpcConfig", None),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "value"), [pytest.param(*case, id=f"{case[0].__name__}: {case[1]} = {case[2]}") for case in BROKEN])
+def test_it_fails_when(rule, path, value):
+    source = template()
+    node, last = at(source, path)
+    if value is None:
+        del node[last]
+    else:
+        node[last] = value
+    assert list(rule(Stack(source)))
