@@ -37,6 +37,8 @@ pub struct Habits {
     pub lost_deletions: f64,
     /// The share of invocations that are killed at some call.
     pub kills: f64,
+    /// The share of calls that hang at which the function is killed; else it has to see to it itself, in real time.
+    pub kills_at_hang: f64,
     /// How often a sweep is put on the queue.
     pub sweep_every: Option<Duration>,
     /// The records of a batch, at most.
@@ -51,6 +53,7 @@ impl Default for Habits {
             delivered_twice: 0.0,
             lost_deletions: 0.0,
             kills: 0.0,
+            kills_at_hang: 0.0,
             sweep_every: None,
             batch_size: 10,
         }
@@ -282,14 +285,16 @@ impl Poller {
         let event = json!({ "Records": batch.iter().map(|message| record(&self.queue, message)).collect::<Vec<_>>() });
         let host = Arc::clone(&self.executions[execution]);
         let kill_at = (self.random.f64() < self.habits.kills).then(|| self.random.u64(1..=30));
-        let patience = self.habits.kills > 0.0 && self.random.u8(..) < 200;
+        let at_hang = self.random.f64() < self.habits.kills_at_hang;
         let aws = self.aws.clone();
         async move {
+            let t = std::time::Instant::now();
             let answer = tokio::select! {
                 answer = host.invoke(&event) => answer,
                 // A dropped invocation kills its process.
-                () = moment_to_kill(&aws, kill_at, patience) => Err(InvokeError::Died(Ending { status: None })),
+                () = moment_to_kill(&aws, kill_at, at_hang) => Err(InvokeError::Died(Ending { status: None })),
             };
+            if t.elapsed() > Duration::from_millis(900) { eprintln!("slow invocation {:?} {:?} {}", t.elapsed(), answer, batch.iter().map(|m| m.body[..m.body.len().min(30)].to_owned()).collect::<String>()); }
             (execution, batch, answer)
         }
         .boxed()

@@ -65,13 +65,13 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
         34..42 => part.requested(world),
         42..50 => part.tested_by_image_builder(world),
         50..54 => part.pending_at_first(world),
-        54..60 => part.copied_at_last(world),
-        60..64 if setting.retires => part.retired(world),
-        60..68 if setting.trusts => part.shared_with_us(world),
-        60..64 => part.failing(world),
-        64..68 => part.name_taken(world),
-        68..82 => part.unwanted(world),
-        82..84 => part.failing(world),
+        54..59 => part.copied_at_last(world),
+        59..64 if setting.retires => part.retired(world),
+        59..68 if setting.trusts => part.shared_with_us(world),
+        59..61 => part.failing(world),
+        61..66 => part.name_taken(world),
+        66..83 => part.unwanted(world),
+        83..84 => part.failing(world),
         _ => part.rejected(world),
     }
 }
@@ -91,7 +91,7 @@ impl<'a> Part<'a> {
     fn new(number: u64, setting: &'a Setting, random: &'a mut Rng) -> Self {
         let region = if random.bool() { THERE } else { ALSO_THERE };
         // Not in the order of the announcements.
-        let created = START - Duration::from_secs(random.u64(0..80_000) * 10_000 + number);
+        let created = START - Duration::from_secs(random.u64(0..80_000) * 1000 + number);
         Self {
             number,
             setting,
@@ -113,8 +113,9 @@ impl<'a> Part<'a> {
         Case { what, source: Some((region.to_owned(), id)), name, role, created, story, end }
     }
 
+    /// Announcements come in bursts.
     fn soon(&mut self) -> Duration {
-        Duration::from_secs(self.random.u64(0..3600))
+        Duration::from_secs(self.random.u64(0..4) * 900)
     }
 
     /// Announces by one to three messages, of kinds that all ask for the same copy.
@@ -175,7 +176,7 @@ impl<'a> Part<'a> {
 
     fn copied_at_last(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        for _ in 0..self.random.usize(1..TRIES) {
+        for _ in 0..*self.random.choice(&[1, 1, 2, TRIES - 1]).expect("a choice") {
             world.doom(&self.id, Fate::key_not_accessible());
         }
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
@@ -241,21 +242,21 @@ impl<'a> Part<'a> {
     }
 
     fn rejected(mut self, world: &mut World) -> Case {
-        let (what, body, code) = match self.random.u8(0..6) {
-            0 => ("that is no JSON", format!("golden {} is ready", self.number), "NotUnderstood"),
-            1 => {
+        let (what, body, code) = match self.random.u8(0..21) {
+            0..4 => ("that is no JSON", format!("golden {} is ready", self.number), "NotUnderstood"),
+            4..8 => {
                 let request = with(self.request(), "Nmae", json!("golden"));
                 ("a request with a wrong field", request.to_string(), "UnknownParameter")
             }
-            2 => {
+            8..12 => {
                 let request = with(self.request(), "Name", json!(format!("golden:{}", self.number)));
                 ("a request with a wrong name", request.to_string(), "InvalidAMIName.Malformed")
             }
-            3 => {
+            12..16 => {
                 world.add_image(self.region, self.image().owner(STRANGER).public());
                 ("a request for a stranger's AMI", self.request().to_string(), "SourceNotAllowed")
             }
-            4 => {
+            16..20 => {
                 self.region = ELSEWHERE;
                 world.add_image(self.region, self.image());
                 ("a request from another Region", self.request().to_string(), "SourceNotAllowed")

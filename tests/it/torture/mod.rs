@@ -25,7 +25,7 @@ use local::host::Host;
 use crate::poller::{Poller, Tally};
 use crate::stage::HERE;
 use cast::{Act, Case, cast};
-use setting::{DEAD_LETTERS, QUEUE, SETTINGS, chaos};
+use setting::{DEAD_LETTERS, QUEUE, SETTINGS, Setting, chaos};
 use verdict::verdict;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -66,7 +66,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     let count = |variable: &str| number(variable).map(|number| number as u64);
     let few =
-        Plan { seed: 1, rounds: 200, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 4, executions: 2 };
+        Plan { seed: 1, rounds: 200, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 12, executions: 2 };
     let plan = match (count("TORTURE_SEED"), count("TORTURE_ANNOUNCEMENTS")) {
         (Some(seed), None) => Plan { seed, rounds: 1, ..few },
         (seed, Some(announcements)) => {
@@ -88,42 +88,46 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     assert_eq!(sum.rounds, plan.rounds);
 }
 
-/// Lanes take the next seed until there is none.
+/// Each lane has a stack of its own, and takes the next seed of that stack until there is none.
 fn run(plan: Plan) -> Sum {
-    let next = AtomicU64::new(0);
-    std::thread::scope(|scope| {
-        let lane = || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            runtime.block_on(async {
-                let aws = Aws::start().await.expect("a free port on loopback");
-                let mut stacks: BTreeMap<u64, Vec<Arc<Host>>> = BTreeMap::new();
-                let mut sum = Sum::default();
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= plan.rounds {
-                        return sum;
-                    }
-                    let seed = plan.seed + number;
-                    let stack = seed % SETTINGS.len() as u64;
-                    if !stacks.contains_key(&stack) {
-                        stacks.insert(
-                            stack,
-                            SETTINGS[usize::try_from(stack).expect("a few")].start(&aws, plan.executions).await,
-                        );
-                    }
-                    round(seed, plan, &aws, stacks[&stack].clone(), &mut sum).await;
+    let stacks = SETTINGS.len() as u64;
+    let next: Vec<AtomicU64> = (plan.seed..plan.seed + stacks).map(AtomicU64::new).collect();
+    let lane = &|lane: usize| {
+        let next = &next[lane % next.len()];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let aws = Aws::start().await.expect("a free port on loopback");
+            let mut executions: Vec<Arc<Host>> = Vec::new();
+            let mut sum = Sum::default();
+            loop {
+                let seed = next.fetch_add(stacks, Ordering::Relaxed);
+                if seed >= plan.seed + plan.rounds {
+                    return sum;
                 }
-            })
-        };
-        let lanes: Vec<_> = (0..plan.lanes).map(|_| scope.spawn(lane)).collect();
+                if executions.is_empty() {
+                    executions = setting_of(seed).start(&aws, plan.executions).await;
+                }
+                let t=Instant::now();
+                round(seed, plan, &aws, executions.clone(), &mut sum).await;
+                eprintln!("round {seed} {:?} calls {} inv {}", t.elapsed(), sum.tally.calls.values().sum::<u64>(), sum.tally.invocations);
+            }
+        })
+    };
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..plan.lanes).map(|number| scope.spawn(move || lane(number))).collect();
         lanes.into_iter().map(|lane| lane.join().expect("a lane does not panic")).fold(Sum::default(), Sum::with)
     })
+}
+
+fn setting_of(seed: u64) -> &'static Setting {
+    let stacks = SETTINGS.len() as u64;
+    &SETTINGS[usize::try_from(seed % stacks).expect("a few")]
 }
 
 /// One round: from an empty world to the verdict.
 async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum: &mut Sum) {
     let mut random = Rng::with_seed(seed);
-    let setting = &SETTINGS[usize::try_from(seed).expect("a small seed") % SETTINGS.len()];
+    let setting = setting_of(seed);
     let count = plan.announcements.unwrap_or_else(|| random.u64(3..=10));
     let faults = plan.faults.unwrap_or_else(|| *random.choice(&[0.0, 0.1, 0.2, 0.3]).expect("a choice"));
     let (cases, bystanders) = {

@@ -7,6 +7,7 @@ use fastrand::Rng;
 use local::aws::{ApiError, Aws, Behaviour, Chaos, Effect, ForgottenAs, Key, Queue, SnapshotIdsAt, World};
 use local::host::{Function, Host};
 
+use super::DAY;
 use crate::poller::Habits;
 use crate::stage::HERE;
 
@@ -82,7 +83,7 @@ pub static SETTINGS: [Setting; 4] = [
     },
     // As little as possible: nobody is told of anything, and nearly no event arrives.
     Setting {
-        variables: &[("EVENT_BUS_NAME", ""), ("AWS_MAX_ATTEMPTS", "2"), ("COPY_TAGS", "false")],
+        variables: &[("EVENT_BUS_NAME", ""), ("COPY_TAGS", "false")],
         copy_name: "{image_id}",
         sweeps: true,
         lost_events: 0.9,
@@ -115,7 +116,7 @@ impl Setting {
             let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), HERE)
                 .endpoint_url(&aws.endpoint())
                 // Real time is dear: no retries inside a call, and nothing waits long for what hangs.
-                .timeout(Duration::from_secs(5))
+                .timeout(Duration::from_secs(30))
                 .set("AWS_MAX_ATTEMPTS", "1")
                 .set("QUEUE_URL", QUEUE)
                 .set("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS)
@@ -124,7 +125,9 @@ impl Setting {
                 .set("COPY_NAME", self.copy_name)
                 .set("BACKFILL_DAYS", "3650");
             let function = self.variables.iter().fold(function, |function, (name, value)| function.set(*name, *value));
-            hosts.push(Arc::new(function.start().await.expect("the function starts with these settings")));
+            let h=function.start().await.expect("the function starts with these settings");
+            eprintln!("init {:?}", h.init_duration());
+            hosts.push(Arc::new(h));
         }
         hosts
     }
@@ -147,17 +150,21 @@ impl Setting {
             Duration::from_secs(random.choice(choices).copied().unwrap_or_default())
         };
         world.behaviour = Behaviour {
-            copy_duration: Duration::from_secs(random.u64(60..7200)),
-            copies_in_progress_limit: *random.choice(&[1, 2, 3, 300, 300]).expect("a choice"),
-            invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 0, 20]),
+            copy_duration: Duration::from_secs(random.u64(60..1800)),
+            copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
+            invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]),
             deregistered_returned_for: seconds(random, &[0, 60, 60]),
-            deregistered_empty_for: seconds(random, &[0, 3600, 3600]),
+            // Being sure that an AMI is not there takes the function seconds of real time: not often.
+            deregistered_empty_for: if random.u8(0..16) == 0 { Duration::ZERO } else { DAY * 365 },
             forgotten_as: if random.bool() { ForgottenAs::NotFound } else { ForgottenAs::Unavailable },
             name_lingers_for: seconds(random, &[0, 0, 60]),
             snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
-            page_size: *random.choice(&[1, 2, 5, 1000]).expect("a choice"),
+            page_size: *random.choice(&[2, 5, 1000]).expect("a choice"),
             ..Behaviour::default()
         };
+        // Time runs on while somebody works, or stands still: then what is not to be seen yet would stay so.
+        let rate = if world.behaviour.invisible_for.is_zero() { *random.choice(&[0.0, 30.0]).expect("a choice") } else { 30.0 };
+        world.set_rate(rate);
         world
     }
 
@@ -167,6 +174,7 @@ impl Setting {
             delivered_twice: random.f64() * 0.2,
             lost_deletions: random.f64() * 0.1,
             kills: *random.choice(&[0.0, 0.02, 0.1]).expect("a choice"),
+            kills_at_hang: 0.99,
             sweep_every: self.sweeps.then_some(Duration::from_secs(3600)),
             batch_size: *random.choice(&[1, 3, 10, 10]).expect("a choice"),
             ..Habits::default()
