@@ -4,7 +4,7 @@
 //! A round follows from its seed: who appears, what is announced when, which calls fail and how, when the function is
 //! killed. (Only the jitter of the function's own back-off does not.) A round that fails prints its seed.
 //!
-//! - `cargo test`: some hundred small rounds.
+//! - `cargo test`: some small rounds; `TORTURE_ROUNDS=300` for more.
 //! - `TORTURE_SEED=17 cargo test --test it torture -- --nocapture`: that round again.
 //! - `TORTURE_ANNOUNCEMENTS=10000 TORTURE_FAULTS=0.3 cargo test --test it torture -- --nocapture`: a long run.
 
@@ -66,7 +66,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     let count = |variable: &str| number(variable).map(|number| number as u64);
     let few =
-        Plan { seed: 1, rounds: 200, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 12, executions: 2 };
+        Plan { seed: 1, rounds: 60, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 12, executions: 2 };
     let plan = match (count("TORTURE_SEED"), count("TORTURE_ANNOUNCEMENTS")) {
         (Some(seed), None) => Plan { seed, rounds: 1, ..few },
         (seed, Some(announcements)) => {
@@ -107,14 +107,7 @@ fn run(plan: Plan) -> Sum {
                 if executions.is_empty() {
                     executions = setting_of(seed).start(&aws, plan.executions).await;
                 }
-                let t = Instant::now();
                 round(seed, plan, &aws, executions.clone(), &mut sum).await;
-                eprintln!(
-                    "round {seed} {:?} calls {} inv {}",
-                    t.elapsed(),
-                    sum.tally.calls.values().sum::<u64>(),
-                    sum.tally.invocations
-                );
             }
         })
     };

@@ -125,9 +125,7 @@ impl Setting {
                 .set("COPY_NAME", self.copy_name)
                 .set("BACKFILL_DAYS", "3650");
             let function = self.variables.iter().fold(function, |function, (name, value)| function.set(*name, *value));
-            let h = function.start().await.expect("the function starts with these settings");
-            eprintln!("init {:?}", h.init_duration());
-            hosts.push(Arc::new(h));
+            hosts.push(Arc::new(function.start().await.expect("the function starts with these settings")));
         }
         hosts
     }
