@@ -368,7 +368,7 @@ mod tests {
         let at_once = Instant::now() + Duration::from_millis(1);
         let failed = not_done(&records, at_once, async |record| {
             if id(record) == "slow" {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             true
         })

@@ -8,6 +8,10 @@
 //! - `TORTURE_SEED=17 cargo test --test it torture -- --nocapture`: that round again.
 //! - `TORTURE_ANNOUNCEMENTS=10000 TORTURE_FAULTS=0.3 cargo test --test it torture -- --nocapture`: a long run.
 
+#![allow(clippy::match_same_arms, reason = "shares of a hundred, in the order in which they count")]
+#![allow(clippy::struct_excessive_bools, reason = "what may go wrong in a setting, each for itself")]
+#![allow(clippy::unused_self, reason = "a setting makes its world, whatever it needs of itself for it")]
+
 mod cast;
 mod setting;
 mod verdict;

@@ -28,7 +28,7 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
             }
             (_, []) => {}
             (_, copies) => {
-                wrong.push(format!("an AMI {} ({}) has {} copies, not none", case.what, case.name, copies.len()))
+                wrong.push(format!("an AMI {} ({}) has {} copies, not none", case.what, case.name, copies.len()));
             }
         }
     }
