@@ -36,6 +36,8 @@ use record::Record;
 
 /// Records of a batch that are worked on at the same time: the stack's batch size.
 const AT_ONCE: usize = 10;
+/// How often a sweep is delivered that does not get done, about an hour: then the next one goes on, or they would heap up.
+const DELIVERIES_OF_A_SWEEP: u32 = 10;
 /// What is kept of the function's time for answering.
 const TO_ANSWER: Duration = Duration::from_millis(1500);
 
@@ -148,32 +150,44 @@ impl Delivery {
             Err(rejection) => vec![Report::rejected(rejection)],
         };
         let told = self.tell(record.id.as_deref().unwrap_or_default(), here, &reports, started).await;
+        let closed = match told {
+            Ok(()) => self.close(record, &reports, is_sweep).await,
+            Err(error) => stays(record, &error),
+        };
+        if let Err(pace) = closed {
+            self.hide(record, pace).await;
+        }
+        closed.is_ok()
+    }
+
+    /// Leaves nothing to be done for the record, or says at what pace it is to be tried again.
+    async fn close(&self, record: &Record, reports: &[Report], is_sweep: bool) -> Result<(), Pace> {
         let (failed_copies, others): (Vec<&Report>, Vec<&Report>) =
             reports.iter().partition(|report| report.remains.is_some());
         // First, and whatever becomes of the others: a failed copy that is cleared away does not tell its reason again.
-        for report in failed_copies {
-            let cleared = match &told {
-                Ok(()) if !self.send_to_dead_letters(record, report).await => return false,
-                Ok(()) => self.clear_away(report).await,
-                Err(error) => Err(error.clone()),
-            };
-            if let Err(error) = cleared {
-                warn!(message_id = record.id, %error, "the failed copy stays for now");
-                self.hide(record, Pace::Seconds).await;
-                return false;
-            }
-        }
+        let cleared: Vec<Result<(), Pace>> = stream::iter(failed_copies)
+            .map(async |report| {
+                self.send_to_dead_letters(record, report).await?;
+                self.clear_away(report).await.or_else(|error| stays(record, &error))
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        cleared.into_iter().collect::<Result<(), Pace>>()?;
         if let Some(pace) = reports.iter().filter_map(Report::retry_pace).max() {
-            self.hide(record, pace).await;
-            return false;
+            if is_sweep && record.deliveries >= DELIVERIES_OF_A_SWEEP {
+                warn!(message_id = record.id, "this sweep ends here: the next one goes on");
+                return Ok(());
+            }
+            return Err(pace);
         }
         for report in others {
             // A sweep looks again at whatever it found: what it tells is not the last word.
-            if !is_sweep && !self.send_to_dead_letters(record, report).await {
-                return false;
+            if !is_sweep {
+                self.send_to_dead_letters(record, report).await?;
             }
         }
-        true
+        Ok(())
     }
 
     /// Logs what became of each AMI, and puts it on the event bus. The bus is a courtesy that stops nothing, but a copy
@@ -266,6 +280,12 @@ fn answer(reports: &[Report], asked_directly: bool) -> Result<Value, Failure> {
     }
 }
 
+/// A failed copy that cannot be cleared away now. What only an operator can mend is told once, not for as long as it lasts.
+fn stays(record: &Record, error: &Error) -> Result<(), Pace> {
+    error!(message_id = record.id, %error, "the failed copy stays");
+    error.retry_pace().map_or(Ok(()), Err)
+}
+
 fn panicked() -> Error {
     Error::retry(Pace::Seconds, "Panic", "the function panicked over this message; its log has the place in the code")
 }
@@ -285,10 +305,7 @@ impl Report {
     }
 
     fn retry_pace(&self) -> Option<Pace> {
-        match &self.result {
-            Err(Error::Retry(retry)) => Some(retry.pace),
-            _ => None,
-        }
+        self.result.as_ref().err().and_then(Error::retry_pace)
     }
 }
 
@@ -351,7 +368,7 @@ mod tests {
         let at_once = Instant::now() + Duration::from_millis(1);
         let failed = not_done(&records, at_once, async |record| {
             if id(record) == "slow" {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             true
         })

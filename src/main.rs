@@ -5,12 +5,12 @@ use ami_courier::courier::Courier;
 use ami_courier::delivery::Delivery;
 use ami_courier::settings::Settings;
 use ami_courier::telemetry;
-use lambda_runtime::{Error, LambdaEvent, service_fn, tracing};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    tracing::init_default_subscriber();
+    telemetry::start_log(|name| std::env::var(name).ok());
     telemetry::start(std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
     let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|wrong| {
         tracing::error!(error = %wrong, "the function does not start");

@@ -160,6 +160,26 @@ pub enum Error {
     Rejected(Rejection),
 }
 
+impl Retry {
+    /// Whether it is one of EC2's limits: what else is asked for now will meet it, too.
+    #[must_use]
+    pub fn is_limit(&self) -> bool {
+        is_limit(&self.code)
+    }
+}
+
+fn is_limit(code: &str) -> bool {
+    matches!(
+        code,
+        "ResourceLimitExceeded"
+            | "PendingSnapshotLimitExceeded"
+            | "SnapshotLimitExceeded"
+            | "ImageLimitExceeded"
+            | "ConcurrentSnapshotLimitExceeded"
+            | "MaxSnapshotCopiesInProgress"
+    )
+}
+
 impl Rejection {
     pub fn new(code: impl Into<String>, words: impl Into<String>, advice: impl Into<String>) -> Self {
         Self { code: code.into(), words: words.into(), advice: advice.into() }
@@ -180,6 +200,15 @@ impl Error {
         match self {
             Self::Retry(retry) => &retry.code,
             Self::Rejected(rejection) => &rejection.code,
+        }
+    }
+
+    /// At what pace it is to be tried again, if it is.
+    #[must_use]
+    pub fn retry_pace(&self) -> Option<Pace> {
+        match self {
+            Self::Retry(retry) => Some(retry.pace),
+            Self::Rejected(_) => None,
         }
     }
 
@@ -219,14 +248,8 @@ impl Error {
         let words = format!("{attempt}: {}", failed.words);
         let Some(code) = failed.code.as_deref() else { return Self::retry(Pace::Seconds, "NoAnswer", words) };
         match code {
-            "ResourceLimitExceeded"
-            | "PendingSnapshotLimitExceeded"
-            | "SnapshotLimitExceeded"
-            | "ImageLimitExceeded"
-            | "ConcurrentSnapshotLimitExceeded"
-            | "MaxSnapshotCopiesInProgress"
-            | "InvalidAMIID.Unavailable"
-            | "IncorrectState" => Self::retry(Pace::Minutes, code, words),
+            limit if is_limit(limit) => Self::retry(Pace::Minutes, code, words),
+            "InvalidAMIID.Unavailable" | "IncorrectState" => Self::retry(Pace::Minutes, code, words),
             _ => match advice(code) {
                 Some(advice) => Self::rejected(code, words, advice),
                 None => Self::retry(Pace::Seconds, code, words),

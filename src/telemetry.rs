@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
+use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
 use crate::courier::{Report, Tally};
@@ -19,6 +20,19 @@ use crate::outcome::{Error, Outcome};
 pub const NAMESPACE: &str = "ami-courier";
 
 static METRICS: OnceLock<&'static Collector> = OnceLock::new();
+
+/// Starts the log as Lambda's own settings say: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. (The runtime's own
+/// subscriber also takes filters of `RUST_LOG`, and a regular-expression engine for them.)
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>
+pub fn start_log(variable: impl Fn(&str) -> Option<String>) {
+    let level = variable("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt().with_target(false).without_time().with_max_level(level);
+    if variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
+        lines.json().init();
+    } else {
+        lines.init();
+    }
+}
 
 /// Starts the collection of metrics, and tells which version starts. `function` is the only dimension that all have.
 pub fn start(function: String) {

@@ -162,15 +162,16 @@ impl Call {
             images.extend(self.list("Filter.1.Value").map(|id| image(id, "available", None)));
         } else if self.parameter("Filter.1.Name") == "source-image-id" {
             let copied = self.list("Filter.1.Value").filter(|_| scene.copied);
-            images.extend(copied.map(|source| image(&source.replace("ami-", "ami-c"), "available", Some(source))));
+            images.extend(copied.map(|source| image(&copy_of(source), "available", Some(source))));
         } else {
             let first: usize = self.parameter("NextToken").parse().unwrap_or(0);
             let end = scene.images.min(first + PAGE);
             for number in first..end {
                 let source = format!("ami-{number:017x}");
-                images += &match self.is_here {
-                    true => image(&format!("ami-{:017x}", 0xc_0000_0000 + number), "available", Some(&source)),
-                    false => image(&source, "available", None),
+                images += &if self.is_here {
+                    image(&copy_of(&source), "available", Some(&source))
+                } else {
+                    image(&source, "available", None)
                 };
             }
             if end < scene.images {
@@ -181,6 +182,11 @@ impl Call {
             "{HEAD}<DescribeImagesResponse {NAMESPACE}><requestId>59dbff89-35bd-4eac-99ed-be587EXAMPLE</requestId><imagesSet>{images}</imagesSet>{next}</DescribeImagesResponse>"
         )
     }
+}
+
+/// The id of the copy of an AMI.
+fn copy_of(source: &str) -> String {
+    source.replacen("ami-0", "ami-c", 1)
 }
 
 /// An AMI as EC2 describes it.

@@ -1,9 +1,11 @@
-//! The certificates of the servers: a throw-away authority, and a root bundle that has it behind all the host's own.
+//! The certificates of the servers, made as AWS's own are: RSA of 2048 bits, a root, an authority below it, and the server.
+//! The throw-away root stands behind all the host's own in a root bundle.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
@@ -22,19 +24,19 @@ pub(crate) struct Certificates {
 impl Certificates {
     /// For servers with these names.
     pub(crate) fn new(names: &[&str]) -> Outcome<Self> {
-        let mut authority = CertificateParams::new([])?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>())?
-            .signed_by(&key, &authority)?;
-        let mut server = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())?;
+        let root = CertifiedIssuer::self_signed(authority("Root of the benchmark"), rsa_key()?)?;
+        let authority = CertifiedIssuer::signed_by(authority("Authority of the benchmark"), rsa_key()?, &root)?;
+        let key = rsa_key()?;
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
+        let mut server = ServerConfig::builder().with_no_client_auth().with_single_cert(
+            vec![certificate.der().clone(), authority.der().clone()],
+            PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
+        )?;
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         let host = BUNDLES.iter().find(|path| Path::new(path).exists()).ok_or("this host has no root bundle")?;
         let certificates = Self { server: Arc::new(server), folder: TempDir::new()? };
-        std::fs::write(certificates.bundle(), std::fs::read_to_string(host)? + &authority.pem())?;
+        std::fs::write(certificates.bundle(), std::fs::read_to_string(host)? + &root.pem())?;
         Ok(certificates)
     }
 
@@ -47,4 +49,20 @@ impl Certificates {
     pub(crate) fn roots(&self) -> Outcome<usize> {
         Ok(std::fs::read_to_string(self.bundle())?.matches("BEGIN CERTIFICATE").count())
     }
+}
+
+fn authority(name: &str) -> CertificateParams {
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name = DistinguishedName::new();
+    authority.distinguished_name.push(DnType::CommonName, name);
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority
+}
+
+/// The cryptography of the servers signs with RSA keys, but makes none.
+fn rsa_key() -> Outcome<KeyPair> {
+    let made = Command::new("openssl")
+        .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])
+        .output()?;
+    Ok(KeyPair::from_pem(&String::from_utf8(made.stdout)?)?)
 }

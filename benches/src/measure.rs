@@ -111,7 +111,7 @@ impl Measure<'_> {
             answers.push(process.invoke(&subject.event).await?.0);
         }
         let warm = (warm > 0).then(|| -> Outcome<Warm> {
-            let cpu_per_announcement = (process.cpu()? - cold_cpu) / warm / subject.announcements;
+            let cpu_per_announcement = process.cpu()?.saturating_sub(cold_cpu) / warm / subject.announcements;
             Ok(Warm { answer: median(answers), cpu_per_announcement })
         });
         let need = Need {
@@ -176,7 +176,7 @@ impl Measure<'_> {
             sweeps.push(Sweep {
                 images,
                 time,
-                cpu: process.cpu()? - before,
+                cpu: process.cpu()?.saturating_sub(before),
                 peak_memory: process.peak_memory()?,
                 calls,
             });

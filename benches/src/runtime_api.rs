@@ -19,7 +19,7 @@ use crate::Outcome;
 use crate::aws::{ACCOUNT, HERE};
 
 /// The function's time-out: the longest that Lambda gives.
-const TIMEOUT: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_mins(15);
 
 /// What a process does.
 pub(crate) enum Progress {
@@ -74,7 +74,7 @@ impl RuntimeApi {
 
     /// When the process asks for work, or `None` when it does not within a minute.
     pub(crate) async fn asked(&mut self) -> Outcome<Instant> {
-        match self.next(Duration::from_secs(60)).await? {
+        match self.next(Duration::from_mins(1)).await? {
             Progress::AskedForWork(at) => Ok(at),
             Progress::Answered(..) => Err("an answer without an event".into()),
             Progress::Failed(why) => Err(format!("the function failed: {}", String::from_utf8_lossy(&why)).into()),
@@ -116,10 +116,8 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
         return Ok(response.body(Full::from(event)).unwrap_or_default());
     }
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let progress = match path.ends_with("/response") {
-        true => Progress::Answered(Instant::now(), body),
-        false => Progress::Failed(body),
-    };
+    let progress =
+        if path.ends_with("/response") { Progress::Answered(Instant::now(), body) } else { Progress::Failed(body) };
     let _ = shared.progress.send(progress);
     Ok(Response::builder().status(202).body(Full::default()).unwrap_or_default())
 }

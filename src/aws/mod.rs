@@ -6,16 +6,15 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_ec2::config::timeout::TimeoutConfig;
-use aws_sdk_ec2::config::{
-    BehaviorVersion, Credentials, Region as SdkRegion, SharedCredentialsProvider, SharedHttpClient,
-};
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
+use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
-use aws_types::SdkConfig;
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use crate::identity::Region;
 use crate::outcome::CallFailed;
@@ -51,16 +50,17 @@ pub struct Aws {
 type PerRegion<C> = Mutex<BTreeMap<Region, C>>;
 
 impl Aws {
-    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL` (also for one service),
-    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The SDK's `aws-config` would bring profiles, STS and
-    /// Unicode domain names along, none of which a function has.
+    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL`, `AWS_MAX_ATTEMPTS`,
+    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The default chain would look for profiles, roles and
+    /// metadata services, none of which a function has.
     #[must_use]
     pub fn connect(here: &Region) -> Self {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http_client())
+            .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
             .region(SdkRegion::new(here.to_string()))
-            .service_config(Environment)
+            .retry_config(retries())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT)
@@ -69,7 +69,6 @@ impl Aws {
                     .build(),
             );
         config
-            .set_credentials_provider(credentials())
             .set_endpoint_url(variable("AWS_ENDPOINT_URL"))
             .set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"))
             .set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
@@ -120,22 +119,10 @@ impl Aws {
     }
 }
 
-/// The function's role: Lambda puts its credentials into the environment, and starts a new process before they expire.
-fn credentials() -> Option<SharedCredentialsProvider> {
-    let (id, secret) = (variable("AWS_ACCESS_KEY_ID")?, variable("AWS_SECRET_ACCESS_KEY")?);
-    let credentials = Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "Environment");
-    Some(SharedCredentialsProvider::new(credentials))
-}
-
-/// The endpoint of one service, such as `AWS_ENDPOINT_URL_EC2`.
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
-#[derive(Debug)]
-struct Environment;
-
-impl LoadServiceConfig for Environment {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        variable(&format!("{}_{}", key.env(), key.service_id().to_uppercase().replace(' ', "_")))
-    }
+/// The SDK's standard retries.
+fn retries() -> RetryConfig {
+    let attempts = variable("AWS_MAX_ATTEMPTS").and_then(|attempts| attempts.parse().ok());
+    RetryConfig::standard().with_max_attempts(attempts.unwrap_or(3))
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -22,7 +22,7 @@ pub struct ParameterStore {
 }
 
 impl ParameterStore {
-    pub(super) fn new(config: &aws_types::SdkConfig, region: &Region) -> Self {
+    pub(super) fn new(config: &aws_config::SdkConfig, region: &Region) -> Self {
         Self { client: Client::new(config), region: region.clone() }
     }
 

@@ -2,18 +2,23 @@
 //!
 //! EventBridge's AMI events are best effort, so now and then somebody must look at what should be and mend the difference:
 //! copy what was missed, finish what was left, explain what failed, retire what is gone. These are the very steps that
-//! events call, so a sweep is safe beside events and beside another sweep. It works oldest first and stops in time; the
-//! next one goes on.
+//! events call, so a sweep is safe beside events and beside another sweep.
+//!
+//! It is sure to end in time: a third of it is for looking, a third for beginning steps, oldest first, and a third for
+//! ending them and telling what became of them. What is left is for the next one. All that is looked at is looked at at
+//! once, so a Region that does not answer costs the others nothing.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use time::{Duration, OffsetDateTime};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Courier, Occasion, Report, Wish, attempting};
 use crate::announcement::Teller;
-use crate::aws::ec2::Page;
+use crate::aws::ec2::{Page, Sight};
 use crate::identity::{Identity, ImageId, Region};
 use crate::image::{Image, State, tag};
 use crate::outcome::{Error, Pace};
@@ -21,7 +26,7 @@ use crate::{selection, telemetry};
 
 /// How many steps run at once: as many as a batch of messages has.
 const AT_ONCE: usize = 10;
-/// How many missed AMIs one sweep bears in mind; the oldest. What is beyond is for the next one.
+/// How many missed AMIs of a Region one sweep bears in mind; the oldest. What is beyond is for the next one.
 const MOST_MISSED: usize = 1000;
 /// How many ids EC2 takes for a filter.
 const IDS_IN_A_FILTER: usize = 200;
@@ -37,7 +42,7 @@ pub struct Tally {
     /// Available copies whose finish was left.
     pub unfinished: usize,
     pub failed: usize,
-    /// Steps for which there was no time.
+    /// Steps for which there was no time, or which EC2's limits do not allow now.
     pub left: usize,
     /// Whether everything was looked at.
     pub complete: bool,
@@ -47,52 +52,79 @@ pub struct Tally {
 enum Step {
     /// Finish or post-mortem: whatever the copy's state asks for.
     GoOn(Box<Image>, Identity),
-    Retire(Box<Image>, Identity),
+    /// The source of the copy with this id is not to be seen in service.
+    Retire(ImageId, Identity),
     Copy(Identity),
+}
+
+/// What looking has found so far: when it is cut short, that much is mended.
+#[derive(Default)]
+struct Found {
+    tally: Tally,
+    /// With the time by which they are ordered.
+    steps: Vec<(Option<OffsetDateTime>, Step)>,
+    /// Wanted AMIs without a copy; of too many, the newest are left.
+    missed: BinaryHeap<(Option<OffsetDateTime>, Identity)>,
+    /// Copies that nothing is left to be done for, as long as their source is in service.
+    in_service: Vec<InService>,
+    /// Why something could not be looked at.
+    errors: Vec<Error>,
+}
+
+#[derive(Clone)]
+struct InService {
+    created: Option<OffsetDateTime>,
+    copy: ImageId,
+    source: Identity,
 }
 
 impl Courier {
     pub(super) async fn sweep(&self, occasion: Occasion) -> Vec<Report> {
-        // The last steps get the time that a step takes, and what they did must still be told; none is begun that cannot end.
-        let last_start = occasion.deadline.checked_sub(std::time::Duration::from_secs(10)).unwrap_or(occasion.deadline);
-        let mut tally = Tally { complete: true, ..Tally::default() };
-        let mut reports = Vec::new();
-        let mut steps: Vec<(Option<OffsetDateTime>, Step)> = Vec::new();
-        match timeout_at(last_start, self.look_at_copies(&mut tally, &mut steps)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => reports.push(incomplete(&mut tally, error)),
-            Err(_) => reports.push(incomplete(&mut tally, out_of_time("looking at the copies of this Region"))),
-        }
-        for region in self.settings.sources.regions.clone() {
-            match timeout_at(last_start, self.look_for_missed(&region, &mut tally, &mut steps)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => reports.push(incomplete(&mut tally, error)),
-                Err(_) => {
-                    reports.push(incomplete(&mut tally, out_of_time(&format!("looking at the AMIs of {region}"))));
-                }
-            }
-        }
-        steps.sort_by_key(|(created, _)| *created);
-        reports.extend(self.mend(steps, last_start, occasion, &mut tally).await);
+        let now = Instant::now();
+        let third = occasion.deadline.saturating_duration_since(now) / 3;
+        let Found { mut tally, steps, missed, errors, .. } = self.look(now + third).await;
+        tally.complete = errors.is_empty();
+        let steps = in_order(steps, missed);
+        let mut reports: Vec<Report> = errors.into_iter().map(|error| Report::new(None, Err(error))).collect();
+        reports.extend(self.mend(&steps, now + 2 * third, occasion, &mut tally).await);
         telemetry::swept(&self.settings.here, &tally);
         reports
     }
 
-    async fn mend(
-        &self,
-        steps: Vec<(Option<OffsetDateTime>, Step)>,
-        last_start: Instant,
-        occasion: Occasion,
-        tally: &mut Tally,
-    ) -> Vec<Report> {
-        let limit_reached = std::cell::Cell::new(false);
-        let mended: Vec<Option<Report>> = stream::iter(steps.iter().map(|(_, step)| async {
+    /// Looks at this Region and at each source Region, at the same time.
+    async fn look(&self, until: Instant) -> Found {
+        let here = async {
+            let mut found = Found::default();
+            let looking = timeout_at(until, self.look_at_copies(&mut found)).await;
+            found.note(looking, "the copies of this Region");
+            let of_sources = self.by_source_region(std::mem::take(&mut found.in_service));
+            let gone = join_all(of_sources.iter().map(async |(region, copies)| {
+                let mut found = Found::default();
+                let looking = timeout_at(until, self.look_for_sources(region, copies, &mut found)).await;
+                found.note(looking, &format!("the sources of copies in {region}"));
+                found
+            }));
+            gone.await.into_iter().fold(found, Found::and)
+        };
+        let there = join_all(self.settings.sources.regions.iter().map(async |region| {
+            let mut found = Found::default();
+            let looking = timeout_at(until, self.look_for_missed(region, &mut found)).await;
+            found.note(looking, &format!("the AMIs of {region}"));
+            found
+        }));
+        let (here, there) = tokio::join!(here, there);
+        there.into_iter().fold(here, Found::and)
+    }
+
+    async fn mend(&self, steps: &[Step], last_start: Instant, occasion: Occasion, tally: &mut Tally) -> Vec<Report> {
+        let limit_reached = Cell::new(false);
+        let mended: Vec<Option<Report>> = stream::iter(steps.iter().map(|step| async {
             // EC2 takes no more copies for some minutes: what is left is for the next sweep.
             if Instant::now() >= last_start || (limit_reached.get() && matches!(step, Step::Copy(_))) {
                 return None;
             }
             let report = timeout_at(occasion.deadline, self.take(step, occasion)).await.ok()?;
-            if matches!(&report.result, Err(Error::Retry(retry)) if retry.pace == Pace::Minutes) {
+            if matches!(&report.result, Err(Error::Retry(retry)) if retry.is_limit()) {
                 limit_reached.set(true);
             }
             Some(report)
@@ -107,17 +139,21 @@ impl Courier {
     async fn take(&self, step: &Step, occasion: Occasion) -> Report {
         match step {
             Step::GoOn(copy, source) => self.go_on_with(copy, source).await,
-            Step::Retire(copy, source) => self.retire(copy, source).await,
+            Step::Retire(copy, source) => {
+                let here = self.here();
+                let looking = attempting(format!("describing the copy {copy} in {}", here.region));
+                match here.image(copy, None).await.map_err(looking) {
+                    Ok(Sight::Image(copy)) if copy.state.is_live() => self.retire(&copy, source).await,
+                    Ok(_) => self.ignored(Some(source), format!("the copy {copy} is gone")),
+                    Err(error) => self.settled(Some(source), error.into()),
+                }
+            }
             Step::Copy(source) => self.copy(source, Wish::Announced(Teller::Ec2), occasion).await,
         }
     }
 
-    /// Page by page, the copies of this Region: which are unfinished, failed, in progress, or without their source.
-    async fn look_at_copies(
-        &self,
-        tally: &mut Tally,
-        steps: &mut Vec<(Option<OffsetDateTime>, Step)>,
-    ) -> Result<(), Error> {
+    /// Page by page, the copies of this Region: which are unfinished, failed, in progress, or in service.
+    async fn look_at_copies(&self, found: &mut Found) -> Result<(), Error> {
         let here = self.here();
         let now = OffsetDateTime::now_utc();
         let mut next = Some(Page::of_copies());
@@ -125,73 +161,65 @@ impl Courier {
             let copies;
             (copies, next) =
                 here.page(page).await.map_err(attempting(format!("looking at the copies in {}", here.region)))?;
-            let mut in_service = Vec::new();
             for copy in copies {
                 let Some(source) = copy.courier_source() else { continue };
+                let (tally, created) = (&mut found.tally, copy.created);
                 match copy.state {
                     State::Pending => {
                         tally.in_progress += 1;
-                        let age = copy.created.map_or(0, |created| (now - created).whole_seconds());
+                        let age = created.map_or(0, |created| (now - created).whole_seconds());
                         tally.oldest_in_progress_seconds = tally.oldest_in_progress_seconds.max(age);
                     }
                     State::Failed => {
                         tally.failed += 1;
-                        steps.push((copy.created, Step::GoOn(Box::new(copy), source)));
+                        found.steps.push((created, Step::GoOn(Box::new(copy), source)));
                     }
                     State::Available if !copy.tags.contains_key(tag::FINISHED) => {
                         tally.unfinished += 1;
-                        steps.push((copy.created, Step::GoOn(Box::new(copy), source)));
+                        found.steps.push((created, Step::GoOn(Box::new(copy), source)));
                     }
-                    State::Available | State::Disabled => in_service.push((copy, source)),
+                    State::Available | State::Disabled => {
+                        found.in_service.push(InService { created, copy: copy.id, source });
+                    }
                     State::Deregistered => {}
                 }
-            }
-            if self.settings.retire_with_source {
-                self.look_for_orphans(in_service, steps).await?;
             }
         }
         Ok(())
     }
 
-    /// Copies whose source is not to be seen in service: whether it is gone for good is for `retire` to find out.
-    async fn look_for_orphans(
-        &self,
-        copies: Vec<(Image, Identity)>,
-        steps: &mut Vec<(Option<OffsetDateTime>, Step)>,
-    ) -> Result<(), Error> {
-        let mut by_region: BTreeMap<Region, Vec<(Image, ImageId)>> = BTreeMap::new();
-        for (copy, source) in copies {
-            if selection::region_is_allowed(&source.region, &self.settings).is_ok() {
-                by_region.entry(source.region).or_default().push((copy, source.image));
-            }
-        }
-        for (region, copies) in by_region {
-            for some in copies.chunks(IDS_IN_A_FILTER) {
-                let ids: Vec<&ImageId> = some.iter().map(|(_, source)| source).collect();
-                let looking = attempting(format!("looking for the sources of copies in {region}"));
-                let in_service: BTreeSet<ImageId> =
-                    self.aws.ec2(&region).in_service(&ids).await.map_err(looking)?.into_iter().collect();
-                for (copy, source) in some.iter().filter(|(_, source)| !in_service.contains(source)) {
-                    let source = Identity { region: region.clone(), image: source.clone() };
-                    steps.push((copy.created, Step::Retire(Box::new(copy.clone()), source)));
+    /// The copies that have to follow their sources out of service, by the Region to look for those in.
+    fn by_source_region(&self, copies: Vec<InService>) -> BTreeMap<Region, Vec<InService>> {
+        let mut by_region: BTreeMap<Region, Vec<InService>> = BTreeMap::new();
+        if self.settings.retire_with_source {
+            for copy in copies {
+                if selection::region_is_allowed(&copy.source.region, &self.settings).is_ok() {
+                    by_region.entry(copy.source.region.clone()).or_default().push(copy);
                 }
             }
+        }
+        by_region
+    }
+
+    /// Copies whose source is not to be seen in service: whether it is gone for good is for `retire` to find out.
+    async fn look_for_sources(&self, region: &Region, copies: &[InService], found: &mut Found) -> Result<(), Error> {
+        let ec2 = self.aws.ec2(region);
+        for some in copies.chunks(IDS_IN_A_FILTER) {
+            let ids: Vec<&ImageId> = some.iter().map(|copy| &copy.source.image).collect();
+            let looking = attempting(format!("looking for the sources of copies in {region}"));
+            let in_service: BTreeSet<ImageId> = ec2.in_service(&ids).await.map_err(looking)?.into_iter().collect();
+            let unseen = some.iter().filter(|copy| !in_service.contains(&copy.source.image)).cloned();
+            found.steps.extend(unseen.map(|InService { created, copy, source }| (created, Step::Retire(copy, source))));
         }
         Ok(())
     }
 
     /// Page by page, the AMIs of a source Region that are wanted here and have no copy.
-    async fn look_for_missed(
-        &self,
-        region: &Region,
-        tally: &mut Tally,
-        steps: &mut Vec<(Option<OffsetDateTime>, Step)>,
-    ) -> Result<(), Error> {
+    async fn look_for_missed(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
         let ec2 = self.aws.ec2(region);
         let here = self.here();
         let now = OffsetDateTime::now_utc();
         let since = now - Duration::days(self.settings.backfill_days.into());
-        let mut oldest: BinaryHeap<(Option<OffsetDateTime>, ImageId)> = BinaryHeap::new();
         let mut next = Some(Page::of_sources(&self.settings.sources, since, now));
         while let Some(page) = next {
             let images;
@@ -212,29 +240,68 @@ impl Courier {
                     .map(|source| source.image)
                     .collect();
                 for image in some.iter().filter(|image| !copied.contains(&image.id)) {
-                    tally.missed += 1;
-                    oldest.push((image.created, image.id.clone()));
-                    if oldest.len() > MOST_MISSED {
-                        oldest.pop();
-                        tally.left += 1;
+                    found.tally.missed += 1;
+                    found.missed.push((image.created, image.identity(region)));
+                    if found.missed.len() > MOST_MISSED {
+                        found.missed.pop();
+                        found.tally.left += 1;
                     }
                 }
             }
         }
-        steps.extend(
-            oldest
-                .into_iter()
-                .map(|(created, image)| (created, Step::Copy(Identity { region: region.clone(), image }))),
-        );
         Ok(())
     }
 }
 
-fn incomplete(tally: &mut Tally, error: Error) -> Report {
-    tally.complete = false;
-    Report::new(None, Err(error))
+/// Oldest first. A source whose failed copy is explained now is copied anew by the next sweep: an explanation needs what
+/// is left of the failed copy.
+fn in_order(
+    mut steps: Vec<(Option<OffsetDateTime>, Step)>,
+    missed: BinaryHeap<(Option<OffsetDateTime>, Identity)>,
+) -> Vec<Step> {
+    let explained: BTreeSet<Identity> = steps
+        .iter()
+        .filter_map(|(_, step)| match step {
+            Step::GoOn(copy, source) if copy.state == State::Failed => Some(source.clone()),
+            _ => None,
+        })
+        .collect();
+    steps.extend(
+        missed
+            .into_iter()
+            .filter(|(_, source)| !explained.contains(source))
+            .map(|(created, source)| (created, Step::Copy(source))),
+    );
+    steps.sort_by_key(|(created, _)| *created);
+    steps.into_iter().map(|(_, step)| step).collect()
 }
 
-fn out_of_time(doing: &str) -> Error {
-    Error::retry(Pace::Minutes, "OutOfTime", format!("{doing} took longer than the function may run"))
+impl Found {
+    fn and(mut self, other: Self) -> Self {
+        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete: _ } =
+            other.tally;
+        self.tally.in_progress += in_progress;
+        self.tally.oldest_in_progress_seconds = self.tally.oldest_in_progress_seconds.max(oldest_in_progress_seconds);
+        self.tally.missed += missed;
+        self.tally.unfinished += unfinished;
+        self.tally.failed += failed;
+        self.tally.left += left;
+        self.steps.extend(other.steps);
+        self.missed.extend(other.missed);
+        self.in_service.extend(other.in_service);
+        self.errors.extend(other.errors);
+        self
+    }
+
+    /// Notes how a look ended.
+    fn note(&mut self, looking: Result<Result<(), Error>, tokio::time::error::Elapsed>, at: &str) {
+        match looking {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.errors.push(error),
+            Err(_) => {
+                let words = format!("looking at {at} takes longer than a third of the function's time-out");
+                self.errors.push(Error::retry(Pace::Minutes, "OutOfTime", words));
+            }
+        }
+    }
 }

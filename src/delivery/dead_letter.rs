@@ -13,12 +13,15 @@ use crate::courier::Report;
 use crate::outcome::{Error, Pace, Rejection, Route};
 
 impl Delivery {
-    /// Whether nothing of this report is left to be done for the record: it was not rejected, or the dead-letter queue has it.
-    pub(super) async fn send_to_dead_letters(&self, record: &Record, report: &Report) -> bool {
-        let Err(Error::Rejected(rejection)) = &report.result else { return true };
+    /// Puts the message into the dead-letter queue, if this report is a rejection.
+    ///
+    /// # Errors
+    /// It is not there; at what pace to try again.
+    pub(super) async fn send_to_dead_letters(&self, record: &Record, report: &Report) -> Result<(), Pace> {
+        let Err(Error::Rejected(rejection)) = &report.result else { return Ok(()) };
         let Some(url) = &self.courier.settings.dead_letter_queue_url else {
             // The message of a failed copy has nothing left to do once the copy is cleared away: bus and log have told.
-            return report.remains.is_some();
+            return if report.remains.is_some() { Ok(()) } else { Err(Pace::Minutes) };
         };
         let body = match (&record.body, &report.remains, &report.route) {
             // What sent us here told of a dead copy; what is sent back must be about the AMI to copy.
@@ -26,15 +29,12 @@ impl Delivery {
             (Ok(body), _, _) if !body.is_empty() => body.clone(),
             _ => "(no body)".to_owned(),
         };
-        match self.courier.aws.queue(url).send(&body, attributes(rejection, report.route.as_ref())).await {
-            Ok(()) => true,
-            Err(failed) => {
-                let error = Error::from_aws("sending the message to the dead-letter queue", &failed);
-                error!(message_id = record.id, %error, "the message stays in its queue");
-                self.hide(record, Pace::Seconds).await;
-                false
-            }
-        }
+        let sent = self.courier.aws.queue(url).send(&body, attributes(rejection, report.route.as_ref())).await;
+        sent.map_err(|failed| {
+            let error = Error::from_aws("sending the message to the dead-letter queue", &failed);
+            error!(message_id = record.id, %error, "the message stays in its queue");
+            error.retry_pace().unwrap_or(Pace::Minutes)
+        })
     }
 }
 

@@ -473,7 +473,7 @@ async fn settings_that_changed_while_ec2_did_not_show_the_copy_yet_make_no_secon
     assert_eq!(failures(&before.invoke(&message()).await.unwrap()), ["m1"]);
     let stage = stage.set("EXTRA_TAGS", "team=platform");
     let after = stage.function().await;
-    let (_, kind, words) = error(after.invoke(&announced()).await);
+    let ((), kind, words) = error(after.invoke(&announced()).await);
     assert_eq!(kind, "Retry", "{words}");
     assert!(words.starts_with("InvalidAMIName.Duplicate: "), "{words}");
     stage.aws.world().advance(11 * MINUTE);
@@ -559,7 +559,7 @@ async fn a_name_that_nobody_is_seen_to_have_is_retried() {
     let function = stage.function().await;
     for wait in [Duration::ZERO, 30 * MINUTE] {
         stage.aws.world().advance(wait);
-        let (_, kind, words) = error(function.invoke(&announced()).await);
+        let ((), kind, words) = error(function.invoke(&announced()).await);
         assert_eq!(kind, "Retry", "{words}");
         assert!(words.starts_with("InvalidAMIName.Duplicate: ") && words.contains("in seconds"), "{words}");
     }
@@ -576,10 +576,8 @@ async fn a_failed_copy_that_another_instance_clears_away_at_the_same_moment_is_c
     stage.aws.world().advance(HOUR);
     // Ours comes second: the AMI is gone, and EC2 says so.
     for (code, words) in [("InvalidAMIID.NotFound", "does not exist"), ("InvalidAMIID.Unavailable", "not available")] {
-        let mut world = stage.aws.world();
-        world.clear_faults();
-        world.fault(Fault::on("DeregisterImage").error_after_effect(400, code, words));
-        drop(world);
+        stage.aws.world().clear_faults();
+        stage.aws.world().fault(Fault::on("DeregisterImage").error_after_effect(400, code, words));
         let answer = function.invoke(&announced()).await.unwrap();
         assert_eq!(answer[0]["Outcome"], "Started", "{code}: {answer}");
         let mut world = stage.aws.world();

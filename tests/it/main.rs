@@ -3,6 +3,12 @@
 //! Each module is one promise; each test's name is the sentence it proves. [`stage`] sets the scene.
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
+#![allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
+#![allow(
+    clippy::too_many_lines,
+    clippy::type_complexity,
+    reason = "tables of cases are long, and their types are said once"
+)]
 
 mod batch;
 mod corpus;
@@ -13,6 +19,7 @@ mod finish;
 mod life;
 mod logs;
 mod loops;
+mod poller;
 mod post_mortem;
 mod publish;
 mod requests;
@@ -20,4 +27,5 @@ mod retire;
 mod selection;
 mod settings;
 mod stage;
+mod torture;
 mod wire;

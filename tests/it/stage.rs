@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use local::aws::{ACCOUNT, Aws, Image, Queue, World};
@@ -21,13 +22,22 @@ pub struct Stage {
     pub dead_letters: String,
     settings: BTreeMap<String, String>,
     timeout: Duration,
+    /// Where functions were started.
+    regions: Mutex<BTreeSet<String>>,
 }
 
 impl Stage {
     pub async fn new() -> Self {
         let aws = Aws::start().await.expect("a free port on loopback");
         let (queue, dead_letters) = add_queues(&mut aws.world());
-        let stage = Self { aws, queue, dead_letters, settings: BTreeMap::new(), timeout: Duration::from_secs(60) };
+        let stage = Self {
+            aws,
+            queue,
+            dead_letters,
+            settings: BTreeMap::new(),
+            timeout: Duration::from_secs(60),
+            regions: Mutex::default(),
+        };
         let (queue, dead_letters) = (stage.queue.clone(), stage.dead_letters.clone());
         stage.set("QUEUE_URL", &queue).set("DEAD_LETTER_QUEUE_URL", &dead_letters)
     }
@@ -70,6 +80,7 @@ impl Stage {
 
     /// The function, not yet started.
     pub fn function_in(&self, region: &str) -> Function {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner).insert(region.to_owned());
         let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), region)
             .endpoint_url(&self.aws.endpoint())
             .timeout(self.timeout);
@@ -135,13 +146,20 @@ impl Stage {
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
         let settings: BTreeMap<_, _> =
             self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
+        let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Where several stacks share a world, nobody knows whose call it was.
+        let Ok([here]) = <[String; 1]>::try_from(regions.into_iter().collect::<Vec<_>>()) else { return };
         let mut lines = BTreeSet::new();
-        for call in self.aws.world().calls() {
-            let targets: Vec<Value> =
+        let world = self.aws.world();
+        for call in world.calls() {
+            let mut targets: Vec<Value> =
                 call.target_tags.iter().map(|(id, tags)| json!({ "id": id, "owner": ACCOUNT, "tags": tags })).collect();
+            if call.action == "CopyImage" {
+                targets.extend(sources(&world, &call.parameters));
+            }
             lines.insert(
                 json!({
-                    "service": call.service, "action": call.action, "region": call.region, "account": call.account,
+                    "service": call.service, "action": call.action, "region": call.region, "here": here, "account": call.account,
                     "parameters": call.parameters, "targets": targets, "settings": settings,
                     "test": std::thread::current().name(),
                 })
@@ -153,6 +171,16 @@ impl Stage {
             let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
+}
+
+/// What is copied: the AMI and its snapshots, with the keys that these are encrypted with.
+fn sources(world: &World, parameters: &Value) -> Vec<Value> {
+    let text = |name: &str| parameters[name].as_str().unwrap_or_default();
+    let Some(image) = world.image(text("SourceRegion"), text("SourceImageId")) else { return Vec::new() };
+    let snapshots = image.snapshots.iter().map(|snapshot| {
+        json!({ "id": snapshot.id, "owner": image.owner, "tags": snapshot.tags, "kms_key": snapshot.kms_key })
+    });
+    std::iter::once(json!({ "id": image.id, "owner": image.owner, "tags": image.tags })).chain(snapshots).collect()
 }
 
 /// The URLs of the queue and of its dead-letter queue.

@@ -42,7 +42,7 @@ def recorded():
 def policy_for(call):
     """The role's statements for the settings that the function had when it made `call`; with every option on where those are not known."""
     settings = call.get("settings")
-    parameters = options("all") if settings is None else {**own_parameters(call), **parameters_of(settings)}
+    parameters = options("all") if settings is None else {**own_parameters(call), **parameters_of(settings), **key_of_a_request(call)}
     return _policy(call["account"], here(call), pretty(parameters))
 
 
@@ -59,6 +59,12 @@ def own_parameters(call):
     if call["action"] == "GetParameter" and call["region"] != here(call):
         parameters["SourceParameterPath"] = "/" + call["parameters"]["Name"].partition(":")[0].lstrip("/")
     return parameters
+
+
+def key_of_a_request(call):
+    """A request may name a key that is not the stack's: it works where the operator says it in KmsKeyId, or the key's policy admits the role."""
+    key = call["parameters"].get("KmsKeyId") if call["action"] == "CopyImage" else None
+    return {"KmsKeyId": key} if key else {}
 
 
 def here(call):

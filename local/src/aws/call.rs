@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::fault::Effect;
+
 /// Who calls, and where: read from the request's signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -40,4 +42,6 @@ pub struct Call {
     /// The tags, on arrival, of each image and snapshot that the parameters name by id and that exists in the Region:
     /// what a policy with `aws:ResourceTag` would see.
     pub target_tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// The fault that hit it, if one did.
+    pub fault: Option<Effect>,
 }

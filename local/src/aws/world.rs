@@ -113,6 +113,12 @@ impl World {
         self.moment = None;
     }
 
+    /// When the next thing happens by itself, if anything will: a copy ends, a parameter is checked.
+    #[must_use]
+    pub fn next_happening(&self) -> Option<OffsetDateTime> {
+        self.agenda.keys().next().map(|(at, _)| *at)
+    }
+
     pub(super) fn schedule(&mut self, at: OffsetDateTime, due: Due) {
         let serial = self.next_serial();
         self.agenda.insert((at, serial), due);
@@ -183,6 +189,19 @@ impl World {
         self.calls.clone()
     }
 
+    /// How many calls have come over the wire since the world began.
+    #[must_use]
+    pub fn calls_made(&self) -> u64 {
+        self.calls_made
+    }
+
+    /// The recorded calls after the first `number` of them.
+    #[must_use]
+    pub fn calls_since(&self, number: u64) -> &[Call] {
+        let first = self.calls.partition_point(|call| call.number <= number);
+        &self.calls[first..]
+    }
+
     /// Empties the record of calls. Nothing else is forgotten.
     pub fn forget_calls(&mut self) {
         self.calls.clear();
@@ -211,6 +230,7 @@ impl World {
     /// Records a call; its number, and the fault that hits it.
     pub(super) fn arrive(&mut self, request: &Request) -> (u64, Option<Effect>) {
         self.calls_made += 1;
+        let fault = self.faults.strike(request);
         let call = Call {
             number: self.calls_made,
             at: self.now(),
@@ -222,9 +242,10 @@ impl World {
             status: 0,
             code: None,
             target_tags: ec2::tags::of_targets(self, &request.caller.region, &request.parameters),
+            fault: fault.clone(),
         };
         self.calls.push(call);
-        (self.calls_made, self.faults.strike(request))
+        (self.calls_made, fault)
     }
 
     pub(super) fn carry_out(&mut self, request: &Request) -> Answer {

@@ -39,7 +39,7 @@ pub enum Sight {
 }
 
 impl Ec2 {
-    pub(super) fn new(config: &aws_types::SdkConfig, region: &Region) -> Self {
+    pub(super) fn new(config: &aws_config::SdkConfig, region: &Region) -> Self {
         Self { client: Client::new(config), region: region.clone() }
     }
 

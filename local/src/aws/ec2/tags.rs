@@ -178,15 +178,25 @@ fn change(world: &mut World, region: &str, id: &str, change: impl Fn(&mut Tags))
     }
 }
 
-/// The tags of each image and snapshot of the Region that is named, by its id, as a parameter's value.
+/// The tags of each image and snapshot of the Region that is named, by its id, as a parameter's value; and of the snapshots
+/// that are deleted with an image.
 pub(in crate::aws) fn of_targets(world: &World, region: &str, parameters: &Value) -> BTreeMap<String, Tags> {
-    parameters
+    let named: Vec<String> = parameters
         .as_object()
         .into_iter()
         .flatten()
-        .filter_map(|(_, value)| {
-            let id = value.as_str()?;
-            Some((id.to_owned(), tags_of(world, region, id)?.clone()))
+        .filter_map(|(_, value)| value.as_str().map(str::to_owned))
+        .collect();
+    let with_snapshots = parameters["DeleteAssociatedSnapshots"] == "true";
+    let images = named.iter().filter(|_| with_snapshots).filter_map(|id| world.image(region, id));
+    let deleted = images.flat_map(|image| image.snapshots.iter().map(|snapshot| snapshot.id.clone()));
+    let deleted: Vec<String> = deleted.collect();
+    named
+        .into_iter()
+        .chain(deleted)
+        .filter_map(|id| {
+            let tags = tags_of(world, region, &id)?.clone();
+            Some((id, tags))
         })
         .collect()
 }

@@ -167,6 +167,15 @@ impl World {
         self.queue(url).messages.clone()
     }
 
+    /// From when on the queue has a message to be received; `None`: it is empty.
+    ///
+    /// # Panics
+    /// If there is no such queue.
+    #[must_use]
+    pub fn next_visible(&self, url: &str) -> Option<OffsetDateTime> {
+        self.queue(url).messages.iter().map(|message| message.visible_at).min()
+    }
+
     fn create_queue(&mut self, caller: &Caller, name: &str, settings: Queue) -> String {
         self.region_mut(&caller.region).queues.entry((caller.account.clone(), name.to_owned())).or_default().settings =
             settings;

@@ -1,0 +1,349 @@
+//! Who appears in a round: source AMIs of every kind, what is announced of each and when, and what must become of it.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use local::aws::{Fate, Image, ImageState, START, Snapshot, World};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::setting::{Setting, TRUSTED};
+use crate::stage::{HERE, THERE, state_change};
+
+/// The other source Region.
+const ALSO_THERE: &str = "us-west-2";
+/// A Region that nothing is copied from.
+const ELSEWHERE: &str = "ap-south-1";
+/// An account that nobody trusts.
+const STRANGER: &str = "000000000666";
+/// As often as the courier tries a copy that fails.
+const TRIES: usize = 5;
+
+/// One AMI, or one message about none, with its story and its end.
+pub struct Case {
+    pub what: &'static str,
+    /// Region and id of the source AMI, where there is one.
+    pub source: Option<(String, String)>,
+    pub name: String,
+    pub role: &'static str,
+    pub created: OffsetDateTime,
+    pub story: Vec<(Duration, Act)>,
+    pub end: End,
+}
+
+/// Something that happens in the world, at a time after its beginning.
+pub enum Act {
+    Announce(String),
+    /// The source AMI is available at last.
+    Complete,
+    Deregister,
+}
+
+/// What must be so in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Exactly one copy, available and finished.
+    Copied,
+    /// The same, although the first copy failed: its failure may be told.
+    CopiedAtLast,
+    /// No copy, and nobody is bothered.
+    NotCopied,
+    /// No copy, and all that was announced is in the dead-letter queue, with this code.
+    Rejected(&'static str),
+    /// No copy, for each one failed, and that is told.
+    Failed,
+    /// No copy any more.
+    Retired,
+}
+
+/// Puts a case on stage: the AMI into the world, the rest into the case.
+pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World) -> Case {
+    let roll = random.u8(0..100);
+    let part = Part::new(number, setting, random);
+    match roll {
+        0..34 => part.wanted(world),
+        34..42 => part.requested(world),
+        42..50 => part.tested_by_image_builder(world),
+        50..54 => part.pending_at_first(world),
+        54..59 => part.copied_at_last(world),
+        59..64 if setting.retires => part.retired(world),
+        59..68 if setting.trusts => part.shared_with_us(world),
+        59..61 => part.failing(world),
+        61..66 => part.name_taken(world),
+        66..83 => part.unwanted(world),
+        83..84 => part.failing(world),
+        _ => part.rejected(world),
+    }
+}
+
+struct Part<'a> {
+    number: u64,
+    setting: &'a Setting,
+    random: &'a mut Rng,
+    region: &'static str,
+    id: String,
+    name: String,
+    role: &'static str,
+    created: OffsetDateTime,
+}
+
+impl<'a> Part<'a> {
+    fn new(number: u64, setting: &'a Setting, random: &'a mut Rng) -> Self {
+        let region = if random.bool() { THERE } else { ALSO_THERE };
+        // Not in the order of the announcements.
+        let created = START - Duration::from_secs(random.u64(0..80_000) * 1000 + number);
+        Self {
+            number,
+            setting,
+            region,
+            id: format!("ami-{number:017x}"),
+            name: format!("golden-{number}"),
+            role: if random.bool() { "web" } else { "db" },
+            created,
+            random,
+        }
+    }
+
+    fn image(&self) -> Image {
+        Image::new(&self.id, &self.name).created(self.created).tag("team", "platform").tag("role", self.role)
+    }
+
+    fn case(self, what: &'static str, end: End, story: Vec<(Duration, Act)>) -> Case {
+        let Self { region, id, name, role, created, .. } = self;
+        Case { what, source: Some((region.to_owned(), id)), name, role, created, story, end }
+    }
+
+    /// Announcements come in bursts.
+    fn soon(&mut self) -> Duration {
+        Duration::from_secs(self.random.u64(0..4) * 900)
+    }
+
+    /// Announces by one to three messages, of kinds that all ask for the same copy.
+    fn announced(&mut self, world: &mut World) -> Vec<(Duration, Act)> {
+        (0..self.random.u8(1..=3)).map(|_| (self.soon(), Act::Announce(self.announcement(world)))).collect()
+    }
+
+    fn announcement(&mut self, world: &mut World) -> String {
+        match self.random.u8(0..7) {
+            0 | 1 => self.ec2_event(),
+            2 => in_sns(&self.ec2_event()),
+            3 => self.custom_event(),
+            4 => self.packer_manifest(),
+            5 => self.parameter_change(world),
+            _ => self.request().to_string(),
+        }
+    }
+
+    fn wanted(mut self, world: &mut World) -> Case {
+        let snapshots = (0..self.random.u8(1..=3)).map(|n| Snapshot::new(format!("snap-{:016x}{n}", self.number)));
+        let image = self.image().snapshots(snapshots);
+        world.add_image(self.region, image);
+        let story = self.announced(world);
+        self.case("built", End::Copied, story)
+    }
+
+    fn requested(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let request = if self.random.bool() { self.request() } else { in_custom_event(&self.request()) };
+        let story = vec![(self.soon(), Act::Announce(request.to_string()))];
+        self.case("requested", End::Copied, story)
+    }
+
+    /// EC2 tells first, and that is not enough; then Image Builder does.
+    fn tested_by_image_builder(mut self, world: &mut World) -> Case {
+        let arn = format!("arn:aws:imagebuilder:{}:123456789012:image/golden/1.0.0/{}", self.region, self.number);
+        world.add_image(self.region, self.image().tag("Ec2ImageBuilderArn", &arn));
+        let first = self.soon();
+        let mut story = vec![(first, Act::Announce(self.ec2_event()))];
+        if self.random.u8(0..4) == 0 {
+            return self.case("not tested by Image Builder", End::NotCopied, story);
+        }
+        let tested = if self.random.bool() {
+            self.image_builder_event(&arn)
+        } else {
+            in_sns(&self.image_builder_notification(&arn))
+        };
+        story.push((first + self.soon(), Act::Announce(tested)));
+        self.case("tested by Image Builder", End::Copied, story)
+    }
+
+    fn pending_at_first(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image().state(ImageState::Pending));
+        let mut story = vec![(Duration::ZERO, Act::Announce(self.request().to_string()))];
+        story.push((self.soon(), Act::Complete));
+        self.case("announced while it was pending", End::Copied, story)
+    }
+
+    fn copied_at_last(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        for _ in 0..*self.random.choice(&[1, 1, 2, TRIES - 1]).expect("a choice") {
+            world.doom(&self.id, Fate::key_not_accessible());
+        }
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        self.case("whose first copies fail", End::CopiedAtLast, story)
+    }
+
+    fn failing(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        for _ in 0..TRIES {
+            world.doom(&self.id, Fate::new("Server.InternalError", "Internal error", "Internal error"));
+        }
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        self.case("whose copies fail", End::Failed, story)
+    }
+
+    fn retired(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let story = vec![
+            (self.soon(), Act::Announce(self.ec2_event())),
+            (self.soon() + self.soon() + self.soon(), Act::Deregister),
+        ];
+        self.case("deregistered", End::Retired, story)
+    }
+
+    fn shared_with_us(mut self, world: &mut World) -> Case {
+        let image = self.image().owner(TRUSTED);
+        let shared = self.random.bool();
+        let image = if shared { image.shared_with(local::aws::ACCOUNT) } else { image.public() };
+        world.add_image(self.region, image);
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        let end = if shared { End::Copied } else { End::Rejected("InvalidRequest") };
+        self.case(if shared { "of a trusted account" } else { "shared without its snapshots" }, end, story)
+    }
+
+    fn name_taken(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let name = self.setting.copy_name(&self.name, self.region);
+        world.add_image(HERE, Image::new(format!("ami-f{:016x}", self.number), name));
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        self.case("whose name is taken", End::Rejected("InvalidAMIName.Duplicate"), story)
+    }
+
+    fn unwanted(mut self, world: &mut World) -> Case {
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        let (what, image) = match self.random.u8(0..7) {
+            0 => {
+                self.name = format!("test-{}", self.number);
+                ("of another name", self.image())
+            }
+            1 => ("of a stranger", self.image().owner(STRANGER).public()),
+            2 => ("that is to be skipped", self.image().tag("ami-courier:skip", "")),
+            3 => ("that is a copy", self.image().tag("ami-courier:source-image", "ami-0123456789abcdef0")),
+            4 => ("that is disabled", self.image().state(ImageState::Disabled)),
+            5 => ("that failed", self.image().state(ImageState::Failed)),
+            _ => {
+                self.region = ELSEWHERE;
+                ("of another Region", self.image())
+            }
+        };
+        world.add_image(self.region, image);
+        let story = if self.region == ELSEWHERE { vec![(self.soon(), Act::Announce(self.ec2_event()))] } else { story };
+        self.case(what, End::NotCopied, story)
+    }
+
+    fn rejected(mut self, world: &mut World) -> Case {
+        let (what, body, code) = match self.random.u8(0..21) {
+            0..4 => ("that is no JSON", format!("golden {} is ready", self.number), "NotUnderstood"),
+            4..8 => {
+                let request = with(self.request(), "Nmae", json!("golden"));
+                ("a request with a wrong field", request.to_string(), "UnknownParameter")
+            }
+            8..12 => {
+                let request = with(self.request(), "Name", json!(format!("golden:{}", self.number)));
+                ("a request with a wrong name", request.to_string(), "InvalidAMIName.Malformed")
+            }
+            12..16 => {
+                world.add_image(self.region, self.image().owner(STRANGER).public());
+                ("a request for a stranger's AMI", self.request().to_string(), "SourceNotAllowed")
+            }
+            16..20 => {
+                self.region = ELSEWHERE;
+                world.add_image(self.region, self.image());
+                ("a request from another Region", self.request().to_string(), "SourceNotAllowed")
+            }
+            _ => ("an AMI that is not there", self.ec2_event(), "InvalidAMIID.NotFound"),
+        };
+        let story = vec![(self.soon(), Act::Announce(body))];
+        self.case(what, End::Rejected(code), story)
+    }
+
+    fn ec2_event(&self) -> String {
+        state_change(self.region, &self.id, "available").to_string()
+    }
+
+    fn request(&self) -> Value {
+        let name = self.setting.copy_name(&self.name, self.region);
+        json!({ "Name": name, "SourceImageId": self.id, "SourceRegion": self.region })
+    }
+
+    fn custom_event(&self) -> String {
+        json!({
+            "version": "0", "id": "1", "detail-type": "AMI released", "source": "com.example.pipeline", "account": "123456789012",
+            "time": "2026-01-01T00:00:00Z", "region": self.region, "detail": { "release": self.number },
+            "resources": [format!("arn:aws:ec2:{}::image/{}", self.region, self.id)],
+        })
+        .to_string()
+    }
+
+    fn packer_manifest(&self) -> String {
+        let artifact = format!("{}:{}", self.region, self.id);
+        json!({
+            "builds": [
+                { "name": "golden", "builder_type": "amazon-ebs", "artifact_id": artifact, "packer_run_uuid": "run-2" },
+                { "name": "old", "builder_type": "amazon-ebs", "artifact_id": "us-east-1:ami-01111111111111111", "packer_run_uuid": "run-1" },
+            ],
+            "last_run_uuid": "run-2",
+        })
+        .to_string()
+    }
+
+    fn parameter_change(&self, world: &mut World) -> String {
+        let name = format!("/built/{}", self.number);
+        world.set_parameter(self.region, &name, &self.id, "aws:ec2:image");
+        json!({
+            "version": "0", "id": "1", "detail-type": "Parameter Store Change", "source": "aws.ssm", "account": "123456789012",
+            "time": "2026-01-01T00:00:00Z", "region": self.region,
+            "resources": [format!("arn:aws:ssm:{}:123456789012:parameter{name}", self.region)],
+            "detail": { "name": name, "type": "String", "dataType": "aws:ec2:image", "operation": "Update" },
+        })
+        .to_string()
+    }
+
+    fn image_builder_event(&self, arn: &str) -> String {
+        json!({
+            "version": "0", "id": "1", "detail-type": "EC2 Image Builder Image State Change", "source": "aws.imagebuilder",
+            "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": self.region, "resources": [arn],
+            "detail": { "previous-state": { "status": "TESTING" }, "state": { "status": "AVAILABLE" } },
+        })
+        .to_string()
+    }
+
+    fn image_builder_notification(&self, arn: &str) -> String {
+        json!({
+            "versionlessArn": "arn:aws:imagebuilder:us-east-1:123456789012:image/golden", "arn": arn, "type": "AMI",
+            "state": { "status": "AVAILABLE" },
+            "outputResources": { "amis": [{ "region": self.region, "image": self.id, "name": self.name, "accountId": "123456789012" }] },
+        })
+        .to_string()
+    }
+}
+
+fn with(mut document: Value, field: &str, value: Value) -> Value {
+    document[field] = value;
+    document
+}
+
+fn in_sns(message: &str) -> String {
+    json!({
+        "Type": "Notification", "MessageId": "1", "TopicArn": "arn:aws:sns:us-east-1:123456789012:golden-images",
+        "Message": message, "Timestamp": "2026-01-01T00:00:00.000Z",
+    })
+    .to_string()
+}
+
+fn in_custom_event(detail: &Value) -> Value {
+    json!({
+        "version": "0", "id": "1", "detail-type": "AMI Copy Request", "source": "com.example.pipeline", "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z", "region": HERE, "resources": [], "detail": detail,
+    })
+}

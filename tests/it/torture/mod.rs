@@ -1,0 +1,288 @@
+//! The torture test: announcements of every kind, through a queue that repeats and reorders, to a function that is killed,
+//! on an AWS that fails at random; and an exact look at what is there in the end.
+//!
+//! A round follows from its seed: who appears, what is announced when, which calls fail and how, when the function is
+//! killed. (Only the jitter of the function's own back-off does not.) A round that fails prints its seed.
+//!
+//! - `cargo test`: some small rounds; `TORTURE_ROUNDS=300` for more.
+//! - `TORTURE_SEED=17 cargo test --test it torture -- --nocapture`: that round again.
+//! - `TORTURE_ANNOUNCEMENTS=10000 TORTURE_FAULTS=0.3 cargo test --test it torture -- --nocapture`: a long run.
+
+#![allow(clippy::match_same_arms, reason = "shares of a hundred, in the order in which they count")]
+#![allow(clippy::struct_excessive_bools, reason = "what may go wrong in a setting, each for itself")]
+#![allow(clippy::unused_self, reason = "a setting makes its world, whatever it needs of itself for it")]
+
+mod cast;
+mod setting;
+mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use local::aws::{Aws, ImageState, START, World};
+use local::host::Host;
+
+use crate::poller::{Poller, Tally};
+use crate::stage::HERE;
+use cast::{Act, Case, cast};
+use setting::{DEAD_LETTERS, QUEUE, SETTINGS, Setting, chaos};
+use verdict::verdict;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// The first round's seed; the others count on from it.
+    seed: u64,
+    rounds: u64,
+    /// Of a round; with `None` a few, as the seed says.
+    announcements: Option<u64>,
+    /// The share of calls that fail; with `None` as the seed says.
+    faults: Option<f64>,
+    /// Rounds at the same time, each with its own AWS.
+    lanes: usize,
+    /// Executions of the function at the same time, in each round.
+    executions: usize,
+}
+
+/// What a run was made of.
+#[derive(Default)]
+struct Sum {
+    rounds: u64,
+    announcements: u64,
+    copies: u64,
+    dead_letters: u64,
+    simulated: Duration,
+    ends: BTreeMap<&'static str, u64>,
+    tally: Tally,
+    failures: Vec<String>,
+}
+
+#[test]
+fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
+    let number = |variable: &str| std::env::var(variable).ok().map(|text| text.parse::<f64>().expect("a number"));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
+    let count = |variable: &str| number(variable).map(|number| number as u64);
+    let few =
+        Plan { seed: 1, rounds: 60, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 12, executions: 2 };
+    let plan = match (count("TORTURE_SEED"), count("TORTURE_ANNOUNCEMENTS")) {
+        (Some(seed), None) => Plan { seed, rounds: 1, ..few },
+        (seed, Some(announcements)) => {
+            let of_a_round = announcements.min(500);
+            Plan {
+                seed: seed.unwrap_or(1),
+                rounds: announcements.div_ceil(of_a_round),
+                announcements: Some(of_a_round),
+                executions: 4,
+                ..few
+            }
+        }
+        (None, None) => Plan { rounds: count("TORTURE_ROUNDS").unwrap_or(few.rounds), ..few },
+    };
+    let began = Instant::now();
+    let sum = run(plan);
+    println!("{}", told(&sum, began.elapsed()));
+    assert!(sum.failures.is_empty(), "{}", sum.failures.join("\n"));
+    assert_eq!(sum.rounds, plan.rounds);
+}
+
+/// Each lane has a stack of its own, and takes the next seed of that stack until there is none.
+fn run(plan: Plan) -> Sum {
+    let stacks = SETTINGS.len() as u64;
+    let next: Vec<AtomicU64> = (plan.seed..plan.seed + stacks).map(AtomicU64::new).collect();
+    let lane = &|lane: usize| {
+        let next = &next[lane % next.len()];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let aws = Aws::start().await.expect("a free port on loopback");
+            let mut executions: Vec<Arc<Host>> = Vec::new();
+            let mut sum = Sum::default();
+            loop {
+                let seed = next.fetch_add(stacks, Ordering::Relaxed);
+                if seed >= plan.seed + plan.rounds {
+                    return sum;
+                }
+                if executions.is_empty() {
+                    executions = setting_of(seed).start(&aws, plan.executions).await;
+                }
+                round(seed, plan, &aws, executions.clone(), &mut sum).await;
+            }
+        })
+    };
+    std::thread::scope(|scope| {
+        let lanes: Vec<_> = (0..plan.lanes).map(|number| scope.spawn(move || lane(number))).collect();
+        lanes.into_iter().map(|lane| lane.join().expect("a lane does not panic")).fold(Sum::default(), Sum::with)
+    })
+}
+
+fn setting_of(seed: u64) -> &'static Setting {
+    let stacks = SETTINGS.len() as u64;
+    &SETTINGS[usize::try_from(seed % stacks).expect("a few")]
+}
+
+/// One round: from an empty world to the verdict.
+async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum: &mut Sum) {
+    let mut random = Rng::with_seed(seed);
+    let setting = setting_of(seed);
+    let count = plan.announcements.unwrap_or_else(|| random.u64(3..=10));
+    let faults = plan.faults.unwrap_or_else(|| *random.choice(&[0.0, 0.1, 0.2, 0.3]).expect("a choice"));
+    let (cases, bystanders) = {
+        let mut world = setting.world(&mut random);
+        if plan.announcements.is_some() {
+            world.behaviour.copies_in_progress_limit = 100;
+        }
+        let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
+        let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();
+        world.chaos(chaos(seed, faults));
+        *aws.world() = world;
+        (cases, bystanders)
+    };
+    let mut poller = Poller::new(aws, QUEUE, executions, seed).habits(setting.habits(&mut random));
+    let unrest = play(&mut poller, &cases, setting.sweeps).await.err();
+    let world = aws.world();
+    let mut wrong = verdict(&cases, setting, &bystanders, &world);
+    wrong.extend(unrest);
+    sum.rounds += 1;
+    sum.announcements += count;
+    sum.copies += world.images(HERE).len() as u64 - bystanders.len() as u64;
+    sum.dead_letters += world.messages(DEAD_LETTERS).len() as u64;
+    sum.simulated += Duration::try_from(world.now() - START).unwrap_or_default();
+    for case in &cases {
+        *sum.ends.entry(case.what).or_default() += 1;
+    }
+    sum.tally.add(&poller.tally);
+    if !wrong.is_empty() {
+        let wrong = wrong.join("\n  ");
+        sum.failures.push(format!(
+            "TORTURE_SEED={seed} ({count} announcements, {faults} faults) broke the promise:\n  {wrong}"
+        ));
+    }
+}
+
+/// Lets everything happen in its time, first among faults, then without, until nothing changes any more.
+async fn play(poller: &mut Poller, cases: &[Case], sweeps: bool) -> Result<(), String> {
+    let mut story: Vec<(Duration, &Case, &Act)> =
+        cases.iter().flat_map(|case| case.story.iter().map(move |(at, act)| (*at, case, act))).collect();
+    story.sort_by_key(|(at, _, _)| *at);
+    for (at, case, act) in story {
+        poller.run_until(START + at).await;
+        perform(case, act, &mut poller.aws.world());
+    }
+    poller.run_to_rest(30 * DAY).await?;
+    poller.aws.world().clear_faults();
+    poller.habits.kills = 0.0;
+    // What was left for the sweep, or for an operator, who sends back what failed. A copy may fail five times.
+    for _ in 0..12 {
+        let before = picture(&poller.aws.world());
+        poller.aws.world().advance(HOUR);
+        if sweeps {
+            poller.send_sweep();
+        } else {
+            send_back(&mut poller.aws.world());
+        }
+        poller.run_to_rest(DAY).await?;
+        if picture(&poller.aws.world()) == before {
+            return Ok(());
+        }
+    }
+    Err("every sweep still changes something".to_owned())
+}
+
+fn perform(case: &Case, act: &Act, world: &mut World) {
+    let (region, id) = case.source.as_ref().map(|(region, id)| (region.as_str(), id.as_str())).unwrap_or_default();
+    match act {
+        Act::Announce(body) => {
+            world.send(QUEUE, body);
+        }
+        Act::Complete => {
+            if let Some(image) = world.image_mut(region, id) {
+                image.state = ImageState::Available;
+            }
+        }
+        Act::Deregister => {
+            world.deregister(region, id);
+        }
+    }
+}
+
+/// What an operator does with dead letters about failed copies: `aws sqs start-message-move-task`.
+fn send_back(world: &mut World) {
+    for letter in world.receive(DEAD_LETTERS, usize::MAX) {
+        let code = letter.attributes.get("Code").and_then(|code| code.string_value.as_deref());
+        if code == Some("CopyFailed") {
+            world.delete(DEAD_LETTERS, &letter.receipt_handle);
+            world.send(QUEUE, &letter.body);
+        }
+    }
+}
+
+/// What there is in this Region, to see whether a sweep changed it.
+fn picture(world: &World) -> BTreeSet<String> {
+    let images = world.images(HERE).into_iter().map(|image| format!("{} {} {:?}", image.id, image.state, image.tags));
+    let letters =
+        world.messages(DEAD_LETTERS).into_iter().map(|letter| format!("{} {:?}", letter.body, letter.attributes));
+    images.chain(letters).collect()
+}
+
+impl Sum {
+    fn with(mut self, other: Self) -> Self {
+        self.rounds += other.rounds;
+        self.announcements += other.announcements;
+        self.copies += other.copies;
+        self.dead_letters += other.dead_letters;
+        self.simulated += other.simulated;
+        self.failures.extend(other.failures);
+        self.tally.add(&other.tally);
+        for (what, count) in other.ends {
+            *self.ends.entry(what).or_default() += count;
+        }
+        self
+    }
+}
+
+/// The tally, for people.
+fn told(sum: &Sum, took: Duration) -> String {
+    let Sum { rounds, announcements, copies, dead_letters, simulated, ends, tally, failures } = sum;
+    let calls: u64 = tally.calls.values().sum();
+    let faults: u64 = tally.faults.values().sum();
+    let mut text = String::new();
+    let days = simulated.as_secs_f64() / DAY.as_secs_f64();
+    let _ = writeln!(
+        text,
+        "{announcements} AMIs announced in {rounds} rounds: {copies} copies, {dead_letters} dead letters, {} rounds failed",
+        failures.len()
+    );
+    let _ = writeln!(
+        text,
+        "{} deliveries in {} invocations ({} failed as a whole, {} killed), {} sweeps; {} events lost, {} messages delivered twice, {} deletions lost",
+        tally.deliveries,
+        tally.invocations,
+        tally.failed_invocations,
+        tally.kills,
+        tally.sweeps,
+        tally.lost_events,
+        tally.delivered_twice,
+        tally.lost_deletions,
+    );
+    let share = 100 * faults / calls.max(1);
+    let _ = writeln!(
+        text,
+        "{calls} calls to AWS, {faults} of them faulty ({share} %); {days:.1} days simulated in {:.0} seconds",
+        took.as_secs_f64()
+    );
+    for (title, counts) in [("calls", listed(&tally.calls)), ("faults", listed(&tally.faults)), ("AMIs", listed(ends))]
+    {
+        let _ = writeln!(text, "{title}: {counts}");
+    }
+    text
+}
+
+fn listed<K: std::fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    counts.iter().map(|(what, count)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,203 @@
+//! The stacks that are tortured: each has other options on, other weak points and another world around it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use local::aws::{ApiError, Aws, Behaviour, Chaos, Effect, ForgottenAs, Key, Queue, SnapshotIdsAt, World};
+use local::host::{Function, Host};
+
+use super::DAY;
+use crate::poller::Habits;
+use crate::stage::HERE;
+
+/// An account that shares AMIs with ours.
+pub const TRUSTED: &str = "999988887777";
+/// An account that copies are shared with.
+pub const FRIEND: &str = "111122223333";
+
+/// A stack's settings, as far as the outcome depends on them.
+#[derive(Debug)]
+pub struct Setting {
+    variables: &'static [(&'static str, &'static str)],
+    copy_name: &'static str,
+    pub sweeps: bool,
+    pub lost_events: f64,
+    /// `RETIRE_WITH_SOURCE`
+    pub retires: bool,
+    /// `SOURCE_OWNERS` names [`TRUSTED`].
+    pub trusts: bool,
+    /// `SHARE_WITH` names [`FRIEND`].
+    pub shares: bool,
+    /// `PARAMETER_NAME` is `/golden/{tag:role}`.
+    pub publishes: bool,
+    /// `EVENT_BUS_NAME` is not empty.
+    pub tells: bool,
+    pub encrypts: bool,
+}
+
+pub static SETTINGS: [Setting; 4] = [
+    // Everything is on.
+    Setting {
+        variables: &[
+            ("SHARE_WITH", FRIEND),
+            ("PARAMETER_NAME", "/golden/{tag:role}"),
+            ("DEREGISTRATION_PROTECTION", "On"),
+            ("DEPRECATE", "30"),
+        ],
+        copy_name: "{name}",
+        sweeps: true,
+        lost_events: 0.3,
+        retires: false,
+        trusts: false,
+        shares: true,
+        publishes: true,
+        tells: true,
+        encrypts: false,
+    },
+    // No sweep: what is announced must do.
+    Setting {
+        variables: &[("KMS_KEY_ID", "alias/golden"), ("SHARE_WITH", FRIEND), ("REQUIRED_TAGS", "team")],
+        copy_name: "{name}",
+        sweeps: false,
+        lost_events: 0.0,
+        retires: false,
+        trusts: false,
+        shares: true,
+        publishes: false,
+        tells: true,
+        encrypts: true,
+    },
+    // Copies follow their sources; sources come from two accounts.
+    Setting {
+        variables: &[("RETIRE_WITH_SOURCE", "true"), ("SOURCE_OWNERS", "self,999988887777"), ("ENCRYPTED", "true")],
+        copy_name: "{name}-{region}",
+        sweeps: true,
+        lost_events: 0.5,
+        retires: true,
+        trusts: true,
+        shares: false,
+        publishes: false,
+        tells: true,
+        encrypts: true,
+    },
+    // As little as possible: nobody is told of anything, and nearly no event arrives.
+    Setting {
+        variables: &[("EVENT_BUS_NAME", ""), ("COPY_TAGS", "false")],
+        copy_name: "{image_id}",
+        sweeps: true,
+        lost_events: 0.9,
+        retires: false,
+        trusts: false,
+        shares: false,
+        publishes: false,
+        tells: false,
+        encrypts: false,
+    },
+];
+
+pub const QUEUE: &str = "http://sqs.eu-west-1.localhost/123456789012/announcements";
+pub const DEAD_LETTERS: &str = "http://sqs.eu-west-1.localhost/123456789012/dead-letters";
+
+impl Setting {
+    /// The name of the copy of an AMI whose id `id_of` made from its number: names are `golden-NUMBER`.
+    pub fn copy_name(&self, name: &str, region: &str) -> String {
+        let number: u64 = name.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+        self.copy_name
+            .replace("{name}", name)
+            .replace("{region}", region)
+            .replace("{image_id}", &format!("ami-{number:017x}"))
+    }
+
+    /// The function with these settings, as often as it is to run at the same time.
+    pub async fn start(&self, aws: &Aws, executions: usize) -> Vec<Arc<Host>> {
+        let mut hosts = Vec::new();
+        for _ in 0..executions {
+            let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), HERE)
+                .endpoint_url(&aws.endpoint())
+                // Real time is dear: no retries inside a call, and nothing waits long for what hangs.
+                .timeout(Duration::from_secs(30))
+                .set("AWS_MAX_ATTEMPTS", "1")
+                .set("QUEUE_URL", QUEUE)
+                .set("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS)
+                .set("SOURCE_REGIONS", "us-east-1,us-west-2")
+                .set("NAME_PATTERNS", "golden-*")
+                .set("COPY_NAME", self.copy_name)
+                .set("BACKFILL_DAYS", "3650");
+            let function = self.variables.iter().fold(function, |function, (name, value)| function.set(*name, *value));
+            hosts.push(Arc::new(function.start().await.expect("the function starts with these settings")));
+        }
+        hosts
+    }
+
+    /// A fresh world: the stack's queues and keys, and what AWS leaves open chosen at random.
+    pub fn world(&self, random: &mut Rng) -> World {
+        let mut world = World::default();
+        let dead_letters = world.add_queue(HERE, "dead-letters", Queue::default());
+        world.add_queue(
+            HERE,
+            "announcements",
+            Queue {
+                visibility_timeout: Duration::from_secs(360),
+                max_receive_count: Some(1000),
+                dead_letter_queue: Some(dead_letters),
+            },
+        );
+        world.add_key(HERE, Key::new("0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e").alias("golden"));
+        let seconds = |random: &mut Rng, choices: &[u64]| {
+            Duration::from_secs(random.choice(choices).copied().unwrap_or_default())
+        };
+        world.behaviour = Behaviour {
+            copy_duration: Duration::from_secs(random.u64(60..1800)),
+            copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
+            invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]),
+            deregistered_returned_for: seconds(random, &[0, 60, 60]),
+            // Being sure that an AMI is not there takes the function seconds of real time: not often.
+            deregistered_empty_for: if random.u8(0..16) == 0 { Duration::ZERO } else { DAY * 365 },
+            forgotten_as: if random.bool() { ForgottenAs::NotFound } else { ForgottenAs::Unavailable },
+            name_lingers_for: seconds(random, &[0, 0, 60]),
+            snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
+            page_size: *random.choice(&[2, 5, 1000]).expect("a choice"),
+            ..Behaviour::default()
+        };
+        // Time runs on while somebody works, or stands still: then what is not to be seen yet would stay so.
+        let rate = if world.behaviour.invisible_for.is_zero() {
+            *random.choice(&[0.0, 30.0]).expect("a choice")
+        } else {
+            30.0
+        };
+        world.set_rate(rate);
+        world
+    }
+
+    pub fn habits(&self, random: &mut Rng) -> Habits {
+        Habits {
+            lost_events: self.lost_events,
+            delivered_twice: random.f64() * 0.2,
+            lost_deletions: random.f64() * 0.1,
+            kills: *random.choice(&[0.0, 0.02, 0.1]).expect("a choice"),
+            kills_at_hang: 0.99,
+            sweep_every: self.sweeps.then_some(Duration::from_secs(3600)),
+            batch_size: *random.choice(&[1, 3, 10, 10]).expect("a choice"),
+            ..Habits::default()
+        }
+    }
+}
+
+/// Throttles, 5xx and resets, before and after the effect, and now and then no answer at all.
+pub fn chaos(seed: u64, rate: f64) -> Chaos {
+    let internal_error = || ApiError::new(500, "InternalError", "An internal error has occurred");
+    let never = Duration::from_secs(3600);
+    Chaos {
+        kinds: vec![
+            (40, Effect::Throttle),
+            (20, Effect::Error(internal_error())),
+            (10, Effect::ErrorAfterEffect(internal_error())),
+            (10, Effect::DropConnection),
+            (20, Effect::DropAfterEffect),
+            (1, Effect::Slow(never)),
+            (1, Effect::SlowAfterEffect(never)),
+        ],
+        ..Chaos::new(seed, rate)
+    }
+}
