@@ -116,13 +116,7 @@ impl Courier {
         there.into_iter().fold(here, Found::and)
     }
 
-    async fn mend(
-        &self,
-        steps: &[Step],
-        last_start: Instant,
-        occasion: Occasion,
-        tally: &mut Tally,
-    ) -> Vec<Report> {
+    async fn mend(&self, steps: &[Step], last_start: Instant, occasion: Occasion, tally: &mut Tally) -> Vec<Report> {
         let limit_reached = Cell::new(false);
         let mended: Vec<Option<Report>> = stream::iter(steps.iter().map(|step| async {
             // EC2 takes no more copies for some minutes: what is left is for the next sweep.
@@ -215,9 +209,7 @@ impl Courier {
             let looking = attempting(format!("looking for the sources of copies in {region}"));
             let in_service: BTreeSet<ImageId> = ec2.in_service(&ids).await.map_err(looking)?.into_iter().collect();
             let unseen = some.iter().filter(|copy| !in_service.contains(&copy.source.image)).cloned();
-            found.steps.extend(
-                unseen.map(|InService { created, copy, source }| (created, Step::Retire(copy, source))),
-            );
+            found.steps.extend(unseen.map(|InService { created, copy, source }| (created, Step::Retire(copy, source))));
         }
         Ok(())
     }
@@ -286,7 +278,8 @@ fn in_order(
 
 impl Found {
     fn and(mut self, other: Self) -> Self {
-        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete: _ } = other.tally;
+        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete: _ } =
+            other.tally;
         self.tally.in_progress += in_progress;
         self.tally.oldest_in_progress_seconds = self.tally.oldest_in_progress_seconds.max(oldest_in_progress_seconds);
         self.tally.missed += missed;

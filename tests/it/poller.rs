@@ -192,17 +192,6 @@ impl Poller {
             }
             if let Some((execution, batch, answer)) = under_way.next().await {
                 idle.push(execution);
-                if std::env::var_os("TORTURE_TRACE").is_some() {
-                    let bodies: Vec<_> = batch
-                        .iter()
-                        .map(|m| format!("{}x{}", m.receive_count, &m.body[..m.body.len().min(60)]))
-                        .collect();
-                    eprintln!("{} {bodies:?} {answer:?}", self.aws.world().now());
-                    let logs = self.executions[execution].logs();
-                    for line in logs.iter().rev().take(4) {
-                        eprintln!("    {line}");
-                    }
-                }
                 self.settle(&batch, answer);
                 self.count_calls();
                 continue;
@@ -288,13 +277,11 @@ impl Poller {
         let at_hang = self.random.f64() < self.habits.kills_at_hang;
         let aws = self.aws.clone();
         async move {
-            let t = std::time::Instant::now();
             let answer = tokio::select! {
                 answer = host.invoke(&event) => answer,
                 // A dropped invocation kills its process.
                 () = moment_to_kill(&aws, kill_at, at_hang) => Err(InvokeError::Died(Ending { status: None })),
             };
-            if t.elapsed() > Duration::from_millis(900) { eprintln!("slow invocation {:?} {:?} {}", t.elapsed(), answer, batch.iter().map(|m| m.body[..m.body.len().min(30)].to_owned()).collect::<String>()); }
             (execution, batch, answer)
         }
         .boxed()
