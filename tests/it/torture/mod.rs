@@ -130,7 +130,7 @@ fn setting_of(seed: u64) -> &'static Setting {
 async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum: &mut Sum) {
     let mut random = Rng::with_seed(seed);
     let setting = setting_of(seed);
-    let count = plan.announcements.unwrap_or_else(|| random.u64(3..=10));
+    let count = plan.announcements.unwrap_or_else(|| random.u64(2..=6));
     let faults = plan.faults.unwrap_or_else(|| *random.choice(&[0.0, 0.1, 0.2, 0.3]).expect("a choice"));
     let (cases, bystanders) = {
         let mut world = setting.world(&mut random);
