@@ -4,6 +4,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod back_pressure;
 mod events;
 mod exactly_once;
 mod finish;

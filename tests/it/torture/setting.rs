@@ -141,7 +141,7 @@ impl Setting {
             "announcements",
             Queue {
                 visibility_timeout: Duration::from_secs(360),
-                max_receive_count: Some(600),
+                max_receive_count: Some(200),
                 dead_letter_queue: Some(dead_letters),
             },
         );
