@@ -37,7 +37,7 @@ use record::Record;
 /// Records of a batch that are worked on at the same time: the stack's batch size.
 const AT_ONCE: usize = 10;
 /// How often a sweep is delivered that does not get done, about an hour: then the next one goes on, or they would heap up.
-const DELIVERIES_OF_A_SWEEP: u32 = 10;
+const DELIVERIES_OF_A_SWEEP: u32 = 7;
 /// What is kept of the function's time for answering.
 const TO_ANSWER: Duration = Duration::from_millis(1500);
 

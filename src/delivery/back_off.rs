@@ -23,10 +23,13 @@ impl Delivery {
 }
 
 /// The longest pause before the next try: doubled with each delivery, up to a bound.
+///
+/// A pause is then never longer than what was waited before, so a small burst is done soon; and a thousand messages that
+/// wait for EC2's limit ask for it every other second, not thirty times as often.
 fn longest(pace: Pace, deliveries: u32) -> Duration {
     let (first, bound) = match pace {
-        Pace::Seconds => (Duration::from_secs(4), Duration::from_secs(5 * 60)),
-        Pace::Minutes => (Duration::from_secs(2 * 60), Duration::from_secs(15 * 60)),
+        Pace::Seconds => (Duration::from_secs(4), Duration::from_secs(15 * 60)),
+        Pace::Minutes => (Duration::from_secs(2 * 60), Duration::from_secs(60 * 60)),
     };
     let doublings = deliveries.saturating_sub(1).min(16);
     (first * 2_u32.pow(doublings)).min(bound)
@@ -50,9 +53,12 @@ mod tests {
         let minutes = |n| longest(Pace::Minutes, n).as_secs();
         assert_eq!(
             [seconds(0), seconds(1), seconds(2), seconds(5), seconds(9), seconds(u32::MAX)],
-            [4, 4, 8, 64, 300, 300]
+            [4, 4, 8, 64, 900, 900]
         );
-        assert_eq!([minutes(1), minutes(2), minutes(3), minutes(4), minutes(99)], [120, 240, 480, 900, 900]);
+        assert_eq!(
+            [minutes(1), minutes(2), minutes(3), minutes(5), minutes(6), minutes(99)],
+            [120, 240, 480, 1920, 3600, 3600]
+        );
     }
 
     proptest! {

@@ -10,12 +10,14 @@
     reason = "tables of cases are long, and their types are said once"
 )]
 
+mod back_pressure;
 mod batch;
 mod corpus;
 mod errors;
 mod events;
 mod exactly_once;
 mod finish;
+mod killed;
 mod life;
 mod logs;
 mod loops;
@@ -27,5 +29,6 @@ mod retire;
 mod selection;
 mod settings;
 mod stage;
+mod sweep;
 mod torture;
 mod wire;

@@ -188,7 +188,7 @@ fn add_queues(world: &mut World) -> (String, String) {
     let dead_letters = world.add_queue(HERE, "dead-letters", Queue::default());
     let redrive = Queue {
         visibility_timeout: Duration::from_secs(360),
-        max_receive_count: Some(600),
+        max_receive_count: Some(200),
         dead_letter_queue: Some(dead_letters.clone()),
     };
     (world.add_queue(HERE, "announcements", redrive), dead_letters)

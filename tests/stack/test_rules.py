@@ -89,9 +89,10 @@ def a_message_is_tried_for_a_day_and_then_set_aside(stack):
     redrive = stack.queue.get("RedrivePolicy", {})
     if redrive.get("deadLetterTargetArn") != "DeadLetterQueue.Arn":
         yield "the queue has no dead-letter queue"
-    # The function backs off by up to 15 minutes a try, half of that on average (src/delivery/back_off.rs).
-    if not 24 * 3600 <= int(redrive.get("maxReceiveCount", 0)) * 450 <= stack.queue["MessageRetentionPeriod"]:
-        yield "maxReceiveCount × 7.5 minutes must be a day at least, and no longer than messages are kept"
+    # The function backs off by up to 15 minutes a try, by half of that on average; by up to an hour where a limit is reached.
+    receives = int(redrive.get("maxReceiveCount", 0))
+    if not (24 * 3600 <= receives * 15 * 60 / 2 and receives * 3600 <= stack.queue["MessageRetentionPeriod"]):
+        yield "maxReceiveCount × 7.5 minutes must be a day at least, and × one hour no longer than messages are kept"
     allowed = stack.dead_letters.get("RedriveAllowPolicy", {})
     here = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{stack.queue.get('QueueName')}"
     if allowed.get("redrivePermission") != "byQueue" or allowed.get("sourceQueueArns") != [here]:

@@ -49,6 +49,8 @@ struct Plan {
     lanes: usize,
     /// Executions of the function at the same time, in each round.
     executions: usize,
+    /// How often the function makes a call before it takes it for failed. One shows the most, three are the SDK's default.
+    attempts: u8,
 }
 
 /// What a run was made of.
@@ -69,8 +71,15 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     let number = |variable: &str| std::env::var(variable).ok().map(|text| text.parse::<f64>().expect("a number"));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
     let count = |variable: &str| number(variable).map(|number| number as u64);
-    let few =
-        Plan { seed: 1, rounds: 60, announcements: None, faults: number("TORTURE_FAULTS"), lanes: 12, executions: 2 };
+    let few = Plan {
+        seed: 1,
+        rounds: 200,
+        announcements: None,
+        faults: number("TORTURE_FAULTS"),
+        lanes: 12,
+        executions: 2,
+        attempts: 1,
+    };
     let plan = match (count("TORTURE_SEED"), count("TORTURE_ANNOUNCEMENTS")) {
         (Some(seed), None) => Plan { seed, rounds: 1, ..few },
         (seed, Some(announcements)) => {
@@ -80,6 +89,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
                 rounds: announcements.div_ceil(of_a_round),
                 announcements: Some(of_a_round),
                 executions: 4,
+                attempts: 3,
                 ..few
             }
         }
@@ -109,7 +119,7 @@ fn run(plan: Plan) -> Sum {
                     return sum;
                 }
                 if executions.is_empty() {
-                    executions = setting_of(seed).start(&aws, plan.executions).await;
+                    executions = setting_of(seed).start(&aws, plan.executions, plan.attempts).await;
                 }
                 round(seed, plan, &aws, executions.clone(), &mut sum).await;
             }
@@ -136,6 +146,7 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         let mut world = setting.world(&mut random);
         if plan.announcements.is_some() {
             world.behaviour.copies_in_progress_limit = 100;
+            world.behaviour.page_size = 100;
         }
         let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
         let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();

@@ -109,15 +109,15 @@ impl Setting {
             .replace("{image_id}", &format!("ami-{number:017x}"))
     }
 
-    /// The function with these settings, as often as it is to run at the same time.
-    pub async fn start(&self, aws: &Aws, executions: usize) -> Vec<Arc<Host>> {
+    /// The function with these settings, as often as it is to run at the same time. `attempts`: how often it makes a call
+    /// before it takes it for failed.
+    pub async fn start(&self, aws: &Aws, executions: usize, attempts: u8) -> Vec<Arc<Host>> {
         let mut hosts = Vec::new();
         for _ in 0..executions {
             let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), HERE)
                 .endpoint_url(&aws.endpoint())
-                // Real time is dear: no retries inside a call, and nothing waits long for what hangs.
                 .timeout(Duration::from_secs(30))
-                .set("AWS_MAX_ATTEMPTS", "1")
+                .set("AWS_MAX_ATTEMPTS", attempts.to_string())
                 // To read the machine's root certificates takes a debug build longer than all else at its start; here is no TLS.
                 .set("SSL_CERT_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/torture/root.pem"))
                 .set("QUEUE_URL", QUEUE)
@@ -141,7 +141,7 @@ impl Setting {
             "announcements",
             Queue {
                 visibility_timeout: Duration::from_secs(360),
-                max_receive_count: Some(600),
+                max_receive_count: Some(200),
                 dead_letter_queue: Some(dead_letters),
             },
         );
