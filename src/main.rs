@@ -12,11 +12,14 @@ use serde_json::Value;
 async fn main() -> Result<(), Error> {
     telemetry::start_log(|name| std::env::var(name).ok());
     telemetry::start(std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
-    let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|wrong| {
-        tracing::error!(error = %wrong, "the function does not start");
-        wrong.to_string()
-    })?;
-    let aws = Aws::connect(&settings.here);
+    let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|wrong| does_not_start(&wrong))?;
+    let aws = Aws::connect(&settings.here).map_err(|wrong| does_not_start(&wrong))?;
     let delivery = Delivery { courier: Courier { settings, aws } };
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| delivery.handle(event).await)).await
+}
+
+/// Said in the log as well, where every line has its level and its request.
+fn does_not_start(wrong: &impl std::fmt::Display) -> String {
+    tracing::error!(error = %wrong, "the function does not start");
+    wrong.to_string()
 }

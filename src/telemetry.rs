@@ -112,15 +112,19 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
 
 /// Logs and measures what a sweep found.
 pub fn swept(here: &Region, tally: &Tally) {
-    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete } = tally;
+    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, rejected, left, complete } = tally;
     let region = here.as_str();
-    info!(region, in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete, "swept");
+    info!(
+        region,
+        in_progress, oldest_in_progress_seconds, missed, unfinished, failed, rejected, left, complete, "swept"
+    );
     // Single values, not gauges: those would be written again with every later invocation.
     let count = |number: usize| as_f64(i64::try_from(number).unwrap_or(i64::MAX));
     histogram!("CopiesInProgress").record(count(*in_progress));
     histogram!("OldestCopyInProgressSeconds").record(as_f64(*oldest_in_progress_seconds));
     histogram!("MissedFound").record(count(*missed));
     histogram!("UnfinishedFound").record(count(*unfinished));
+    histogram!("RejectedFound").record(count(*rejected));
     if *complete {
         counter!("SweepCompleted").increment(1);
     }

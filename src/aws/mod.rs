@@ -3,6 +3,7 @@
 //! Nothing is hidden behind a trait: tests point the real clients at AWS on loopback.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -10,17 +11,15 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
-use aws_sdk_ec2::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_sdk_ec2::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_sdk_ec2::config::SharedCredentialsProvider;
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
 use crate::identity::Region;
 use crate::outcome::CallFailed;
 
 pub mod ec2;
 pub mod event_bus;
+mod https;
 pub mod parameter_store;
 pub mod queue;
 
@@ -53,11 +52,13 @@ impl Aws {
     /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL`, `AWS_MAX_ATTEMPTS`,
     /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The default chain would look for profiles, roles and
     /// metadata services, none of which a function has.
-    #[must_use]
-    pub fn connect(here: &Region) -> Self {
+    ///
+    /// # Errors
+    /// Root certificates that cannot be read.
+    pub fn connect(here: &Region) -> io::Result<Self> {
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http_client())
+            .http_client(https::client()?)
             .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
             .region(SdkRegion::new(here.to_string()))
             .retry_config(retries())
@@ -72,15 +73,14 @@ impl Aws {
             .set_endpoint_url(variable("AWS_ENDPOINT_URL"))
             .set_use_fips(flag("AWS_USE_FIPS_ENDPOINT"))
             .set_use_dual_stack(flag("AWS_USE_DUALSTACK_ENDPOINT"));
-        let config = config.build();
-        Self {
-            config,
+        Ok(Self {
+            config: config.build(),
             here: here.clone(),
             ec2: Mutex::default(),
             parameter_stores: Mutex::default(),
             events: OnceLock::new(),
             queues: OnceLock::new(),
-        }
+        })
     }
 
     /// EC2 in `region`.
@@ -133,17 +133,6 @@ fn flag(name: &str) -> Option<bool> {
     variable(name).map(|value| value.eq_ignore_ascii_case("true"))
 }
 
-/// One connection pool for all services, made once: reading the host's root certificates takes as long as all else of
-/// the start. (The SDK's own client would read them anew for every client of a service, and not before the first event.)
-fn http_client() -> SharedHttpClient {
-    let connector = Connector::builder()
-        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .build();
-    let connector = SharedHttpConnector::new(connector);
-    http_client_fn(move |_, _| connector.clone())
-}
-
 /// What the courier has to know of a failed call: the code that sorts it, and the words for the operator.
 fn failed<E, R>(error: &SdkError<E, R>) -> CallFailed
 where
@@ -155,6 +144,12 @@ where
         (Some(code), words) => {
             CallFailed { code: Some(code.to_owned()), words: words.unwrap_or("(no words)").to_owned() }
         }
-        (None, _) => CallFailed { code: None, words: DisplayErrorContext(error).to_string() },
+        (None, _) => CallFailed { code: None, words: with_causes(error) },
     }
+}
+
+/// An error that is not AWS's own, down to its cause: "dispatch failure: io error: … connection refused".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -42,6 +42,8 @@ pub struct Tally {
     /// Available copies whose finish was left.
     pub unfinished: usize,
     pub failed: usize,
+    /// Missed AMIs that cannot be copied as things are. Every sweep finds them again, so they are no dead letters but a gauge.
+    pub rejected: usize,
     /// Steps for which there was no time, or which EC2's limits do not allow now.
     pub left: usize,
     /// Whether everything was looked at.
@@ -118,14 +120,17 @@ impl Courier {
 
     async fn mend(&self, steps: &[Step], last_start: Instant, occasion: Occasion, tally: &mut Tally) -> Vec<Report> {
         let limit_reached = Cell::new(false);
+        let rejected = Cell::new(0);
         let mended: Vec<Option<Report>> = stream::iter(steps.iter().map(|step| async {
             // EC2 takes no more copies for some minutes: what is left is for the next sweep.
             if Instant::now() >= last_start || (limit_reached.get() && matches!(step, Step::Copy(_))) {
                 return None;
             }
             let report = timeout_at(occasion.deadline, self.take(step, occasion)).await.ok()?;
-            if matches!(&report.result, Err(Error::Retry(retry)) if retry.is_limit()) {
-                limit_reached.set(true);
+            match &report.result {
+                Err(Error::Retry(retry)) if retry.is_limit() => limit_reached.set(true),
+                Err(Error::Rejected(_)) if matches!(step, Step::Copy(_)) => rejected.set(rejected.get() + 1),
+                _ => {}
             }
             Some(report)
         }))
@@ -133,6 +138,7 @@ impl Courier {
         .collect()
         .await;
         tally.left += mended.iter().filter(|report| report.is_none()).count();
+        tally.rejected += rejected.get();
         mended.into_iter().flatten().collect()
     }
 
@@ -278,13 +284,14 @@ fn in_order(
 
 impl Found {
     fn and(mut self, other: Self) -> Self {
-        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete: _ } =
+        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, rejected, left, complete: _ } =
             other.tally;
         self.tally.in_progress += in_progress;
         self.tally.oldest_in_progress_seconds = self.tally.oldest_in_progress_seconds.max(oldest_in_progress_seconds);
         self.tally.missed += missed;
         self.tally.unfinished += unfinished;
         self.tally.failed += failed;
+        self.tally.rejected += rejected;
         self.tally.left += left;
         self.steps.extend(other.steps);
         self.missed.extend(other.missed);

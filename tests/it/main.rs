@@ -17,6 +17,7 @@ mod errors;
 mod events;
 mod exactly_once;
 mod finish;
+mod https;
 mod killed;
 mod life;
 mod logs;

@@ -370,16 +370,39 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
     }
 }
 
+/// The metrics of the last sweep.
+fn gauges(function: &Host) -> Value {
+    let documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    documents.filter(|document| document.get("MissedFound").is_some()).last().expect("metrics of the sweep")
+}
+
+#[tokio::test]
+async fn an_ami_that_no_sweep_can_copy_is_told_of_by_each_in_the_log_on_the_bus_and_as_a_gauge_until_it_can() {
+    let stage = stage().await.with(|world| {
+        world.behaviour.events = false;
+        world.add_image(HERE, Image::new("ami-0000000000000beef", "golden-1"));
+    });
+    build(&stage, 2);
+    let function = stage.function().await;
+    for _ in 0..2 {
+        assert!(swept(&function).await, "it is nothing that a repetition mends");
+        assert_eq!(gauges(&function)["RejectedFound"], json!([1.0]));
+        assert!(function.logs().iter().any(|line| line.contains("InvalidAMIName.Duplicate")));
+    }
+    let told = stage.aws.world().put_events();
+    assert_eq!(told.iter().filter(|event| event.detail["Code"] == "InvalidAMIName.Duplicate").count(), 2);
+    assert_eq!(stage.dead(), [], "or there would be one an hour");
+    stage.aws.world().deregister(HERE, "ami-0000000000000beef");
+    assert!(swept(&function).await);
+    assert_eq!((&gauges(&function)["RejectedFound"], stage.copies().len()), (&json!([0.0]), 2));
+}
+
 #[tokio::test]
 async fn a_sweep_emits_its_gauges() {
     let stage = stage().await.with(|world| world.behaviour.events = false);
     build(&stage, 3);
     let function = stage.function().await;
     assert!(swept(&function).await);
-    let gauges = |function: &Host| {
-        let documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-        documents.filter(|document| document.get("MissedFound").is_some()).last().expect("metrics of the sweep")
-    };
     assert_eq!(gauges(&function)["MissedFound"], json!([3.0]));
     assert_eq!(gauges(&function)["CopiesInProgress"], json!([0.0]));
     assert_eq!(gauges(&function)["SweepCompleted"], 1);
