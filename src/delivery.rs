@@ -123,6 +123,7 @@ impl Delivery {
         let failed = not_done(&records, deadline, async |record| self.record(record, here, deadline).await).await;
         let mut answer = SqsBatchResponse::default();
         for record in failed {
+            telemetry::put_off(record.sent_at);
             let Some(id) = &record.id else {
                 return Err(Failure {
                     kind: "Retry",

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use metrics::{counter, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
+use time::OffsetDateTime;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
@@ -107,6 +108,14 @@ pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration
             counter!("Rejected").increment(1);
             counter!("Rejected", "Code" => code.clone()).increment(1);
         }
+    }
+}
+
+/// Measures how old a message is that is to be tried again.
+pub fn put_off(sent_at: Option<OffsetDateTime>) {
+    if let Some(sent_at) = sent_at {
+        let age = OffsetDateTime::now_utc() - sent_at;
+        histogram!("RetriedMessageAgeSeconds").record(as_f64(age.whole_seconds()));
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::source::Found;
 use super::{Courier, Occasion, PATIENCE, Report, Stop, Wish, attempting};
+use crate::announcement::Teller;
 use crate::aws::ec2::{CopyImageFailed, Sight};
 use crate::copy_image::ClientToken;
 use crate::identity::{Identity, ImageId};
@@ -20,6 +21,9 @@ use crate::selection;
 
 /// How often a copy that fails is tried anew, before somebody has to look at why.
 const TRIES: usize = 5;
+/// How often when somebody names the AMI: who sends a dead letter back has looked. All tries together, each with an AMI that
+/// may be forgotten by EC2, fit into the function's time-out.
+const TRIES_OF_A_PUBLISHER: usize = 10;
 
 /// What stands where a copy should be.
 enum Answered {
@@ -66,7 +70,11 @@ impl Courier {
         {
             return Ok(self.adopt(copy, &plan)?);
         }
-        Ok(self.make(&plan, &image).await?)
+        let tries = match wish {
+            Wish::Announced(Teller::Publisher) => TRIES_OF_A_PUBLISHER,
+            Wish::Announced(_) | Wish::Requested(_) => TRIES,
+        };
+        Ok(self.make(&plan, &image, tries).await?)
     }
 
     /// A live copy of this source is the answer, unless it lacks the encryption that is asked for by name.
@@ -89,7 +97,7 @@ impl Courier {
         })
     }
 
-    async fn make(&self, plan: &Plan, source_image: &Image) -> Result<Outcome, Error> {
+    async fn make(&self, plan: &Plan, source_image: &Image, most_tries: usize) -> Result<Outcome, Error> {
         let here = self.here();
         let route: Route = self.route(&plan.call.source);
         let name = plan.call.name.clone();
@@ -98,7 +106,7 @@ impl Courier {
         let mut last_failure = String::new();
         let mut names_cleared = 0;
         let mut tries = 0;
-        while tries < TRIES {
+        while tries < most_tries {
             match here.copy_image(&plan.call, &token, plan.dry_run).await {
                 Ok(image_id) => match self.look_at(&image_id).await? {
                     Answered::Alive => return Ok(Outcome::Started { image_id, name, route, client_token: token }),
@@ -147,9 +155,10 @@ impl Courier {
         }
         Err(Error::rejected(
             "CopyFailed",
-            format!("{attempt}: {TRIES} copies failed; the last was {last_failure}"),
-            "why each failed was told when it did (log, event bus, dead-letter queue): mend the cause, then change the name or a tag \
-             of the copy (a new call has new tries) and announce the AMI again",
+            format!("{attempt}: {most_tries} copies failed; the last was {last_failure}"),
+            "why each failed was told when it did (log, event bus, dead-letter queue): mend the cause, then send the dead letter of \
+             a failed copy back (it has more tries), or change the name or a tag of the copy (a new call has new tries) and announce \
+             the AMI again",
         ))
     }
 

@@ -38,15 +38,16 @@ impl Delivery {
     }
 }
 
-/// The request to copy the source of a failed copy, in the shape of EC2's own event: what an operator sends back.
+/// What an operator sends back to have the source of a failed copy copied anew: an event that names it, as a publisher's
+/// would, so that it counts for Image Builder's AMIs too.
 fn announcement_of(route: &Route) -> String {
     let Route { source_image_id, source_region, .. } = route;
     json!({
-        "detail-type": "EC2 AMI State Change",
-        "source": "aws.ec2",
+        "detail-type": "AMI Copy Request",
+        "source": "ami-courier.dead-letter",
         "region": source_region,
         "resources": [format!("arn:{}:ec2:{source_region}::image/{source_image_id}", source_region.partition())],
-        "detail": { "ImageId": source_image_id, "State": "available", "ErrorMessage": "" },
+        "detail": {},
     })
     .to_string()
 }

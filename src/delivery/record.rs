@@ -3,6 +3,7 @@
 use aws_lambda_events::sqs::SqsMessage;
 use serde::Deserialize;
 use serde_json::Value;
+use time::{Duration, OffsetDateTime};
 
 use crate::outcome::Rejection;
 
@@ -14,6 +15,8 @@ pub(super) struct Record {
     pub(super) receipt_handle: Option<String>,
     /// `ApproximateReceiveCount`.
     pub(super) deliveries: u32,
+    /// `SentTimestamp`.
+    pub(super) sent_at: Option<OffsetDateTime>,
     /// The message group, of a FIFO queue only: there, order is promised.
     fifo_group: Option<String>,
 }
@@ -32,6 +35,7 @@ fn record(value: &Value) -> Record {
             let is_fifo = message.event_source_arn.as_deref().is_some_and(|arn| arn.strip_suffix(".fifo").is_some());
             Record {
                 deliveries: attribute("ApproximateReceiveCount").and_then(|count| count.parse().ok()).unwrap_or(1),
+                sent_at: attribute("SentTimestamp").and_then(|milliseconds| time_of(&milliseconds)),
                 fifo_group: attribute("MessageGroupId").filter(|_| is_fifo),
                 body: message.body.ok_or_else(|| unreadable("it has no body")),
                 id: message.message_id.filter(|id| !id.is_empty()),
@@ -47,10 +51,16 @@ fn record(value: &Value) -> Record {
                 body: Err(unreadable(&why.to_string())),
                 receipt_handle: text("receiptHandle"),
                 deliveries: 1,
+                sent_at: None,
                 fifo_group: None,
             }
         }
     }
+}
+
+/// Of milliseconds since 1970.
+fn time_of(milliseconds: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::UNIX_EPOCH.checked_add(Duration::milliseconds(milliseconds.parse().ok()?))
 }
 
 fn unreadable(why: &str) -> Rejection {

@@ -2,7 +2,7 @@
 //! aside with its reason. A burst drains at the pace that EC2 allows.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use local::aws::{Aws, Fault, Image, ImageState, START};
 use serde_json::{Value, json};
@@ -122,6 +122,19 @@ async fn a_record_whose_visibility_cannot_be_moved_is_still_reported_as_failed()
     let function = stage.function().await;
     let payload = batch([("m1", state_change(THERE, AMI, "available").to_string())]);
     assert_eq!(failures(&function.invoke(&payload).await.unwrap()), ["m1"]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_put_off_tells_how_old_it_is() {
+    let stage = Stage::new().await.source(AMI, "golden").with(|world| world.behaviour.copies_in_progress_limit = 0);
+    let function = stage.function().await;
+    let mut payload = batch([("m1", state_change(THERE, AMI, "available").to_string())]);
+    let sent = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970") - 300 * MINUTE;
+    payload["Records"][0]["attributes"]["SentTimestamp"] = json!(sent.as_millis().to_string());
+    assert_eq!(failures(&function.invoke(&payload).await.expect("an answer")), ["m1"]);
+    let metrics = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let ages: Vec<f64> = metrics.filter_map(|metrics| metrics["RetriedMessageAgeSeconds"][0].as_f64()).collect();
+    assert!(matches!(ages[..], [age] if (18_000.0..18_060.0).contains(&age)), "{ages:?}");
 }
 
 /// Everything that is rejected, with its code; whether it names an AMI.

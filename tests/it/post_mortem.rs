@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use local::aws::{Fate, Fault, StateReason};
 use local::host::Host;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::life::{announced, built, done, ended, on_bus, stage, take_dead, told, until};
 use crate::stage::{HERE, Stage, THERE, batch, state_change};
@@ -221,6 +221,38 @@ async fn five_tries_fail_and_the_sixth_is_rejected_with_the_way_out() {
     assert_eq!(stage.copies().len(), 0);
     let calls = stage.actions().iter().filter(|action| *action == "CopyImage").count();
     assert_eq!(calls, 1 + 2 + 3 + 4 + 5 + 5);
+}
+
+#[tokio::test]
+async fn after_five_failures_and_a_mended_cause_any_of_the_dead_letters_makes_the_copy() {
+    let (stage, function) = doomed(5).await;
+    for _ in 0..5 {
+        let failed = ended(&stage, &function, AMI).await;
+        assert!(done(&function, &told(&failed, "failed", 1)).await);
+    }
+    assert!(function.invoke(&state_change(THERE, AMI, "available")).await.is_err());
+    for (body, _) in take_dead(&stage) {
+        assert!(done(&function, &batch([("m2", body)])).await);
+    }
+    assert_eq!(stage.copies().len(), 1);
+}
+
+#[tokio::test]
+async fn the_dead_letter_of_an_ami_of_image_builder_sent_back_needs_no_other_test() {
+    let (stage, function) = doomed(1).await;
+    let arn = "arn:aws:imagebuilder:us-east-1:123456789012:image/golden/1.0.0/1";
+    stage.aws.world().image_mut(THERE, AMI).unwrap().tags.insert("Ec2ImageBuilderArn".to_owned(), arn.to_owned());
+    let tested = json!({
+        "source": "com.example.pipeline", "detail-type": "AMI Copy Request", "region": THERE,
+        "resources": [format!("arn:aws:ec2:{THERE}::image/{AMI}")], "detail": {},
+    });
+    let answer = function.invoke(&tested).await.unwrap();
+    stage.aws.world().advance(Duration::from_secs(1200));
+    assert!(done(&function, &told(answer[0]["ImageId"].as_str().unwrap(), "failed", 1)).await);
+    assert_eq!(stage.copies().len(), 0);
+    let (body, _) = take_dead(&stage).remove(0);
+    assert!(done(&function, &batch([("m2", body)])).await);
+    assert_eq!(stage.copies().len(), 1);
 }
 
 #[tokio::test]

@@ -18,6 +18,8 @@ const ELSEWHERE: &str = "ap-south-1";
 const STRANGER: &str = "000000000666";
 /// As often as the courier tries a copy that fails.
 const TRIES: usize = 5;
+/// And how often when an operator sends it back.
+const TRIES_OF_AN_OPERATOR: usize = 10;
 
 /// One AMI, or one message about none, with its story and its end.
 pub struct Case {
@@ -185,7 +187,7 @@ impl<'a> Part<'a> {
 
     fn failing(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        for _ in 0..TRIES {
+        for _ in 0..TRIES_OF_AN_OPERATOR {
             world.doom(&self.id, Fate::new("Server.InternalError", "Internal error", "Internal error"));
         }
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];

@@ -188,8 +188,8 @@ async fn play(poller: &mut Poller, cases: &[Case], sweeps: bool) -> Result<(), S
     poller.run_to_rest(30 * DAY).await?;
     poller.aws.world().clear_faults();
     poller.habits.kills = 0.0;
-    // What was left for the sweep, or for an operator, who sends back what failed. A copy may fail five times.
-    for _ in 0..12 {
+    // What was left for the sweep, or for an operator, who sends back what failed. A copy may fail ten times.
+    for _ in 0..16 {
         let before = picture(&poller.aws.world());
         poller.aws.world().advance(HOUR);
         if sweeps {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use local::aws::{Image, ImageState, LaunchPermission, SnapshotState, World};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cast::{Act, Case, End};
 use super::setting::{DEAD_LETTERS, FRIEND, QUEUE, Setting};
@@ -174,5 +174,6 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
 /// Whether a body, sent back as it is, asks for a copy of this AMI.
 fn asks_for(body: &str, region: &str, id: &str) -> bool {
     let Ok(event) = serde_json::from_str::<Value>(body) else { return false };
-    event["region"] == region && event["detail"]["ImageId"] == id && event["detail"]["State"] == "available"
+    event["detail-type"] == "AMI Copy Request"
+        && event["resources"] == json!([format!("arn:aws:ec2:{region}::image/{id}")])
 }
