@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -59,7 +59,7 @@ impl Secured {
             .set("SSL_CERT_FILE", self.bundle(bundle).display().to_string())
             .start()
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| error.logs.join("\n"))?;
         function.invoke(&request(AMI, "golden")).await.map_err(|error| error.to_string())
     }
 }
@@ -76,7 +76,8 @@ async fn forward(listener: TcpListener, tls: TlsAcceptor, plain: String) {
 }
 
 fn of_another_root() -> String {
-    let root = CertificateParams::new(["other".to_owned()]).unwrap();
+    let mut root = CertificateParams::new(["other".to_owned()]).unwrap();
+    root.distinguished_name.push(DnType::CommonName, "another root");
     root.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
 }
 

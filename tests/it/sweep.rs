@@ -149,8 +149,8 @@ async fn one_sweep_finds_what_is_missed_and_what_is_unfinished_on_every_page() {
 
 #[tokio::test]
 async fn a_sweep_works_oldest_first_stops_in_time_says_what_is_left_and_the_next_goes_on() {
-    let stage = stage().await.set("EVENT_BUS_NAME", "").timeout(Duration::from_secs(12)).with(|world| {
-        world.fault(Fault::on("CopyImage").slow(Duration::from_secs(2)));
+    let stage = stage().await.set("EVENT_BUS_NAME", "").timeout(Duration::from_secs(20)).with(|world| {
+        world.fault(Fault::on("CopyImage").slow(Duration::from_secs(3)));
     });
     build(&stage, 60);
     let age_of = |source: &String| {

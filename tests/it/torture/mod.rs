@@ -168,6 +168,13 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         *sum.ends.entry(case.what).or_default() += 1;
     }
     sum.tally.add(&poller.tally);
+    if plan.announcements.is_some() {
+        eprintln!(
+            "seed {seed}: {count} announcements, {} calls of AWS, {} faults in the promise",
+            poller.tally.calls.values().sum::<u64>(),
+            wrong.len()
+        );
+    }
     if !wrong.is_empty() {
         let wrong = wrong.join("\n  ");
         sum.failures.push(format!(
