@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::measure::{Calls, Need, RoundTrips, Sweep};
-use crate::peers::Size;
+use crate::peers::{Program, Size};
 
 /// All that was measured in one run.
 pub(crate) struct Figures {
@@ -28,18 +28,21 @@ impl fmt::Display for Figures {
         )?;
         writeln!(
             f,
-            "| | init ms | first answer ms | cold ms | cold CPU ms | warm answer ms | warm CPU ms an announcement | peak memory MiB |"
+            "| | init ms | first answer ms | cold ms | cold CPU ms | floor = 1 | warm answer ms | warm CPU ms an announcement | peak memory MiB |"
         )?;
-        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|--:|--:|--:|--:|--:|--:|--:|--:|")?;
+        let floor =
+            self.cold.iter().find(|need| need.program == Program::Floor).map(|need| need.cold_cpu.as_secs_f64());
         for need in &self.cold {
             write!(
                 f,
-                "| {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {:.1} |",
                 need.name,
                 ms(need.init),
                 ms(need.first),
                 ms(need.cold),
-                ms(need.cold_cpu)
+                ms(need.cold_cpu),
+                need.cold_cpu.as_secs_f64() / floor.unwrap_or(f64::NAN)
             )?;
             match &need.warm {
                 Some(warm) => write!(f, " {} | {} |", ms(warm.answer), ms(warm.cpu_per_announcement))?,
