@@ -129,7 +129,8 @@ async fn a_record_that_is_put_off_tells_how_old_it_is() {
     let stage = Stage::new().await.source(AMI, "golden").with(|world| world.behaviour.copies_in_progress_limit = 0);
     let function = stage.function().await;
     let mut payload = batch([("m1", state_change(THERE, AMI, "available").to_string())]);
-    let sent = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970") - 300 * MINUTE;
+    let sent = SystemTime::now() - 300 * MINUTE;
+    let sent = sent.duration_since(UNIX_EPOCH).expect("it is after 1970");
     payload["Records"][0]["attributes"]["SentTimestamp"] = json!(sent.as_millis().to_string());
     assert_eq!(failures(&function.invoke(&payload).await.expect("an answer")), ["m1"]);
     let metrics = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());

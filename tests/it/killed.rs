@@ -18,7 +18,7 @@ const HANGS: Duration = Duration::from_secs(3600);
 /// Lives through `life` again and again, killed at one call later each time, until it ends before that. `check` looks at
 /// each end. The calls at which it was killed must include all of `sites`.
 async fn killed_at_each_call(
-    life: &str,
+    title: &str,
     sites: &[&str],
     stage: impl AsyncFn() -> Stage,
     live: impl AsyncFn(&mut Poller),
@@ -34,7 +34,7 @@ async fn killed_at_each_call(
                 break;
             };
             assert_eq!(kills, 1, "killed {when} call {nth}, {}", call.action);
-            println!("{life}: killed {when:6} call {nth:2}, {} in {}: kept the promise", call.action, call.region);
+            println!("{title}: killed {when:6} call {nth:2}, {} in {}: kept the promise", call.action, call.region);
             met.insert(call.action.clone());
         }
     }

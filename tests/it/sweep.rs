@@ -65,8 +65,7 @@ async fn sweep_to_the_end(poller: &mut Poller, stage: &Stage) {
 
 fn assert_each_has_one_finished_copy(stage: &Stage, sources: &BTreeSet<String>) {
     let copies = stage.copies();
-    let copied: BTreeSet<String> = copies.iter().filter_map(|copy| copy.source_image_id.clone()).collect();
-    assert_eq!((&copied, copies.len()), (sources, sources.len()));
+    assert_eq!((&stage.copied(), copies.len()), (sources, sources.len()));
     for copy in copies {
         assert!(copy.state == ImageState::Available && is_finished(stage, &copy.id), "{copy:?}");
     }
@@ -87,10 +86,6 @@ fn told(function: &Host, what: &str) -> String {
     let line = logs.iter().rev().find(|line| line.contains(": swept ")).expect("a sweep tells what it found");
     let words = line.split_whitespace().find_map(|word| word.strip_prefix(&format!("{what}=")));
     words.unwrap_or_else(|| panic!("no {what} in {line}")).to_owned()
-}
-
-fn copied_sources(stage: &Stage) -> BTreeSet<String> {
-    stage.copies().into_iter().filter_map(|copy| copy.source_image_id).collect()
 }
 
 #[tokio::test]
@@ -138,7 +133,7 @@ async fn one_sweep_finds_what_is_missed_and_what_is_unfinished_on_every_page() {
         (told(&function, "missed"), told(&function, "left"), told(&function, "complete")),
         ("9".into(), "0".into(), "true".into())
     );
-    assert_eq!(copied_sources(&stage), sources);
+    assert_eq!(stage.copied(), sources);
     assert!(swept(&function).await);
     assert_eq!((told(&function, "in_progress"), told(&function, "missed")), ("9".into(), "0".into()));
     stage.aws.world().advance(HOUR);
@@ -162,7 +157,7 @@ async fn a_sweep_works_oldest_first_stops_in_time_says_what_is_left_and_the_next
     let mut copied = 0;
     while copied < 60 {
         assert!(swept(&function).await, "what is left is no failure: {:?}", function.logs().last());
-        let sources = copied_sources(&stage);
+        let sources = stage.copied();
         assert!(sources.len() > copied, "each sweep gets on");
         copied = sources.len();
         assert_eq!(told(&function, "left"), (60 - copied).to_string());
@@ -233,7 +228,7 @@ async fn sweeps_beside_each_other_and_beside_events_make_one_copy_of_each() {
         assert!(swept(&functions[0]).await);
     }
     let copies = stage.copies();
-    assert_eq!((copied_sources(&stage), copies.len()), (sources.clone(), sources.len()));
+    assert_eq!((stage.copied(), copies.len()), (sources.clone(), sources.len()));
     stage.aws.world().advance(HOUR);
     let (one, other) = tokio::join!(swept(&functions[0]), swept(&functions[1]));
     assert!(one && other);
@@ -251,7 +246,7 @@ async fn a_sweep_copies_nothing_older_than_backfill_days() {
     });
     let function = stage.function().await;
     assert!(swept(&function).await);
-    assert_eq!(copied_sources(&stage), BTreeSet::from([id_of(1), id_of(6)]));
+    assert_eq!(stage.copied(), BTreeSet::from([id_of(1), id_of(6)]));
 }
 
 #[tokio::test]
@@ -280,7 +275,7 @@ async fn a_sweep_copies_only_what_selection_wants() {
         });
     let function = stage.function().await;
     assert!(swept(&function).await);
-    assert_eq!(copied_sources(&stage), BTreeSet::from([id_of(1), id_of(12)]));
+    assert_eq!(stage.copied(), BTreeSet::from([id_of(1), id_of(12)]));
     assert_eq!(stage.copies().len(), 2, "a copy that somebody else has made is a copy");
 }
 
@@ -363,7 +358,7 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
         let function = stage.function().await;
         swept(&function).await;
         assert_eq!(told(&function, "complete"), "false");
-        let left: BTreeSet<String> = stage.copies().into_iter().filter_map(|copy| copy.source_image_id).collect();
+        let left = stage.copied();
         assert_eq!(left, BTreeSet::from([id_of(1001), id_of(1002), id_of(1004), id_of(5)]), "{:#?}", function.logs());
         assert!(is_finished(&stage, &id_of(4)));
         assert_eq!(stage.dead(), []);
@@ -373,7 +368,7 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
 /// The metrics of the last sweep.
 fn gauges(function: &Host) -> Value {
     let documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
-    documents.filter(|document| document.get("MissedFound").is_some()).last().expect("metrics of the sweep")
+    documents.rfind(|document| document.get("MissedFound").is_some()).expect("metrics of the sweep")
 }
 
 #[tokio::test]
