@@ -15,7 +15,7 @@ const FRIEND: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HANGS: Duration = Duration::from_secs(3600);
 
-/// Lives through `life` again and again, killed at one call later each time, until it ends before that. `check` looks at
+/// Lives through one life again and again, killed at one call later each time, until it ends before that. `check` looks at
 /// each end. The calls at which it was killed must include all of `sites`.
 async fn killed_at_each_call(
     title: &str,

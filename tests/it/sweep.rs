@@ -367,7 +367,7 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
 
 /// The metrics of the last sweep.
 fn gauges(function: &Host) -> Value {
-    let documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+    let mut documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
     documents.rfind(|document| document.get("MissedFound").is_some()).expect("metrics of the sweep")
 }
 
