@@ -190,6 +190,18 @@ def every_alarm_has_its_place_in_the_runbook(stack):
             yield f"{name} is wrong about missing data"
 
 
+def every_metric_of_the_courier_is_one_that_it_emits(stack):
+    source = "".join((ROOT / "src" / name).read_text() for name in ("telemetry.rs", "outcome.rs"))
+    emitted = set(re.findall(r'"([A-Z][A-Za-z]+)"', source))
+    shown = set(re.findall(r'\["ami-courier", "(\w+)"', str(stack.resources["Dashboard"]["Properties"]["DashboardBody"])))
+    for alarm in of_type(stack.resources, "AWS::CloudWatch::Alarm").values():
+        parts = alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}])
+        metrics = [part["MetricStat"]["Metric"] for part in parts if "MetricStat" in part]
+        shown |= {metric["MetricName"] for metric in metrics if metric["Namespace"] == "ami-courier"}
+    for metric in sorted(shown - emitted):
+        yield f"the function has no metric {metric}"
+
+
 def logs_are_kept_and_readable(stack):
     logging = stack.function.get("LoggingConfig", {})
     if logging.get("LogFormat") != "JSON" or logging.get("LogGroup") != "LogGroup":
@@ -227,6 +239,7 @@ RULES = [
     every_setting_is_a_parameter_and_every_parameter_a_setting,
     every_parameter_is_explained,
     every_alarm_has_its_place_in_the_runbook,
+    every_metric_of_the_courier_is_one_that_it_emits,
     logs_are_kept_and_readable,
     the_version_is_one,
     the_boundary_and_the_vpc_are_put_on,
@@ -293,6 +306,9 @@ BROKEN = [
     (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings."),
     (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/AlarmActions", None),
     (every_alarm_has_its_place_in_the_runbook, "SweepAlarm/TreatMissingData", "notBreaching"),
+    (every_metric_of_the_courier_is_one_that_it_emits, "SlowCopyAlarm/MetricName", "OldestCopySeconds"),
+    (every_metric_of_the_courier_is_one_that_it_emits, "OldestMessageAlarm/Metrics/2/MetricStat/Metric/MetricName", "Age"),
+    (every_metric_of_the_courier_is_one_that_it_emits, "Dashboard/DashboardBody", '["ami-courier", "Misspelt", "FunctionName", "x"]'),
     (logs_are_kept_and_readable, "LogGroup/RetentionInDays", None),
     (logs_are_kept_and_readable, "Function/LoggingConfig/LogFormat", "Text"),
     (logs_are_kept_and_readable, "Function/Tracing", None),
