@@ -169,7 +169,7 @@ async fn a_sweep_works_oldest_first_stops_in_time_says_what_is_left_and_the_next
         // START - 60 h is the oldest: those that are copied are the oldest of all.
         let newest = sources.iter().map(age_of).max().expect("some");
         assert_eq!(newest, START - u32::try_from(61 - copied).expect("a few") * HOUR);
-        stage.aws.world().advance(HOUR);
+        // The clock stands still: copies to finish would be among what is left.
     }
     assert!(function.logs().iter().filter(|line| line.contains(": swept ")).count() > 1, "one sweep did it all");
 }

@@ -13,8 +13,10 @@ pub struct Behaviour {
     /// How many snapshot copies may be under way in a destination Region, per account. AWS's default is 20 and is raised
     /// on request; here it is unlimited until a test sets it.
     pub snapshot_copies_limit: usize,
-    /// How long a new AMI is not found, neither by id nor by filter, though its name is taken. Default: not at all.
+    /// How long a new AMI is not found, neither by id nor by filter. Default: not at all.
     pub invisible_for: Duration,
+    /// Whether the name of a new AMI is taken even while that is not found. Default: it is.
+    pub invisible_hold_names: bool,
     /// How long a deregistered AMI is still returned (in state `deregistered`). Default: 1 minute.
     pub deregistered_returned_for: Duration,
     /// How long, after that, asking for it by id has an empty answer without an error. Default: 1 hour.
@@ -42,6 +44,7 @@ impl Default for Behaviour {
             copies_in_progress_limit: 300,
             snapshot_copies_limit: usize::MAX,
             invisible_for: Duration::ZERO,
+            invisible_hold_names: true,
             deregistered_returned_for: Duration::from_secs(60),
             deregistered_empty_for: Duration::from_secs(60 * 60),
             forgotten_as: ForgottenAs::NotFound,

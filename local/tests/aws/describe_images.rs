@@ -164,7 +164,7 @@ fn ids_and_pages_do_not_go_together() {
 }
 
 #[test]
-fn a_new_image_is_invisible_as_long_as_told_yet_holds_its_name() {
+fn a_new_image_is_invisible_as_long_as_told_yet_holds_its_name_unless_told_otherwise() {
     let mut world = world();
     world.behaviour.invisible_for = Duration::from_secs(10);
     let id = copy_with(&mut world, &[]).expect("a copy");
@@ -174,6 +174,11 @@ fn a_new_image_is_invisible_as_long_as_told_yet_holds_its_name() {
     assert_eq!(code(copy_with(&mut world, &[])), "InvalidAMIName.Duplicate");
     world.advance(Duration::from_secs(10));
     assert_eq!(found(&mut world, &[("ImageId.1", &id)]), [id]);
+    world.behaviour.invisible_hold_names = false;
+    copy_with(&mut world, &[("Name", "other")]).expect("a copy");
+    copy_with(&mut world, &[("Name", "other")]).expect("nobody is seen to have the name");
+    world.advance(Duration::from_secs(10));
+    assert_eq!(code(copy_with(&mut world, &[("Name", "other")])), "InvalidAMIName.Duplicate");
 }
 
 #[test]

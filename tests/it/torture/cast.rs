@@ -46,6 +46,8 @@ pub enum End {
     Copied,
     /// The same, although the first copy failed: its failure may be told.
     CopiedAtLast,
+    /// The one copy that somebody has made by hand, as it was.
+    CopiedByHand,
     /// No copy, and nobody is bothered.
     NotCopied,
     /// No copy, and all that was announced is in the dead-letter queue, with this code.
@@ -61,7 +63,9 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
     let roll = random.u8(0..100);
     let part = Part::new(number, setting, random);
     match roll {
-        0..34 => part.wanted(world),
+        0..7 if setting.sweeps => part.missed(world),
+        0..30 => part.wanted(world),
+        30..34 => part.copied_by_hand(world),
         34..42 => part.requested(world),
         42..50 => part.tested_by_image_builder(world),
         50..54 => part.pending_at_first(world),
@@ -140,6 +144,21 @@ impl<'a> Part<'a> {
         world.add_image(self.region, image);
         let story = self.announced(world);
         self.case("built", End::Copied, story)
+    }
+
+    /// Only a sweep can find it, on whatever page it is.
+    fn missed(self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        self.case("of which nobody tells", End::Copied, Vec::new())
+    }
+
+    /// Under another name: only a look at what is there stops a second copy.
+    fn copied_by_hand(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let name = format!("by-hand-{}", self.number);
+        world.add_image(HERE, Image::new(format!("ami-b{:016x}", self.number), name).copy_of(&self.id, self.region));
+        let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        self.case("copied by hand", End::CopiedByHand, story)
     }
 
     fn requested(mut self, world: &mut World) -> Case {

@@ -159,7 +159,9 @@ impl Setting {
             forgotten_as: if random.bool() { ForgottenAs::NotFound } else { ForgottenAs::Unavailable },
             name_lingers_for: seconds(random, &[0, 0, 60]),
             snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
-            page_size: *random.choice(&[2, 5, 1000]).expect("a choice"),
+            // Where they do not, neither a look nor the name stops a second copy: only the token does.
+            invisible_hold_names: random.bool(),
+            page_size: *random.choice(&[1, 2, 1000]).expect("a choice"),
             ..Behaviour::default()
         };
         // Time runs on while somebody works, or stands still: then what is not to be seen yet would stay so.

@@ -23,7 +23,9 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
                     |fault: String| format!("the copy {} of an AMI {} ({}): {fault}", copy.id, case.what, case.name);
                 wrong.extend(unfinished(copy, case, setting, world).into_iter().map(told));
             }
-            (End::Copied | End::CopiedAtLast, copies) => {
+            (End::CopiedByHand, [copy]) if copy.tags.is_empty() => {}
+            (End::CopiedByHand, [copy]) => wrong.push(format!("the copy {} made by hand was changed", copy.id)),
+            (End::Copied | End::CopiedAtLast | End::CopiedByHand, copies) => {
                 wrong.push(format!("an AMI {} ({}) has {} copies, not one", case.what, case.name, copies.len()));
             }
             (_, []) => {}
@@ -140,7 +142,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                 }
                 // An event of an AMI that is long gone: it cannot be told from one that never was.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
-                End::Copied | End::NotCopied => false,
+                End::Copied | End::CopiedByHand | End::NotCopied => false,
             }
         };
         match cases.iter().find(is_about) {

@@ -107,8 +107,10 @@ impl World {
         let Some(region) = self.region(&caller.region) else {
             return Ok(());
         };
-        let lingers_since = self.now() - self.behaviour.name_lingers_for;
-        let existing = region.images.values();
+        let now = self.now();
+        let lingers_since = now - self.behaviour.name_lingers_for;
+        let is_seen = |image: &&Image| self.behaviour.invisible_hold_names || image.visible_from <= now;
+        let existing = region.images.values().filter(is_seen);
         let lingering = region.gone.values().filter(|gone| gone.at > lingers_since).map(|gone| &gone.image);
         let holder = existing.chain(lingering).find(|image| image.name == name && image.owner == caller.account);
         match holder {
