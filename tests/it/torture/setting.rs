@@ -150,7 +150,8 @@ impl Setting {
             Duration::from_secs(random.choice(choices).copied().unwrap_or_default())
         };
         world.behaviour = Behaviour {
-            copy_duration: Duration::from_secs(random.u64(60..900)),
+            // Longer than a new AMI stays unseen: EC2 announces none that it does not show.
+            copy_duration: Duration::from_secs(random.u64(100..900)),
             copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
             invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]),
             deregistered_returned_for: seconds(random, &[0, 60, 60]),
