@@ -155,8 +155,9 @@ impl Setting {
             copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
             invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]),
             deregistered_returned_for: seconds(random, &[0, 60, 60]),
-            // Being sure that an AMI is not there takes the function seconds of real time: not often.
-            deregistered_empty_for: if random.u8(0..16) == 0 { Duration::ZERO } else { DAY * 365 },
+            // Being sure that an AMI is not there takes the function seconds of real time: not often, and not where an operator
+            // has it try ten times.
+            deregistered_empty_for: if random.u8(0..16) == 0 && self.sweeps { Duration::ZERO } else { DAY * 365 },
             forgotten_as: if random.bool() { ForgottenAs::NotFound } else { ForgottenAs::Unavailable },
             name_lingers_for: seconds(random, &[0, 0, 60]),
             snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
