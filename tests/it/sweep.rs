@@ -305,12 +305,15 @@ async fn a_failed_copy_that_no_event_told_of_is_explained_once_cleared_away_and_
 
 /// A finished copy of an AMI of `region` that is not there (any more).
 fn left_behind(number: u32, region: &str, owner: &str) -> Image {
-    Image::new(id_of(number), format!("copy-{number}"))
+    let mut copy = Image::new(id_of(number), format!("copy-{number}"))
         .copy_of(&id_of(number + 1000), region)
         .tag("ami-courier:source-image", &id_of(number + 1000))
         .tag("ami-courier:source-region", region)
-        .tag("ami-courier:source-owner", owner)
-        .tag("ami-courier:finished", "2026-01-01T00:00:00Z")
+        .tag("ami-courier:source-owner", owner);
+    for snapshot in &mut copy.snapshots {
+        snapshot.tags.clone_from(&copy.tags);
+    }
+    copy.tag("ami-courier:finished", "2026-01-01T00:00:00Z")
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     let plan = match (count("TORTURE_SEED"), count("TORTURE_ANNOUNCEMENTS")) {
         (Some(seed), None) => Plan { seed, rounds: 1, ..few },
         (seed, Some(announcements)) => {
-            let of_a_round = announcements.min(500);
+            let of_a_round = announcements.min(100);
             Plan {
                 seed: seed.unwrap_or(1),
                 rounds: announcements.div_ceil(of_a_round),
@@ -145,8 +145,10 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
     let (cases, bystanders) = {
         let mut world = setting.world(&mut random);
         if plan.announcements.is_some() {
-            world.behaviour.copies_in_progress_limit = 100;
-            world.behaviour.page_size = 100;
+            world.behaviour.copies_in_progress_limit = 20;
+            world.behaviour.page_size = 20;
+            // Being sure that an AMI is not there takes seconds of real time; the small rounds have that.
+            world.behaviour.deregistered_empty_for = DAY * 365;
         }
         let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
         let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();
