@@ -22,10 +22,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, warn};
 
-use crate::announcement::{self, Announcement, request};
+use courier_core::announcement::{self, Announcement, request};
 use crate::courier::{Courier, Occasion, Report};
-use crate::identity::Here;
-use crate::outcome::{Error, Pace, Rejection};
+use courier_core::identity::Here;
+use courier_core::outcome::{Error, Pace, Rejection};
 use crate::telemetry;
 
 mod back_off;

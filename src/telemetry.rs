@@ -14,8 +14,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
 use crate::courier::{Report, Tally};
-use crate::identity::Region;
-use crate::outcome::{Error, Outcome};
+use courier_core::identity::Region;
+use courier_core::outcome::{Error, Outcome};
 
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "ami-courier";

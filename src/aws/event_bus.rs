@@ -5,7 +5,7 @@ use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use serde_json::Value;
 
 use crate::aws::failed;
-use crate::outcome::CallFailed;
+use courier_core::outcome::CallFailed;
 
 /// Who sends the courier's events.
 pub const SOURCE: &str = "ami-courier";

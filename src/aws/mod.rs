@@ -14,8 +14,8 @@ use aws_config::{BehaviorVersion, Region as SdkRegion, SdkConfig};
 use aws_sdk_ec2::config::SharedCredentialsProvider;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 
-use crate::identity::Region;
-use crate::outcome::CallFailed;
+use courier_core::identity::Region;
+use courier_core::outcome::CallFailed;
 
 pub mod ec2;
 pub mod event_bus;

@@ -4,8 +4,8 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::ParameterType;
 
 use crate::aws::failed;
-use crate::identity::{ImageId, Region};
-use crate::outcome::CallFailed;
+use courier_core::identity::{ImageId, Region};
+use courier_core::outcome::CallFailed;
 
 /// What a parameter holds, and how often it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

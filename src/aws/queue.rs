@@ -8,7 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
 
 use crate::aws::failed;
-use crate::outcome::CallFailed;
+use courier_core::outcome::CallFailed;
 
 /// One SQS queue.
 pub struct Queue {

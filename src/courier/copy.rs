@@ -10,14 +10,14 @@ use tracing::{info, warn};
 
 use super::source::Found;
 use super::{Courier, Occasion, PATIENCE, Report, Stop, Wish, attempting};
-use crate::announcement::Teller;
+use courier_core::announcement::AnnouncedBy;
 use crate::aws::ec2::{CopyImageFailed, Sight};
-use crate::copy_image::ClientToken;
-use crate::identity::{Identity, ImageId};
-use crate::image::{Image, State};
-use crate::outcome::{CallFailed, Error, Outcome, Pace, Rejection, Route};
-use crate::plan::{self, Plan};
-use crate::selection;
+use courier_core::copy_image::ClientToken;
+use courier_core::identity::{Identity, ImageId};
+use courier_core::image::{Image, State};
+use courier_core::outcome::{CallFailed, Error, Outcome, Pace, Rejection, Route};
+use courier_core::plan::{self, Plan};
+use courier_core::selection;
 
 /// How often a copy that fails is tried anew, before somebody has to look at why.
 const TRIES: usize = 5;
@@ -50,8 +50,8 @@ impl Courier {
             Found::Gone(reason) => return Err(refused(source, wish, "InvalidAMIID.Unavailable", reason)),
         };
         let request = match wish {
-            Wish::Announced(teller) => {
-                selection::is_wanted(&image, teller, &self.settings.sources).map_err(Stop::Ignored)?;
+            Wish::Announced(announced_by) => {
+                selection::is_wanted(&image, announced_by, &self.settings.sources).map_err(Stop::Ignored)?;
                 None
             }
             Wish::Requested(request) => {
@@ -71,7 +71,7 @@ impl Courier {
             return Ok(self.adopt(copy, &plan)?);
         }
         let tries = match wish {
-            Wish::Announced(Teller::Publisher) => TRIES_OF_A_PUBLISHER,
+            Wish::Announced(AnnouncedBy::Publisher) => TRIES_OF_A_PUBLISHER,
             Wish::Announced(_) | Wish::Requested(_) => TRIES,
         };
         Ok(self.make(&plan, &image, tries).await?)

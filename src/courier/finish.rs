@@ -9,10 +9,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Courier, Occasion, Report, Stop, attempting};
 use crate::aws::ec2::Sight;
-use crate::identity::{AccountId, Identity, ImageId};
-use crate::image::{Image, State, tag};
-use crate::outcome::{CallFailed, Error, Outcome, Pace};
-use crate::settings::{Deprecate, Principal, Protection};
+use courier_core::identity::{AccountId, Identity, ImageId};
+use courier_core::image::{Image, State, tag};
+use courier_core::outcome::{CallFailed, Error, Outcome, Pace};
+use courier_core::settings::{Deprecate, Principal, Protection};
 
 impl Courier {
     /// EC2 says that an AMI of this Region changed state. The event is a hint; the AMI itself says what to do.

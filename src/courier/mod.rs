@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::announcement::{Announcement, ImageState, Pointer, Teller};
+use courier_core::announcement::{Announcement, ImageState, Pointer, AnnouncedBy};
 use crate::aws::{Aws, Ec2};
-use crate::identity::{Here, Identity, ImageId};
-use crate::outcome::{CallFailed, Error, Outcome, Route};
-use crate::selection;
-use crate::settings::Settings;
+use courier_core::identity::{Here, Identity, ImageId};
+use courier_core::outcome::{CallFailed, Error, Outcome, Route};
+use courier_core::selection;
+use courier_core::settings::Settings;
 
 mod copy;
 mod finish;
@@ -84,8 +84,8 @@ impl Occasion {
 /// Why an AMI is copied.
 #[derive(Clone, Copy, Debug)]
 enum Wish<'a> {
-    Announced(Teller),
-    Requested(&'a crate::announcement::CopyRequest),
+    Announced(AnnouncedBy),
+    Requested(&'a courier_core::announcement::CopyRequest),
 }
 
 impl Courier {
@@ -93,7 +93,7 @@ impl Courier {
     pub async fn handle(&self, announcement: &Announcement, here: &Here, occasion: Occasion) -> Vec<Report> {
         match announcement {
             Announcement::Nothing { ami, reason } => vec![self.ignored(ami.as_ref(), reason.clone())],
-            Announcement::Built { ami, teller } => self.built(ami, *teller, occasion).await,
+            Announcement::Built { ami, announced_by } => self.built(ami, *announced_by, occasion).await,
             Announcement::Request(request) => {
                 vec![self.copy(&request.source, Wish::Requested(request), occasion).await]
             }
@@ -104,7 +104,7 @@ impl Courier {
                 vec![self.copy_changed_state(&ami.image, occasion).await]
             }
             Announcement::StateChanged { ami, state, error_message } => match state {
-                ImageState::Available => vec![self.copy(ami, Wish::Announced(Teller::Ec2), occasion).await],
+                ImageState::Available => vec![self.copy(ami, Wish::Announced(AnnouncedBy::Ec2), occasion).await],
                 ImageState::Deregistered | ImageState::Disabled => self.retire_copies_of(ami).await,
                 ImageState::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
             },
@@ -112,10 +112,10 @@ impl Courier {
         }
     }
 
-    async fn built(&self, ami: &Pointer, teller: Teller, occasion: Occasion) -> Vec<Report> {
+    async fn built(&self, ami: &Pointer, announced_by: AnnouncedBy, occasion: Occasion) -> Vec<Report> {
         match ami {
             Pointer::Images(images) => match selection::first_allowed(images, &self.settings) {
-                Ok(source) => vec![self.copy(source, Wish::Announced(teller), occasion).await],
+                Ok(source) => vec![self.copy(source, Wish::Announced(announced_by), occasion).await],
                 Err(reason) => vec![self.ignored(images.first(), reason)],
             },
             Pointer::ImageBuilder { region, arn } => match self.made_by_image_builder(region, arn, occasion).await {
@@ -128,14 +128,14 @@ impl Courier {
                 Ok(found) => {
                     let mut reports = Vec::new();
                     for source in found {
-                        reports.push(self.copy(&source, Wish::Announced(teller), occasion).await);
+                        reports.push(self.copy(&source, Wish::Announced(announced_by), occasion).await);
                     }
                     reports
                 }
                 Err(result) => vec![self.settled(None, result)],
             },
             Pointer::Parameter { region, name } => match self.held_by_parameter(region, name).await {
-                Ok(source) => vec![self.copy(&source, Wish::Announced(teller), occasion).await],
+                Ok(source) => vec![self.copy(&source, Wish::Announced(announced_by), occasion).await],
                 Err(result) => vec![self.settled(None, result)],
             },
         }
@@ -174,8 +174,8 @@ impl From<Error> for Stop {
     }
 }
 
-impl From<crate::outcome::Rejection> for Stop {
-    fn from(rejection: crate::outcome::Rejection) -> Self {
+impl From<courier_core::outcome::Rejection> for Stop {
+    fn from(rejection: courier_core::outcome::Rejection) -> Self {
         Self::Error(rejection.into())
     }
 }

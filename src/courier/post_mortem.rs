@@ -10,9 +10,9 @@ use tracing::warn;
 
 use super::{Courier, Report, attempting};
 use crate::aws::ec2::SnapshotState;
-use crate::identity::{Identity, ImageId};
-use crate::image::Image;
-use crate::outcome::{Error, Rejection};
+use courier_core::identity::{Identity, ImageId};
+use courier_core::image::Image;
+use courier_core::outcome::{Error, Rejection};
 
 impl Courier {
     pub(super) async fn post_mortem(&self, failed: &Image, source: &Identity) -> Report {

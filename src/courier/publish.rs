@@ -11,10 +11,10 @@ use super::{Courier, PATIENCE, Stop, attempting};
 use crate::aws::ParameterStore;
 use crate::aws::ec2::Sight;
 use crate::aws::parameter_store::Parameter;
-use crate::identity::{Identity, ImageId};
-use crate::image::{Image, State, tag};
-use crate::naming::Template;
-use crate::outcome::{Error, Pace, Rejection};
+use courier_core::identity::{Identity, ImageId};
+use courier_core::image::{Image, State, tag};
+use courier_core::naming::Template;
+use courier_core::outcome::{Error, Pace, Rejection};
 
 /// How new a copy is: by its source's creation; where that is not known any more it is older than any of which it is, and
 /// counts by its own creation. The id decides what is left.

@@ -8,10 +8,10 @@ use time::{Duration, OffsetDateTime};
 
 use super::{Courier, Report, Stop, attempting};
 use crate::aws::ec2::Sight;
-use crate::identity::{AccountId, Identity};
-use crate::image::{Image, State, tag};
-use crate::outcome::{Error, Outcome};
-use crate::selection;
+use courier_core::identity::{AccountId, Identity};
+use courier_core::image::{Image, State, tag};
+use courier_core::outcome::{Error, Outcome};
+use courier_core::selection;
 
 /// An AMI that was launched within this time is taken to be in use, even when nothing refers to it.
 const LATELY: Duration = Duration::days(30);

@@ -2,10 +2,10 @@
 
 use super::{Courier, Occasion, PATIENCE, Stop, attempting};
 use crate::aws::ec2::Sight;
-use crate::identity::{Identity, Region};
-use crate::image::{Image, State, tag};
-use crate::outcome::{Error, Pace};
-use crate::selection;
+use courier_core::identity::{Identity, Region};
+use courier_core::image::{Image, State, tag};
+use courier_core::outcome::{Error, Pace};
+use courier_core::selection;
 
 /// What was found in place of a source AMI that can be copied.
 pub(super) enum Found {
@@ -62,7 +62,7 @@ impl Courier {
     }
 
     fn trusted_owners(&self) -> String {
-        let owners: Vec<&str> = self.settings.sources.owners.iter().map(crate::settings::Owner::as_str).collect();
+        let owners: Vec<&str> = self.settings.sources.owners.iter().map(courier_core::settings::Owner::as_str).collect();
         owners.join(", ")
     }
 

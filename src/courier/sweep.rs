@@ -17,11 +17,11 @@ use time::{Duration, OffsetDateTime};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Courier, Occasion, Report, Wish, attempting};
-use crate::announcement::Teller;
+use courier_core::announcement::AnnouncedBy;
 use crate::aws::ec2::{Page, Sight};
-use crate::identity::{Identity, ImageId, Region};
-use crate::image::{Image, State, tag};
-use crate::outcome::{Error, Pace};
+use courier_core::identity::{Identity, ImageId, Region};
+use courier_core::image::{Image, State, tag};
+use courier_core::outcome::{Error, Pace};
 use crate::{selection, telemetry};
 
 /// How many steps run at once: as many as a batch of messages has.
@@ -154,7 +154,7 @@ impl Courier {
                     Err(error) => self.settled(Some(source), error.into()),
                 }
             }
-            Step::Copy(source) => self.copy(source, Wish::Announced(Teller::Ec2), occasion).await,
+            Step::Copy(source) => self.copy(source, Wish::Announced(AnnouncedBy::Ec2), occasion).await,
         }
     }
 
@@ -233,7 +233,7 @@ impl Courier {
             let wanted: Vec<&Image> = images
                 .iter()
                 .filter(|image| image.created.is_none_or(|created| created >= since))
-                .filter(|image| selection::is_wanted(image, Teller::Ec2, &self.settings.sources).is_ok())
+                .filter(|image| selection::is_wanted(image, AnnouncedBy::Ec2, &self.settings.sources).is_ok())
                 .collect();
             for some in wanted.chunks(IDS_IN_A_FILTER) {
                 let ids: Vec<&ImageId> = some.iter().map(|image| &image.id).collect();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Courier, Report, attempting};
-use crate::outcome::{Error, Outcome};
+use courier_core::outcome::{Error, Outcome};
 
 impl Courier {
     /// Puts a copy that started, was retired or was rejected on the event bus. (`Finished` is told by the finish itself.)

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::{Delivery, Record};
-use crate::outcome::{Error, Pace};
+use courier_core::outcome::{Error, Pace};
 
 impl Delivery {
     /// Hides a record until its next try. If that fails, the queue's own time-out does it.

@@ -10,7 +10,7 @@ use tracing::error;
 
 use super::{Delivery, Record};
 use crate::courier::Report;
-use crate::outcome::{Error, Pace, Rejection, Route};
+use courier_core::outcome::{Error, Pace, Rejection, Route};
 
 impl Delivery {
     /// Puts the message into the dead-letter queue, if this report is a rejection.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use crate::outcome::Rejection;
+use courier_core::outcome::Rejection;
 
 /// What is needed of one record.
 pub(super) struct Record {

@@ -10,9 +10,9 @@ use tracing::warn;
 
 use super::Ec2;
 use crate::aws::failed;
-use crate::identity::{AccountId, ImageId};
-use crate::outcome::CallFailed;
-use crate::settings::Principal;
+use courier_core::identity::{AccountId, ImageId};
+use courier_core::outcome::CallFailed;
+use courier_core::settings::Principal;
 
 /// Something that refers to an AMI and would miss it.
 #[derive(Clone, Debug, PartialEq, Eq)]

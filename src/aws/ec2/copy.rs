@@ -4,9 +4,9 @@ use aws_sdk_ec2::types::{ResourceType, Tag as Ec2Tag, TagSpecification};
 
 use super::Ec2;
 use crate::aws::failed;
-use crate::copy_image::{ClientToken, CopyImageCall, Destination, Tag};
-use crate::identity::ImageId;
-use crate::outcome::CallFailed;
+use courier_core::copy_image::{ClientToken, CopyImageCall, Destination, Tag};
+use courier_core::identity::ImageId;
+use courier_core::outcome::CallFailed;
 
 /// Why a `CopyImage` call made no new AMI.
 #[derive(Clone, Debug, PartialEq, Eq)]

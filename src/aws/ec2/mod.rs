@@ -6,10 +6,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::aws::failed;
-use crate::identity::{Identity, ImageId, Region};
-use crate::image::{Image, State, Volume, tag};
-use crate::outcome::CallFailed;
-use crate::settings::{Owner, Sources};
+use courier_core::identity::{Identity, ImageId, Region};
+use courier_core::image::{Image, State, Volume, tag};
+use courier_core::outcome::CallFailed;
+use courier_core::settings::{Owner, Sources};
 
 mod change;
 mod copy;

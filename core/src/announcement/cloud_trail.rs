@@ -1,0 +1,34 @@
+//! CloudTrail, through EventBridge: somebody called EC2 to make an AMI. The AMI itself is still pending then.
+//! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
+
+use super::announced_by::AnnouncedBy;
+use super::document::{Document, Shape};
+use super::kinds::{Announcement, Pointer};
+use crate::error::Rejection;
+use crate::identity::{Identity, Region, Stack, shortened};
+
+pub(super) const API_CALL: &str = "AWS API Call via CloudTrail";
+pub(super) const SHAPE: Shape = Shape {
+    name: "an AWS API Call via CloudTrail",
+    page: "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html",
+};
+
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    let call = event.required_text("detail.eventName")?;
+    if !matches!(call, "CreateImage" | "RegisterImage" | "CopyImage") {
+        return Ok(vec![Announcement::nothing(format!("the call of {} makes no AMI", shortened(call)))]);
+    }
+    let region: Region = event.required("detail.awsRegion")?;
+    if let Some(code) = event.text("detail.errorCode")? {
+        let message = event.text("detail.errorMessage")?.unwrap_or_default();
+        let (code, message) = (shortened(code), shortened(message));
+        return Ok(vec![Announcement::nothing(
+            format!("the call of {call} in {region} made no AMI: {code} {message}").trim_end(),
+        )]);
+    }
+    let ami = Identity { region, image: event.required("detail.responseElements.imageId")? };
+    if call == "CopyImage" && ami.region == stack.region {
+        return Ok(vec![Announcement::nothing(format!("{} is itself a copy into this Region", ami.image))]);
+    }
+    Ok(vec![Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 }])
+}

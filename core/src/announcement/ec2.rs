@@ -1,0 +1,54 @@
+//! What EC2 tells: an AMI changed state; and what others tell in EC2's terms, by naming an AMI.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
+
+use super::announced_by::AnnouncedBy;
+use super::arn;
+use super::document::{Document, Shape};
+use super::kinds::{Announcement, ImageState, Pointer};
+use crate::error::Rejection;
+use crate::identity::{Identity, Stack, shortened};
+
+pub(super) const STATE_CHANGE: &str = "EC2 AMI State Change";
+pub(super) const SHAPE: Shape = Shape {
+    name: "an EC2 AMI State Change",
+    page: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html",
+};
+
+/// One announcement for each AMI named; the event of a forwarding rule keeps the Region it is from.
+pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    let state = event.required_text("detail.State")?;
+    let error_message = event.text("detail.ErrorMessage")?.unwrap_or_default();
+    let mut amis = arn::images_named_in(event, stack)?;
+    if amis.is_empty() {
+        amis.push(Identity { region: event.required("region")?, image: event.required("detail.ImageId")? });
+    }
+    let told = |ami: Identity| match known(state) {
+        Some(state) => Announcement::StateChanged { ami, state, error_message: error_message.to_owned() },
+        None => Announcement::Nothing {
+            reason: format!("EC2 tells that {ami} is now `{}`, which calls for nothing", shortened(state)),
+            ami: Some(ami),
+        },
+    };
+    Ok(amis.into_iter().map(told).collect())
+}
+
+/// Any event that names AMIs: somebody's own, or another of AWS that knows no more than that the AMI is there.
+pub(super) fn read_resources(
+    event: &Document<'_>,
+    custom: bool,
+    stack: &Stack,
+) -> Result<Vec<Announcement>, Rejection> {
+    let announced_by = if custom { AnnouncedBy::Publisher } else { AnnouncedBy::Ec2 };
+    let built = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
+    Ok(arn::images_named_in(event, stack)?.into_iter().map(built).collect())
+}
+
+fn known(state: &str) -> Option<ImageState> {
+    match state {
+        "available" => Some(ImageState::Available),
+        "failed" => Some(ImageState::Failed),
+        "deregistered" => Some(ImageState::Deregistered),
+        "disabled" => Some(ImageState::Disabled),
+        _ => None,
+    }
+}

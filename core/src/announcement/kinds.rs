@@ -1,0 +1,72 @@
+//! What a message can say: the few announcements that every shape becomes.
+
+use crate::identity::{Identity, Region};
+
+use super::announced_by::AnnouncedBy;
+use super::own::OwnMessage;
+use super::request::CopyRequest;
+
+/// One thing to do, or to take note of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Announcement {
+    /// An AMI was built: copy it, if it is wanted here.
+    Built { ami: Pointer, announced_by: AnnouncedBy },
+    /// EC2 reports that an AMI changed state, in any Region.
+    StateChanged { ami: Identity, state: ImageState, error_message: String },
+    /// Make exactly this copy.
+    Request(Box<CopyRequest>),
+    /// A message of the courier to itself.
+    Own(Box<OwnMessage>),
+    /// Look for what events missed.
+    Sweep,
+    /// Understood, and nothing to copy; `reason` says why.
+    Nothing { ami: Option<Identity>, reason: String },
+}
+
+/// How a message points at the AMI it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// One build, by image id; in several Regions where the builder put it there itself. Never empty.
+    Images(Vec<Identity>),
+    /// The AMI in `region` that EC2 Image Builder tagged with its own resource ARN.
+    ImageBuilder { region: Region, arn: String },
+    /// The AMI that this SSM parameter in `region` holds. A parameter of another account is named by its ARN, which
+    /// `GetParameter` takes as a name.
+    Parameter { region: Region, name: String },
+}
+
+/// The states in an `EC2 AMI State Change`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageState {
+    Available,
+    Failed,
+    Deregistered,
+    Disabled,
+}
+
+impl Announcement {
+    /// A message that is understood and says nothing of a new AMI.
+    pub(super) fn nothing(reason: impl Into<String>) -> Self {
+        Self::Nothing { ami: None, reason: reason.into() }
+    }
+
+    /// Whether only a sweep announced it: the next sweep finds it again, so its rejection is no dead letter.
+    #[must_use]
+    pub fn is_from_sweep(&self) -> bool {
+        matches!(self, Self::Own(message) if message.is_from_sweep())
+    }
+
+    /// The Regions of the AMIs that it is about.
+    pub(super) fn regions(&self) -> Vec<&Region> {
+        match self {
+            Self::Built { ami: Pointer::Images(images), .. } => images.iter().map(|ami| &ami.region).collect(),
+            Self::Built { ami: Pointer::ImageBuilder { region, .. } | Pointer::Parameter { region, .. }, .. } => {
+                vec![region]
+            }
+            Self::StateChanged { ami, .. } => vec![&ami.region],
+            Self::Request(request) => vec![&request.source.region],
+            Self::Own(message) => message.source().map(|source| &source.region).into_iter().collect(),
+            Self::Sweep | Self::Nothing { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The courier's messages to itself, through its own queue: what a sweep found, and second looks. A dead letter of a failed
+//! copy has the same shape, so that an operator can send it back as it is.
+//!
+//! `{"AmiCourier": {KIND: {…}}}`, read strictly: nobody else writes them, so a field that is not known is a mistake.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::announced_by::AnnouncedBy;
+use super::document::{fields_of, not_understood};
+use super::request::{self, CopyRequest};
+use crate::error::Rejection;
+use crate::identity::{Identity, ImageId};
+use crate::protocol::Try;
+
+const ENVELOPE: &str = "AmiCourier";
+
+/// A message of the courier to itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OwnMessage {
+    /// By a sweep: this AMI is wanted, and has no copy.
+    Missed { source: Identity },
+    /// By a sweep: this copy is available but not finished, or it failed.
+    Unfinished { copy: ImageId },
+    /// By a sweep: the source of this copy is not in service.
+    SourceGone { copy: ImageId },
+    /// Look for a live copy once more, and resume with this try if there is none.
+    SecondLook(SecondLook),
+    /// The dead letter of a failed copy: the try to make next, once its cause is gone.
+    NextTry { source: Identity, next: Try },
+}
+
+/// All that the courier has to remember of a copy that EC2 does not show yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SecondLook {
+    pub source: Identity,
+    pub resume: Try,
+    /// The AMI that EC2 answered with, for the log.
+    pub accepted: Option<ImageId>,
+    pub why: Why,
+}
+
+/// Why the copy is to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    Announced(AnnouncedBy),
+    Requested(Box<CopyRequest>),
+}
+
+impl OwnMessage {
+    /// The source AMI, where the message names it.
+    #[must_use]
+    pub fn source(&self) -> Option<&Identity> {
+        match self {
+            Self::Missed { source } | Self::NextTry { source, .. } => Some(source),
+            Self::SecondLook(look) => Some(&look.source),
+            Self::Unfinished { .. } | Self::SourceGone { .. } => None,
+        }
+    }
+
+    #[must_use]
+    pub fn is_from_sweep(&self) -> bool {
+        match self {
+            Self::Missed { .. } | Self::Unfinished { .. } | Self::SourceGone { .. } => true,
+            Self::SecondLook(look) => matches!(look.why, Why::Announced(AnnouncedBy::Sweep)),
+            Self::NextTry { .. } => false,
+        }
+    }
+
+    /// The body of the message.
+    #[must_use]
+    pub fn body(&self) -> String {
+        let source = |source: &Identity| json!({ "SourceImageId": source.image, "SourceRegion": source.region });
+        let with_try = |mut fields: Value, at: Try| {
+            fields["Epoch"] = at.epoch.into();
+            fields["Try"] = at.number.into();
+            fields
+        };
+        let (kind, fields) = match self {
+            Self::Missed { source: missed } => ("Missed", source(missed)),
+            Self::Unfinished { copy } => ("Unfinished", json!({ "ImageId": copy })),
+            Self::SourceGone { copy } => ("SourceGone", json!({ "ImageId": copy })),
+            Self::NextTry { source: failed, next } => ("NextTry", with_try(source(failed), *next)),
+            Self::SecondLook(look) => {
+                let mut fields = with_try(source(&look.source), look.resume);
+                if let Some(accepted) = &look.accepted {
+                    fields["AcceptedImageId"] = json!(accepted);
+                }
+                match &look.why {
+                    Why::Announced(announced_by) => fields["AnnouncedBy"] = json!(announced_by),
+                    Why::Requested(request) => fields["Request"] = request.document(),
+                }
+                ("SecondLook", fields)
+            }
+        };
+        json!({ ENVELOPE: { kind: fields } }).to_string()
+    }
+}
+
+/// The fields of any kind, as JSON has them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Fields {
+    source_image_id: Option<String>,
+    source_region: Option<String>,
+    image_id: Option<String>,
+    epoch: Option<u32>,
+    r#try: Option<u32>,
+    accepted_image_id: Option<String>,
+    announced_by: Option<AnnouncedBy>,
+    request: Option<Map<String, Value>>,
+}
+
+pub(super) fn is_one(message: &Map<String, Value>) -> bool {
+    message.contains_key(ENVELOPE)
+}
+
+pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Rejection> {
+    let kinds = message.get(ENVELOPE).and_then(Value::as_object).filter(|kinds| kinds.len() == 1 && message.len() == 1);
+    let Some((kind, fields)) = kinds.and_then(|kinds| kinds.iter().next()) else {
+        return Err(not_a_message(&fields_of(message)));
+    };
+    let fields = Fields::deserialize(fields).map_err(|why| not_a_message(&format!("`{kind}`: {why}")))?;
+    let request = fields.request.as_ref().map(request::read).transpose()?;
+    match parts(kind, &fields, request) {
+        Some(message) => Ok(message),
+        None => {
+            Err(not_a_message(&format!("`{kind}` with other fields than this kind has, or without one that it needs")))
+        }
+    }
+}
+
+/// `None` where a field is missing, malformed or one too many.
+fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<OwnMessage> {
+    let parsed = |text: &Option<String>| text.as_deref().map(str::parse::<ImageId>).transpose().ok();
+    let (copy, accepted) = (parsed(&fields.image_id)?, parsed(&fields.accepted_image_id)?);
+    let source = match (parsed(&fields.source_image_id)?, &fields.source_region) {
+        (Some(image), Some(region)) => Some(Identity { region: region.parse().ok()?, image }),
+        (None, None) => None,
+        _ => return None,
+    };
+    let at = match (fields.epoch, fields.r#try) {
+        (Some(epoch), Some(number)) => Some(Try { epoch, number }),
+        (None, None) => None,
+        _ => return None,
+    };
+    match (kind, source, copy, at, accepted, fields.announced_by, request) {
+        ("Missed", Some(source), None, None, None, None, None) => Some(OwnMessage::Missed { source }),
+        ("Unfinished", None, Some(copy), None, None, None, None) => Some(OwnMessage::Unfinished { copy }),
+        ("SourceGone", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceGone { copy }),
+        ("NextTry", Some(source), None, Some(next), None, None, None) => Some(OwnMessage::NextTry { source, next }),
+        ("SecondLook", Some(source), None, Some(resume), accepted, Some(announced_by), None) => {
+            let why = Why::Announced(announced_by);
+            Some(OwnMessage::SecondLook(SecondLook { source, resume, accepted, why }))
+        }
+        ("SecondLook", Some(source), None, Some(resume), accepted, None, Some(request)) if request.source == source => {
+            let why = Why::Requested(Box::new(request));
+            Some(OwnMessage::SecondLook(SecondLook { source, resume, accepted, why }))
+        }
+        _ => None,
+    }
+}
+
+fn not_a_message(seen: &str) -> Rejection {
+    not_understood(&format!("a message of the courier to itself, but not as the courier writes them: {seen}"))
+}

@@ -1,0 +1,55 @@
+//! Parameter Store: a pipeline publishes an AMI by writing its id into a parameter. The event does not tell the id.
+//! <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html>
+
+use super::announced_by::AnnouncedBy;
+use super::arn::{self, Arn, Kind};
+use super::document::{Document, Shape};
+use super::kinds::{Announcement, Pointer};
+use crate::error::Rejection;
+use crate::identity::{Stack, shortened};
+
+pub(super) const CHANGE: &str = "Parameter Store Change";
+pub(super) const SHAPE: Shape = Shape {
+    name: "a Parameter Store Change",
+    page: "https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html",
+};
+const PARAMETER: Kind = Kind { service: "ssm", prefix: "parameter/" };
+
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    let arn = arn::named_in(event, PARAMETER, stack)?.into_iter().next();
+    let name = match event.text("detail.name")? {
+        Some(name) => name.to_owned(),
+        None => arn.as_ref().map(name_in).ok_or_else(|| event.missing("detail.name"))?,
+    };
+    if let Some(why) = tells_of_no_ami(event)? {
+        return Ok(vec![Announcement::nothing(format!("the parameter {}: {why}", shortened(&name)))]);
+    }
+    let ami = match arn {
+        Some(arn) if stack.account.as_ref().is_some_and(|own| own.as_str() != arn.account) => {
+            Pointer::Parameter { region: arn.region, name: arn.text.to_owned() }
+        }
+        Some(arn) => Pointer::Parameter { region: arn.region, name },
+        None => Pointer::Parameter { region: event.required("region")?, name },
+    };
+    Ok(vec![Announcement::Built { ami, announced_by: AnnouncedBy::Publisher }])
+}
+
+fn tells_of_no_ami(event: &Document<'_>) -> Result<Option<String>, Rejection> {
+    let operation = event.required_text("detail.operation")?;
+    let data_type = event.text("detail.dataType")?.unwrap_or("text");
+    let exception = event.text("detail.exception")?.unwrap_or_default();
+    Ok(if data_type != "aws:ec2:image" {
+        Some(format!("its data type is `{}`, not `aws:ec2:image`", shortened(data_type)))
+    } else if !matches!(operation, "Create" | "Update") {
+        Some(format!("the operation was `{}`, which puts no AMI in it", shortened(operation)))
+    } else if !exception.is_empty() {
+        Some(format!("Systems Manager refused its value: {}", shortened(exception)))
+    } else {
+        None
+    })
+}
+
+/// The ARN leaves out the slash that a name in a hierarchy begins with.
+fn name_in(arn: &Arn<'_>) -> String {
+    if arn.name.contains('/') { format!("/{}", arn.name) } else { arn.name.to_owned() }
+}

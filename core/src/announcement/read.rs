@@ -1,0 +1,108 @@
+//! Reading a message: every envelope comes off, then each message inside becomes announcements.
+//!
+//! Every layer is a strict part of the one around it, and their number is bounded: so the work is linear in the payload's
+//! size.
+
+use serde_json::{Map, Value};
+
+use super::document::{fields_of, not_understood, shown};
+use super::kinds::Announcement;
+use super::recognise::{Recognised, recognise};
+use super::{arn, event, image_builder, own, packer, request, sweep};
+use crate::error::{Rejection, code};
+use crate::identity::{Stack, shortened};
+use crate::region;
+
+/// An envelope is a layer, and so is JSON in a string: an event in SNS in SQS has four.
+const MOST_LAYERS: usize = 32;
+
+/// Reads one message, whatever its envelopes. The list is never empty, and in the message's order.
+///
+/// # Errors
+/// A message that is not understood is rejected as a whole, and so is one about an AMI that is out of reach: in another
+/// partition, or in a Region that does not exist.
+pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    within_reach(open(payload, stack, 0)?, stack)
+}
+
+/// Reads the body of an SQS message.
+///
+/// ```
+/// use courier_core::announcement::{Announcement, read_text};
+/// use courier_core::identity::Stack;
+///
+/// let stack = Stack { region: "eu-west-1".parse()?, account: None };
+/// let body = r#"{ "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1", "Name": "golden" }"#;
+/// let announcements = read_text(body, &stack)?;
+/// assert!(matches!(announcements.as_slice(), [Announcement::Request(request)] if request.name.as_str() == "golden"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// As [`read`].
+pub fn read_text(body: &str, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    within_reach(open_text(body, stack, 0)?, stack)
+}
+
+fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Rejection> {
+    if depth > MOST_LAYERS {
+        return Err(Rejection::new(
+            code::NESTED_TOO_DEEP,
+            format!("the message is wrapped in more than {MOST_LAYERS} envelopes and JSON strings"),
+            "send it with fewer: no AWS service wraps messages so often, so look for a loop",
+        ));
+    }
+    match payload {
+        Value::String(text) => open_text(text, stack, depth),
+        Value::Object(fields) => match recognise(fields)? {
+            Recognised::Envelope(contents) if contents.is_empty() => {
+                Ok(vec![Announcement::nothing("the batch is empty")])
+            }
+            Recognised::Envelope(contents) => {
+                let mut announcements = Vec::new();
+                for inner in contents {
+                    announcements.extend(open(inner, stack, depth + 1)?);
+                }
+                Ok(announcements)
+            }
+            message => read_message(&message, fields, stack),
+        },
+        other => Err(not_understood(&shown(other))),
+    }
+}
+
+fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Rejection> {
+    // Files written on Windows begin with a byte order mark, which is not JSON.
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(payload) => open(&payload, stack, depth + 1),
+        Err(why) => Err(not_understood(&format!("no JSON ({why}): `{}`", shortened(text)))),
+    }
+}
+
+fn read_message(
+    message: &Recognised,
+    fields: &Map<String, Value>,
+    stack: &Stack,
+) -> Result<Vec<Announcement>, Rejection> {
+    match message {
+        Recognised::Event => event::read(fields, stack),
+        Recognised::Own => Ok(vec![Announcement::Own(Box::new(own::read(fields)?))]),
+        Recognised::Sweep => sweep::read(fields),
+        Recognised::PackerManifest => packer::read(fields, stack),
+        Recognised::ImageBuilderNotification => image_builder::read_notification(fields, stack),
+        Recognised::CopyRequest => Ok(vec![Announcement::Request(Box::new(request::read(fields)?))]),
+        Recognised::Irrelevant(reason) => Ok(vec![Announcement::nothing(*reason)]),
+        Recognised::Unknown | Recognised::Envelope(_) => Err(not_understood(&fields_of(fields))),
+    }
+}
+
+/// `CopyImage` cannot cross from one partition to another, so another attempt would not help.
+fn within_reach(announcements: Vec<Announcement>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    for region in announcements.iter().flat_map(Announcement::regions) {
+        if region.partition() != stack.region.partition() {
+            return Err(arn::other_partition(region.as_str(), region.partition(), stack));
+        }
+        region::check(region)?;
+    }
+    Ok(announcements)
+}

@@ -1,0 +1,32 @@
+//! Tags: with `REQUIRED_TAGS`, tagging an AMI is what sends it out.
+//! <https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html>
+
+use super::announced_by::AnnouncedBy;
+use super::arn;
+use super::document::{Document, Shape};
+use super::kinds::{Announcement, Pointer};
+use crate::error::Rejection;
+use crate::identity::{Stack, shortened};
+
+pub(super) const CHANGE: &str = "Tag Change on Resource";
+pub(super) const SHAPE: Shape = Shape {
+    name: "a Tag Change on Resource",
+    page: "https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html",
+};
+
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+    let service = event.required_text("detail.service")?;
+    let kind = event.required_text("detail.resource-type")?;
+    if (service, kind) != ("ec2", "image") {
+        let (service, kind) = (shortened(service), shortened(kind));
+        return Ok(vec![Announcement::nothing(format!(
+            "the tags of a resource `{kind}` of `{service}` changed, not those of an AMI"
+        ))]);
+    }
+    let amis = arn::images_named_in(event, stack)?;
+    if amis.is_empty() {
+        return Err(event.lacking("resources", "ARN of an AMI"));
+    }
+    let tagged = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 };
+    Ok(amis.into_iter().map(tagged).collect())
+}

@@ -1,0 +1,143 @@
+//! Which AMI, and where: the identifiers that every other module passes around.
+//!
+//! They are checked once, where they enter, so that nothing past this point can mix up an image id with a Region or
+//! send EC2 something that is neither.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Text that is not what it was taken for: names the value and the accepted form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    pub value: String,
+    pub accepted: &'static str,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is not {}", shortened(&self.value), self.accepted)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+/// What a stranger sent, cut to a length that a log line or an error can bear.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+    }
+}
+
+/// Text that is checked once, where it enters, by a rule that can be told to whoever broke it.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The accepted form, as errors tell it.
+            pub const RULE: &'static str = $rule;
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::identity::Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let check: fn(&str) -> bool = $check;
+                if check(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err($crate::identity::Malformed { value: text.to_owned(), accepted: Self::RULE })
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+pub(crate) use checked_text;
+
+checked_text!(
+    /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits.
+    ImageId,
+    "an AMI id (`ami-` and 8 or 17 hexadecimal digits)",
+    |text| text.strip_prefix("ami-").is_some_and(|digits| {
+        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    })
+);
+
+checked_text!(
+    /// An AWS Region's code, such as `us-east-1` or `us-gov-west-1`.
+    Region,
+    "an AWS Region (such as `us-east-1`)",
+    |text| {
+        let parts: Vec<&str> = text.split('-').collect();
+        matches!(parts.len(), 3..=5)
+            && text.len() <= 32
+            && parts.iter().all(|part| !part.is_empty())
+            && parts[..parts.len() - 1].iter().all(|part| part.bytes().all(|b| b.is_ascii_lowercase()))
+            && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_digit())
+    }
+);
+
+checked_text!(
+    /// An AWS account's id: 12 digits.
+    AccountId,
+    "an account id (12 digits)",
+    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+);
+
+impl Region {
+    /// The partition that the Region belongs to. `CopyImage` cannot cross from one to another.
+    /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
+    #[must_use]
+    pub fn partition(&self) -> &'static str {
+        const BY_PREFIX: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("us-iso-", "aws-iso"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("eusc-", "aws-eusc"),
+        ];
+        BY_PREFIX.iter().find(|(prefix, _)| self.0.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+    }
+}
+
+/// A source AMI's *identity*: an image id means nothing without its Region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Identity {
+    pub region: Region,
+    pub image: ImageId,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.image, self.region)
+    }
+}
+
+/// Where this stack stands: the destination of every copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    pub region: Region,
+    /// From the function's own ARN; nobody's word in a message. `None` where that ARN cannot be read, as in some emulators.
+    pub account: Option<AccountId>,
+}

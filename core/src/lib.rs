@@ -1,0 +1,30 @@
+//! The pure part of ami-courier: no AWS SDK, no async runtime, no clock, no environment.
+//!
+//! ```text
+//! message ─► announcement ─► selection ─► plan ─► protocol ─► outcome
+//! ```
+//!
+//! - [`announcement`]: what one message says, whatever its sender and its envelopes.
+//! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
+//! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
+//! - [`protocol`]: exactly once: what was seen decides what to do next. A model checker explores this very code.
+//! - [`outcome`] and [`error`]: what became of an announcement, and the two kinds of error.
+//!
+//! They share a few types: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it), [`copy_image`] (the
+//! checked parameters of `CopyImage`), [`naming`] (name templates), [`region`] (which Regions exist) and [`settings`]
+//! (every environment variable).
+
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod announcement;
+pub mod copy_image;
+pub mod error;
+pub mod identity;
+pub mod image;
+pub mod naming;
+pub mod outcome;
+pub mod plan;
+pub mod protocol;
+pub mod region;
+pub mod selection;
+pub mod settings;

@@ -1,0 +1,116 @@
+//! Name templates: `COPY_NAME`, `COPY_DESCRIPTION` and `PARAMETER_NAME` say what the copy is called in terms of its source.
+
+use std::fmt;
+
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::identity::Region;
+use crate::image::Image;
+
+/// Text with placeholders, checked when the function starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    Name,
+    ImageId,
+    Region,
+    Account,
+    Created,
+    Tag(String),
+}
+
+/// What a template may contain.
+pub const PLACEHOLDERS: &str = "text with the placeholders `{name}`, `{image_id}`, `{region}`, `{account}`, `{created}` and `{tag:KEY}`, all of the source AMI";
+
+/// A source AMI that lacks what a template asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing(String);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the source AMI has no {}", self.0)
+    }
+}
+
+impl Template {
+    /// `{name}`: the copy is called as its source is.
+    #[must_use]
+    pub fn name() -> Self {
+        Self(vec![Part::Name])
+    }
+
+    /// `None` where a brace is not closed or a placeholder is unknown.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((literal, after)) = rest.split_once('{') {
+            let (placeholder, behind) = after.split_once('}')?;
+            if literal.contains('}') {
+                return None;
+            }
+            parts.push(Part::Literal(literal.to_owned()));
+            parts.push(match placeholder {
+                "name" => Part::Name,
+                "image_id" => Part::ImageId,
+                "region" => Part::Region,
+                "account" => Part::Account,
+                "created" => Part::Created,
+                other => Part::Tag(other.strip_prefix("tag:").filter(|key| !key.is_empty())?.to_owned()),
+            });
+            rest = behind;
+        }
+        if rest.contains('}') {
+            return None;
+        }
+        parts.push(Part::Literal(rest.to_owned()));
+        Some(Self(parts))
+    }
+
+    /// Whether the text around the placeholders has only such characters.
+    #[must_use]
+    pub fn is_written_with(&self, allowed: impl Fn(char) -> bool) -> bool {
+        self.0.iter().all(|part| match part {
+            Part::Literal(text) => text.chars().all(&allowed),
+            _ => true,
+        })
+    }
+
+    /// The text for this source AMI in `region`. `{created}` is its creation time as `20260131-093000`, in UTC.
+    ///
+    /// # Errors
+    /// What the source AMI does not have.
+    pub fn fill(&self, source: &Image, region: &Region) -> Result<String, Missing> {
+        let mut filled = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) => filled.push_str(text),
+                Part::Name => filled.push_str(&source.name),
+                Part::ImageId => filled.push_str(source.id.as_str()),
+                Part::Region => filled.push_str(region.as_str()),
+                Part::Account => {
+                    let owner = source.owner.as_ref().ok_or_else(|| Missing("owner".to_owned()))?;
+                    filled.push_str(owner.as_str());
+                }
+                Part::Created => {
+                    let created = source.created.ok_or_else(|| Missing("creation time".to_owned()))?;
+                    filled.push_str(&compact(created));
+                }
+                Part::Tag(key) => {
+                    filled.push_str(source.tags.get(key).ok_or_else(|| Missing(format!("tag `{key}`")))?);
+                }
+            }
+        }
+        Ok(filled)
+    }
+}
+
+fn compact(time: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    // Formatting these plain numbers has nothing that can fail.
+    time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
+}

@@ -1,0 +1,94 @@
+//! Is this source AMI wanted here, and if not, which rule says so?
+//!
+//! Pure. Whether its *owner* is trusted is not decided here: EC2 itself is asked for the AMI among those of
+//! `SOURCE_OWNERS` (see [`crate::courier`]), so that nothing a message says can move that border.
+
+use crate::announcement::AnnouncedBy;
+use crate::identity::{Identity, Region};
+use crate::image::{Image, tag};
+use crate::settings::{ImageBuilder, Settings, Sources};
+
+/// Whether AMIs may come from this Region at all. A border, for requests too.
+///
+/// # Errors
+/// The rule, and what it saw.
+pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), String> {
+    let stack_region = &settings.stack_region;
+    if region.partition() != stack_region.partition() {
+        return Err(format!(
+            "{region} is in the partition {}, this stack's {stack_region} is in {}, and CopyImage cannot cross from one to the other",
+            region.partition(),
+            stack_region.partition()
+        ));
+    }
+    let allowed = &settings.sources.regions;
+    match allowed.as_slice() {
+        [] if region == stack_region => Err(format!("{region} is this stack's own Region")),
+        [] => Ok(()),
+        _ if allowed.contains(region) => Ok(()),
+        _ => Err(format!("{region} is none of SOURCE_REGIONS ({})", joined(allowed.iter()))),
+    }
+}
+
+/// Of one build that stands in several Regions, the AMI to copy: the first that is allowed.
+///
+/// # Errors
+/// Why none is.
+pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<&'a Identity, String> {
+    let mut why = String::new();
+    for image in images {
+        match region_is_allowed(&image.region, settings) {
+            Ok(()) => return Ok(image),
+            Err(refusal) if why.is_empty() => why = refusal,
+            Err(refusal) => why = format!("{why}; {refusal}"),
+        }
+    }
+    Err(why)
+}
+
+/// Whether an *announced* AMI is wanted. Requests are not asked: they name the one AMI they want.
+///
+/// # Errors
+/// The rule, and what it saw.
+pub fn is_wanted(source: &Image, announced_by: AnnouncedBy, sources: &Sources) -> Result<(), String> {
+    may_be_copied(source)?;
+    if let Some(origin) = source.tags.get(tag::SOURCE_IMAGE) {
+        return Err(format!("it is itself a copy, of {origin} (tag `{}`)", tag::SOURCE_IMAGE));
+    }
+    if !sources.name_patterns.iter().any(|pattern| pattern.matches(&source.name)) {
+        let patterns = joined(sources.name_patterns.iter().map(|pattern| format!("`{pattern}`")));
+        return Err(format!("name `{}` matches none of {patterns}", source.name));
+    }
+    for required in &sources.required_tags {
+        let has = source.tags.get(&required.key);
+        match (has, &required.value) {
+            (None, _) => return Err(format!("it has no tag `{}`, which REQUIRED_TAGS asks for", required.key)),
+            (Some(has), Some(value)) if has != value => {
+                return Err(format!("tag `{}` is `{has}`, REQUIRED_TAGS asks for `{value}`", required.key));
+            }
+            _ => {}
+        }
+    }
+    let made_by_image_builder = source.tags.contains_key(tag::IMAGE_BUILDER);
+    if made_by_image_builder && announced_by == AnnouncedBy::Ec2 && sources.image_builder == ImageBuilder::Tested {
+        return Err(
+            "EC2 Image Builder made it and has not said yet that its tests passed (IMAGE_BUILDER=Tested)".to_owned()
+        );
+    }
+    Ok(())
+}
+
+/// What holds for requests, too: one who owns an AMI can forbid that it is ever copied.
+///
+/// # Errors
+/// The rule.
+pub fn may_be_copied(source: &Image) -> Result<(), String> {
+    if source.tags.contains_key(tag::SKIP) {
+        return Err(format!("it bears the tag `{}`", tag::SKIP));
+    }
+    Ok(())
+}
+
+fn joined(items: impl Iterator<Item = impl ToString>) -> String {
+    items.map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
+}

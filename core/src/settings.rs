@@ -1,0 +1,389 @@
+//! Every environment variable, its default and its check.
+//!
+//! A value that cannot be right stops the function before it takes its first message: a wrong setting must never
+//! become a wrong copy.
+
+use std::fmt;
+
+use wildmatch::WildMatch;
+
+use crate::copy_image::{AmiName, CompletionMinutes, Encryption, KmsKey, Tag};
+use crate::identity::{AccountId, Region, shortened};
+use crate::naming::{PLACEHOLDERS, Template};
+
+/// What the stack's parameters say.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The Region of this stack: the destination of every copy.
+    pub stack_region: Region,
+    pub sources: Sources,
+    pub copying: Copying,
+    pub finishing: Finishing,
+    /// Deregister a copy once its source is deregistered.
+    pub retire_with_source: bool,
+    /// How old an AMI may be for the sweep to copy it.
+    pub backfill_days: u16,
+    pub queue_url: Option<String>,
+    pub dead_letter_queue_url: Option<String>,
+}
+
+/// Which AMIs are wanted here.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// Empty: any Region but this one.
+    pub regions: Vec<Region>,
+    pub owners: Vec<Owner>,
+    pub name_patterns: Vec<WildMatch>,
+    pub required_tags: Vec<RequiredTag>,
+    pub image_builder: ImageBuilder,
+}
+
+/// How a copy is made.
+#[derive(Clone, Debug)]
+pub struct Copying {
+    pub name: Template,
+    pub description: Option<Template>,
+    pub encryption: Encryption,
+    pub copy_tags: bool,
+    pub extra_tags: Vec<Tag>,
+    pub completion: Option<CompletionMinutes>,
+    pub dry_run: bool,
+}
+
+/// What is done once a copy is available.
+#[derive(Clone, Debug)]
+pub struct Finishing {
+    pub share_with: Vec<Principal>,
+    pub deprecate: Deprecate,
+    pub protection: Protection,
+    pub parameter_name: Option<Template>,
+    /// `None`: the courier tells nobody of what it does.
+    pub event_bus: Option<String>,
+}
+
+/// An account whose AMIs are trusted, as EC2's `Owner` parameter takes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    Myself,
+    Account(AccountId),
+}
+
+impl Owner {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Myself => "self",
+            Self::Account(account) => account.as_str(),
+        }
+    }
+}
+
+/// A tag that a source AMI must bear; `None`: with whatever value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequiredTag {
+    pub key: String,
+    pub value: Option<String>,
+}
+
+impl fmt::Display for RequiredTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.key),
+            None => f.write_str(&self.key),
+        }
+    }
+}
+
+/// When an AMI made by EC2 Image Builder counts as built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageBuilder {
+    /// When Image Builder says so, after its tests.
+    Tested,
+    /// As soon as EC2 has it.
+    Any,
+}
+
+/// Who may use the copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Principal {
+    Account(AccountId),
+    Organization(String),
+    OrganizationalUnit(String),
+}
+
+/// When the copy is deprecated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deprecate {
+    /// When its source is.
+    Source,
+    Never,
+    /// So many days after the copy was made.
+    Days(u16),
+}
+
+/// Whether the copy is protected from being deregistered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    Off,
+    On,
+    WithCooldown,
+}
+
+/// A setting that cannot be right: the variable, its value and the accepted forms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrongSetting {
+    pub variable: &'static str,
+    pub value: String,
+    pub accepted: String,
+}
+
+impl fmt::Display for WrongSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { variable, value, accepted } = self;
+        write!(f, "{variable} is `{}`, which cannot be right; accepted: {accepted}", shortened(value))
+    }
+}
+
+impl std::error::Error for WrongSetting {}
+
+impl Settings {
+    /// Reads the settings through `variable`, which gives an environment variable's value. An empty value counts as
+    /// none, but for `EVENT_BUS_NAME`, where it means "nowhere".
+    ///
+    /// # Errors
+    /// The first setting that cannot be right.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, WrongSetting> {
+        let env = Environment(&|name| variable(name).map(|value| value.trim().to_owned()));
+        let stack_region =
+            env.required("AWS_REGION", "the Region that the function runs in, as Lambda sets it", |text| {
+                text.parse().ok()
+            })?;
+        let settings = Self {
+            sources: sources(&env, &stack_region)?,
+            copying: copying(&env, &stack_region)?,
+            finishing: finishing(&env)?,
+            retire_with_source: env.boolean("RETIRE_WITH_SOURCE", false)?,
+            backfill_days: env
+                .one("BACKFILL_DAYS", "a number of days (1 to 3650)", |text| {
+                    text.parse().ok().filter(|days| (1..=3650).contains(days))
+                })?
+                .unwrap_or(7),
+            queue_url: env.one("QUEUE_URL", QUEUE, url)?,
+            dead_letter_queue_url: env.one("DEAD_LETTER_QUEUE_URL", QUEUE, url)?,
+            stack_region,
+        };
+        settings.can_share()?;
+        Ok(settings)
+    }
+
+    /// What the AWS-managed key encrypts cannot be shared: better said now than when the first copy is done.
+    fn can_share(&self) -> Result<(), WrongSetting> {
+        match &self.copying.encryption {
+            Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => Err(WrongSetting {
+                variable: "KMS_KEY_ID",
+                value: key.to_string(),
+                accepted: "with SHARE_WITH set, a customer managed key: a copy under the AWS managed key `aws/ebs` cannot be \
+                           shared with another account"
+                    .to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+const QUEUE: &str = "the URL of an SQS queue";
+
+fn url(text: &str) -> Option<String> {
+    (text.starts_with("https://") || text.starts_with("http://")).then(|| text.to_owned())
+}
+
+fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSetting> {
+    const REGIONS: &str = "Regions other than the function's own and of its partition, separated by commas (such as `us-east-1,us-west-2`)";
+    let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| {
+        text.parse().ok().filter(|region: &Region| region.partition() == stack_region.partition())
+    })?;
+    // One list for the stacks of all Regions is handy: a stack passes over its own.
+    let others: Vec<Region> = regions.iter().filter(|region| *region != stack_region).cloned().collect();
+    if others.is_empty() && !regions.is_empty() {
+        return Err(env.wrong("SOURCE_REGIONS", REGIONS));
+    }
+    let owners =
+        env.list("SOURCE_OWNERS", "`self` and account ids of 12 digits, separated by commas", |text| match text {
+            "self" => Some(Owner::Myself),
+            account => account.parse().ok().map(Owner::Account),
+        })?;
+    let patterns =
+        env.list("NAME_PATTERNS", "globs of AMI names, separated by commas (such as `golden-*,base-????`)", |text| {
+            let plain = |c: char| AmiName::may_contain(c) || "*?".contains(c);
+            (!text.is_empty() && text.chars().all(plain)).then(|| WildMatch::new(text))
+        })?;
+    Ok(Sources {
+        regions: others,
+        owners: if owners.is_empty() { vec![Owner::Myself] } else { owners },
+        name_patterns: if patterns.is_empty() { vec![WildMatch::new("*")] } else { patterns },
+        required_tags: env.list("REQUIRED_TAGS", "`Key=Value` or `Key`, separated by commas", |text| {
+            let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
+            Tag::new(key, value.unwrap_or_default()).ok()?;
+            Some(RequiredTag { key: key.to_owned(), value: value.map(str::to_owned) })
+        })?,
+        image_builder: env
+            .one("IMAGE_BUILDER", "`Tested` or `Any`", |text| match text {
+                "Tested" => Some(ImageBuilder::Tested),
+                "Any" => Some(ImageBuilder::Any),
+                _ => None,
+            })?
+            .unwrap_or(ImageBuilder::Tested),
+    })
+}
+
+fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSetting> {
+    let key = env.one("KMS_KEY_ID", &format!("{}, of {stack_region}", KmsKey::RULE), |text| {
+        text.parse().ok().filter(|key: &KmsKey| key.can_be_in(stack_region))
+    })?;
+    let encryption = match (key, env.flag("ENCRYPTED")?) {
+        (Some(_), Some(false)) => {
+            return Err(env.wrong("ENCRYPTED", "with KMS_KEY_ID set, `true` or nothing: a key encrypts every copy"));
+        }
+        (Some(key), _) => Encryption::Key(key),
+        (None, Some(true)) => Encryption::DefaultKey,
+        // As the source: `false` does not forbid what an encrypted source makes necessary.
+        (None, _) => Encryption::AsSource,
+    };
+    Ok(Copying {
+        name: env
+            .one("COPY_NAME", &format!("{PLACEHOLDERS}, that makes {}", AmiName::RULE), |text| {
+                Template::parse(text).filter(|template| template.is_written_with(AmiName::may_contain))
+            })?
+            .unwrap_or_else(Template::name),
+        description: env.one("COPY_DESCRIPTION", PLACEHOLDERS, Template::parse)?,
+        encryption,
+        copy_tags: env.boolean("COPY_TAGS", true)?,
+        extra_tags: extra_tags(env)?,
+        completion: env.one("SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES", CompletionMinutes::RULE, |text| {
+            text.parse().ok().and_then(CompletionMinutes::new)
+        })?,
+        dry_run: env.boolean("DRY_RUN", false)?,
+    })
+}
+
+fn extra_tags(env: &Environment) -> Result<Vec<Tag>, WrongSetting> {
+    const VARIABLE: &str = "EXTRA_TAGS";
+    const ACCEPTED: &str =
+        "`Key=Value`, separated by commas, keys distinct and not of `aws:` or `ami-courier:`, at most 40";
+    let tags = env.list(VARIABLE, ACCEPTED, |text| {
+        let (key, value) = text.split_once('=')?;
+        Tag::new(key, value).ok().filter(|tag| !tag.key.starts_with(crate::image::tag::PREFIX))
+    })?;
+    let distinct = tags.iter().enumerate().all(|(i, tag)| tags[..i].iter().all(|other| other.key != tag.key));
+    if distinct && tags.len() <= 40 { Ok(tags) } else { Err(env.wrong(VARIABLE, ACCEPTED)) }
+}
+
+fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
+    Ok(Finishing {
+        share_with: env.list(
+            "SHARE_WITH",
+            "account ids of 12 digits, organization ARNs (`arn:…:organizations::…:organization/o-…`) and OU ARNs (`…:ou/o-…/ou-…`), \
+             separated by commas",
+            principal,
+        )?,
+        deprecate: env
+            .one("DEPRECATE", "`Source`, `Never` or a number of days (1 to 3650)", |text| match text {
+                "Source" => Some(Deprecate::Source),
+                "Never" => Some(Deprecate::Never),
+                days => days.parse().ok().filter(|days| (1..=3650).contains(days)).map(Deprecate::Days),
+            })?
+            .unwrap_or(Deprecate::Source),
+        protection: env
+            .one("DEREGISTRATION_PROTECTION", "`Off`, `On` or `WithCooldown`", |text| match text {
+                "Off" => Some(Protection::Off),
+                "On" => Some(Protection::On),
+                "WithCooldown" => Some(Protection::WithCooldown),
+                _ => None,
+            })?
+            .unwrap_or(Protection::Off),
+        parameter_name: env.one(
+            "PARAMETER_NAME",
+            &format!("{PLACEHOLDERS}, that makes a parameter's name (letters, digits and `._/-`)"),
+            |text| {
+                let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
+                Template::parse(text).filter(|template| template.is_written_with(plain))
+            },
+        )?,
+        event_bus: match (env.0)("EVENT_BUS_NAME") {
+            None => Some("default".to_owned()),
+            Some(nowhere) if nowhere.is_empty() => None,
+            Some(bus) => {
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:".contains(&b);
+                if bus.len() > 1600 || !bus.bytes().all(plain) {
+                    return Err(env.wrong("EVENT_BUS_NAME", "the name or ARN of an event bus, or nothing at all"));
+                }
+                Some(bus)
+            }
+        },
+    })
+}
+
+fn principal(text: &str) -> Option<Principal> {
+    if let Ok(account) = text.parse() {
+        return Some(Principal::Account(account));
+    }
+    let (_, resource) = text.strip_prefix("arn:aws")?.split_once(":organizations::")?;
+    let (_, resource) = resource.split_once(':')?;
+    match resource.split('/').collect::<Vec<_>>().as_slice() {
+        ["organization", organization] if organization.starts_with("o-") => {
+            Some(Principal::Organization(text.to_owned()))
+        }
+        ["ou", organization, unit] if organization.starts_with("o-") && unit.starts_with("ou-") => {
+            Some(Principal::OrganizationalUnit(text.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// The environment, and how a value in it is refused.
+struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Environment<'_> {
+    fn wrong(&self, variable: &'static str, accepted: &str) -> WrongSetting {
+        WrongSetting { variable, value: (self.0)(variable).unwrap_or_default(), accepted: accepted.to_owned() }
+    }
+
+    fn one<T>(
+        &self,
+        variable: &'static str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, WrongSetting> {
+        match (self.0)(variable).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => parse(&value).map(Some).ok_or_else(|| self.wrong(variable, accepted)),
+        }
+    }
+
+    fn required<T>(
+        &self,
+        variable: &'static str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<T, WrongSetting> {
+        self.one(variable, accepted, parse)?.ok_or_else(|| self.wrong(variable, accepted))
+    }
+
+    fn list<T>(
+        &self,
+        variable: &'static str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, WrongSetting> {
+        let all = |value: &str| value.split(',').map(|item| parse(item.trim())).collect();
+        Ok(self.one(variable, accepted, all)?.unwrap_or_default())
+    }
+
+    fn flag(&self, variable: &'static str) -> Result<Option<bool>, WrongSetting> {
+        self.one(variable, "`true` or `false`", |text| text.parse().ok())
+    }
+
+    fn boolean(&self, variable: &'static str, default: bool) -> Result<bool, WrongSetting> {
+        Ok(self.flag(variable)?.unwrap_or(default))
+    }
+}

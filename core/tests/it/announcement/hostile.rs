@@ -1,0 +1,303 @@
+//! Hostile payloads: whatever comes in, reading it ends in an answer of bounded size, after work that is linear.
+//!
+//! `HOSTILE_PAYLOADS=200000 cargo test --lib hostile` reads that many instead of two thousand, which takes minutes.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use proptest::collection::{hash_map, vec};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
+use serde_json::{Map, Value, json};
+
+use super::corpus::{files, stack};
+use super::{Announcement, Pointer, read_text, request};
+use courier_core::error::Rejection;
+
+const PAYLOADS: &str = "HOSTILE_PAYLOADS";
+const PAYLOADS_BY_DEFAULT: u32 = 2000;
+/// Bytes. Some envelopes double what they wrap, and SQS takes 1 MiB at most.
+const LARGEST_TO_WRAP: usize = 200_000;
+
+#[test]
+fn hostile_payloads_end_in_an_answer_after_linear_work_in_flat_memory() {
+    const ALONE: &str = "HOSTILE_ALONE";
+    // Peak memory is the whole process's: other tests must not run in it.
+    if env::var_os(ALONE).is_none() {
+        let this = "announcement::hostile::hostile_payloads_end_in_an_answer_after_linear_work_in_flat_memory";
+        let binary = env::current_exe().expect("the test binary");
+        let alone = Command::new(binary).args(["--exact", this, "--nocapture"]).env(ALONE, "1").status();
+        assert!(alone.expect("it runs").success(), "see above");
+        return;
+    }
+    let payloads = env::var(PAYLOADS).map_or(PAYLOADS_BY_DEFAULT, |text| text.parse().expect(PAYLOADS));
+    let corpus = Corpus::load();
+    let strategy = corpus.payload();
+    run(payloads.div_ceil(10), &strategy);
+    let at_first = peak_memory();
+    run(payloads, &strategy);
+    if let (Some(at_first), Some(at_last)) = (at_first, peak_memory()) {
+        const LARGEST_PAYLOADS_ROOM: u64 = 48 << 20;
+        assert!(at_last <= at_first + LARGEST_PAYLOADS_ROOM, "memory grew from {at_first} to {at_last} bytes");
+    }
+}
+
+fn run(payloads: u32, strategy: &BoxedStrategy<String>) {
+    let config = ProptestConfig { cases: payloads, failure_persistence: None, ..ProptestConfig::default() };
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    TestRunner::new_with_rng(config, rng)
+        .run(strategy, |payload| holds(&payload))
+        .unwrap_or_else(|why| panic!("{why}"));
+}
+
+/// The most memory this process ever had, in bytes. `None` where the system does not tell.
+fn peak_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok().map(|kib: u64| kib << 10)
+}
+
+/// What is true of every payload.
+fn holds(payload: &str) -> Result<(), TestCaseError> {
+    const LAYERS: usize = 33;
+    const SHORTEST_AMI: usize = "ami-5731123e".len();
+    work::parsed();
+    let answer = read_text(payload, &stack());
+    let parsed = work::parsed();
+    prop_assert!(parsed <= payload.len() * LAYERS, "{parsed} bytes parsed");
+    prop_assert!(is_quick(payload), "an answer is late");
+    match answer {
+        Ok(announcements) => {
+            prop_assert!(!announcements.is_empty());
+            prop_assert!(announcements.len() <= 1 + payload.len() / SHORTEST_AMI);
+            for announcement in &announcements {
+                prop_assert!(is_sound(announcement, payload), "{announcement:?}");
+            }
+        }
+        Err(rejection) => prop_assert!(is_short(&rejection), "{rejection}"),
+    }
+    if let Ok(Value::Object(document)) = serde_json::from_str(payload)
+        && let Err(rejection) = request::read(&document)
+    {
+        prop_assert!(is_short(&rejection), "{rejection}");
+    }
+    Ok(())
+}
+
+/// Whether an answer comes within a time that is linear in size. Another program may take the processor away, but not
+/// each time.
+fn is_quick(payload: &str) -> bool {
+    let most = Duration::from_millis(20) + Duration::from_micros(5) * u32::try_from(payload.len()).unwrap_or(u32::MAX);
+    (0..5).any(|_| {
+        let start = Instant::now();
+        let _ = read_text(payload, &stack());
+        start.elapsed() <= most
+    })
+}
+
+fn is_sound(announcement: &Announcement, payload: &str) -> bool {
+    match announcement {
+        Announcement::Built { ami: Pointer::Images(amis), .. } => !amis.is_empty(),
+        Announcement::Built { .. } | Announcement::Request(_) | Announcement::Sweep => true,
+        Announcement::StateChanged { error_message, .. } => error_message.len() <= payload.len(),
+        Announcement::Nothing { reason, .. } => reason.len() < 4000,
+    }
+}
+
+fn is_short(rejection: &Rejection) -> bool {
+    let Rejection { code, words, advice } = rejection;
+    !code.is_empty() && !words.is_empty() && !advice.is_empty() && rejection.to_string().len() < 4000
+}
+
+/// What payloads are made of: the files in `events/`, and every field's name and text in them.
+struct Corpus {
+    files: Vec<Value>,
+    vocabulary: Vec<String>,
+}
+
+impl Corpus {
+    fn load() -> Self {
+        let files: Vec<Value> = files().into_iter().map(|(_, payload)| payload).collect();
+        let mut vocabulary: BTreeSet<String> = request::FIELDS.into_iter().map(str::to_owned).collect();
+        for file in &files {
+            collect_words(file, &mut vocabulary);
+        }
+        Self { files, vocabulary: vocabulary.into_iter().collect() }
+    }
+
+    fn payload(&self) -> BoxedStrategy<String> {
+        prop_oneof![
+            1 => any::<String>(),
+            2 => self.json().prop_map(|value| value.to_string()),
+            9 => self.mutated(),
+        ]
+        .boxed()
+    }
+
+    /// Any JSON, in the words of the messages that are understood.
+    fn json(&self) -> BoxedStrategy<Value> {
+        let word = prop_oneof![5 => select(self.vocabulary.clone()), 1 => any::<String>()].boxed();
+        let leaf = prop_oneof![3 => word.clone().prop_map(Value::from), 1 => any::<f64>().prop_map(Value::from), 2 => hostile_value()];
+        leaf.prop_recursive(6, 40, 8, move |inner| {
+            prop_oneof![
+                1 => vec(inner.clone(), 0..6).prop_map(Value::from),
+                2 => hash_map(word.clone(), inner, 0..8)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+        .boxed()
+    }
+
+    /// A file of the corpus, damaged, wrapped, and damaged again.
+    fn mutated(&self) -> BoxedStrategy<String> {
+        let damage = prop_oneof![
+            2 => Just(Damage::Remove),
+            4 => hostile_value().prop_map(Damage::Replace),
+            2 => select(self.files.clone()).prop_map(Damage::Replace),
+            1 => self.json().prop_map(Damage::Replace),
+            1 => Just(Damage::WriteAsText),
+            1 => (1..30_usize).prop_map(Damage::Repeat),
+        ];
+        let wrapping = vec(0..5_u8, 0..6);
+        let cut = prop_oneof![4 => Just(None), 1 => (any::<Index>(), select(TEXT_DAMAGE)).prop_map(Some)];
+        (select(self.files.clone()), vec((any::<Index>(), damage), 0..6), wrapping, cut)
+            .prop_map(|(mut file, damages, wrappings, cut)| {
+                for (at, damage) in damages {
+                    let chosen = at.index(count(&file));
+                    damage.apply(nth(&mut file, &mut { chosen }).expect("counted before"), at);
+                }
+                let mut text = file.to_string();
+                for envelope in wrappings {
+                    if text.len() < LARGEST_TO_WRAP {
+                        file = wrapped(&file, envelope);
+                        text = file.to_string();
+                    }
+                }
+                if let Some((at, damage)) = cut {
+                    let at = (0..=at.index(text.len() + 1)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+                    match damage {
+                        "" => text.truncate(at),
+                        _ => text.insert_str(at, damage),
+                    }
+                }
+                text
+            })
+            .boxed()
+    }
+}
+
+/// What is put into the text of a message; empty: it is cut there.
+const TEXT_DAMAGE: &[&str] =
+    &["", "\"", "\\", "{", "\\ud800", "\\u0000", "1e999", "-", "\u{feff}", "\u{202e}", "]}", "\0"];
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Remove,
+    Replace(Value),
+    WriteAsText,
+    Repeat(usize),
+}
+
+impl Damage {
+    fn apply(self, value: &mut Value, at: Index) {
+        match (self, value) {
+            (Self::Remove, Value::Object(fields)) if !fields.is_empty() => {
+                let field = fields.keys().nth(at.index(fields.len())).cloned().expect("there is one");
+                fields.remove(&field);
+            }
+            (Self::Repeat(times), Value::Array(items)) if !items.is_empty() => {
+                let item = items[at.index(items.len())].clone();
+                items.extend(std::iter::repeat_n(item, times));
+            }
+            (Self::Repeat(times), Value::String(text)) => *text = text.repeat(times),
+            (Self::Replace(other), value) => *value = other,
+            (Self::WriteAsText, value) => *value = value.to_string().into(),
+            (Self::Remove | Self::Repeat(_), value) => *value = Value::Null,
+        }
+    }
+}
+
+fn hostile_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        select(vec![
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-1),
+            json!(u64::MAX),
+            json!(1.237_940_039_285_380_3e27),
+            json!(f64::MIN_POSITIVE),
+            json!(""),
+            json!([]),
+            json!({}),
+            json!("ami-5731123e"),
+            json!("arn:aws:ec2:us-east-1::image/ami-5731123e"),
+            json!("arn:aws-cn:ec2:cn-north-1::image/ami-5731123e"),
+            json!("arn:::::image/"),
+            json!("us-gov-west-1"),
+            json!("\u{0}\u{feff}\u{10ffff}"),
+        ]),
+        (1..20_000_usize).prop_map(|length| "x".repeat(length).into()),
+        (1..5000_usize).prop_map(|length| ",".repeat(length).into()),
+        (1..5000_usize).prop_map(|length| "us-east-1:ami-5731123e,".repeat(length / 20).into()),
+        (1..100_usize).prop_map(|depth| (0..depth).fold(Value::Null, |inner, _| json!([inner]))),
+        (1..60_usize).prop_map(|depth| (0..depth).fold(json!({}), |inner, _| json!({ "detail": inner }))),
+        (1..500_usize).prop_map(|width| {
+            Value::Object((0..width).map(|n| (format!("Source{n}"), Value::Null)).collect::<Map<_, _>>())
+        }),
+        (1..500_usize).prop_map(|width| vec!["arn:aws:ec2:us-east-1::image/ami-5731123e"; width].into()),
+    ]
+}
+
+fn wrapped(message: &Value, envelope: u8) -> Value {
+    let text = || Value::from(message.to_string());
+    match envelope {
+        0 => text(),
+        1 => json!({ "Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": text() }),
+        2 => {
+            json!({ "Records": [{ "eventSource": "aws:sqs", "body": text() }, { "eventSource": "aws:sqs", "body": message }] })
+        }
+        3 => json!({ "Records": [{ "EventSource": "aws:sns", "Sns": { "Message": message } }] }),
+        _ => json!({ "source": "com.example", "detail-type": "t", "detail": message }),
+    }
+}
+
+fn collect_words(value: &Value, words: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) if text.len() < 200 => {
+            words.insert(text.clone());
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_words(item, words)),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                words.insert(name.clone());
+                collect_words(value, words);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// How many values there are in a value, with itself.
+fn count(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
+}
+
+fn nth<'a>(value: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
+    if *left == 0 {
+        return Some(value);
+    }
+    *left -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().find_map(|item| nth(item, left)),
+        Value::Object(fields) => fields.values_mut().find_map(|item| nth(item, left)),
+        _ => None,
+    }
+}
