@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::identity::{AccountId, Identity, ImageId, Region};
+use crate::protocol::Try;
 
 /// Tags that carry the courier's own memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 pub mod tag {
-    /// On a copy: the id of its source AMI. An AMI that bears it is never copied on because of an announcement.
+    /// On a copy: the id of its source AMI. An announcement of an AMI that has this tag never leads to a copy.
     pub const SOURCE_IMAGE: &str = "ami-courier:source-image";
     /// On a copy: the Region of its source AMI.
     pub const SOURCE_REGION: &str = "ami-courier:source-region";
-    /// On a copy: the account that owns its source AMI. Tells a source that is gone from one that is out of sight.
+    /// On a copy: the account that owns its source AMI. Only of its own AMIs can an account know that they are gone.
     pub const SOURCE_OWNER: &str = "ami-courier:source-owner";
+    /// On a copy: which try made it, unless it was the first of all for an announcement. See [`super::MadeFor`].
+    pub const TRY: &str = "ami-courier:try";
     /// On a copy: when every finishing step held.
     pub const FINISHED: &str = "ami-courier:finished";
     /// On a source AMI: never copy it.
@@ -40,14 +43,14 @@ pub struct Image {
     pub protected: bool,
     pub tags: BTreeMap<String, String>,
     pub volumes: Vec<Volume>,
-    /// The AMI that this one was copied from, as EC2 remembers it.
+    /// The AMI that this one was copied from, as EC2 records it.
     pub source: Option<Identity>,
 }
 
 /// One EBS volume of an AMI, and the snapshot it is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// May be missing until a copy is available.
+    /// Missing for a blank volume, and perhaps until a copy is available.
     pub snapshot: Option<String>,
     pub encrypted: Option<bool>,
     pub size_gib: i64,
@@ -83,9 +86,59 @@ impl State {
     }
 }
 
+/// What a copy was made for, as its tag `ami-courier:try` has it: `0.1`, or `request 0.1`.
+///
+/// A request and an announcement of the same AMI are two orders, each with tries of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MadeFor {
+    Announcement(Try),
+    Request(Try),
+}
+
+impl MadeFor {
+    /// The value of the tag; `None` where there is none, for the very first try of an announcement.
+    #[must_use]
+    pub fn tag(self) -> Option<String> {
+        match self {
+            Self::Announcement(Try::FIRST) => None,
+            Self::Announcement(at) => Some(at.to_string()),
+            Self::Request(at) => Some(format!("request {at}")),
+        }
+    }
+
+    /// `None` for a value that the courier does not write.
+    fn from_tag(value: Option<&String>) -> Option<Self> {
+        let Some(value) = value else { return Some(Self::Announcement(Try::FIRST)) };
+        match value.strip_prefix("request ") {
+            Some(at) => at.parse().ok().map(Self::Request),
+            None => value.parse().ok().map(Self::Announcement),
+        }
+    }
+}
+
 impl Image {
-    /// The source that the courier's own tags name: this AMI is a copy of ours. Somebody's copy of our copy may have its
-    /// tags; EC2 remembers that it comes from elsewhere.
+    /// A pending AMI of which nothing else is known.
+    #[must_use]
+    pub fn new(id: ImageId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            description: None,
+            owner: None,
+            state: State::Pending,
+            state_reason: None,
+            created: None,
+            deprecated_from: None,
+            last_launched: None,
+            protected: false,
+            tags: BTreeMap::new(),
+            volumes: Vec::new(),
+            source: None,
+        }
+    }
+
+    /// The source that the courier's own tags name: this AMI is a copy of the courier's. Somebody's copy of that copy may
+    /// have the same tags, but EC2 records another source for it.
     #[must_use]
     pub fn courier_source(&self) -> Option<Identity> {
         let image = self.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
@@ -94,10 +147,16 @@ impl Image {
         self.source.as_ref().is_none_or(|source| *source == tagged).then_some(tagged)
     }
 
-    /// Whether this AMI is a copy of `source`, by EC2's memory or by the courier's tags.
+    /// Whether this AMI is a copy of `source`, by what EC2 records or by the courier's tags.
     #[must_use]
     pub fn is_copy_of(&self, source: &Identity) -> bool {
         self.source.as_ref() == Some(source) || self.courier_source().as_ref() == Some(source)
+    }
+
+    /// What this copy of the courier's was made for; `None` where its tag was changed.
+    #[must_use]
+    pub fn made_for(&self) -> Option<MadeFor> {
+        MadeFor::from_tag(self.tags.get(tag::TRY))
     }
 
     #[must_use]
@@ -110,11 +169,16 @@ impl Image {
         self.volumes.iter().map(|volume| volume.size_gib).sum()
     }
 
-    /// Whether all of its volumes are encrypted; `None` while EC2 does not tell.
+    /// Whether all of its volumes that have a snapshot are encrypted. `None` where EC2 does not say so reliably: a pending
+    /// AMI may show no snapshots, and a blank volume is encrypted only when it is created.
     #[must_use]
     pub fn encrypted(&self) -> Option<bool> {
-        let told: Option<Vec<bool>> = self.volumes.iter().map(|volume| volume.encrypted).collect();
-        told.filter(|volumes| !volumes.is_empty()).map(|volumes| volumes.into_iter().all(|encrypted| encrypted))
+        if self.state != State::Available {
+            return None;
+        }
+        let with_snapshot = self.volumes.iter().filter(|volume| volume.snapshot.is_some());
+        let encrypted: Option<Vec<bool>> = with_snapshot.map(|volume| volume.encrypted).collect();
+        encrypted.filter(|volumes| !volumes.is_empty()).map(|volumes| volumes.into_iter().all(|encrypted| encrypted))
     }
 
     #[must_use]

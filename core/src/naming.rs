@@ -36,6 +36,8 @@ impl fmt::Display for Missing {
     }
 }
 
+impl std::error::Error for Missing {}
+
 impl Template {
     /// `{name}`: the copy is called as its source is.
     #[must_use]
@@ -81,6 +83,16 @@ impl Template {
     }
 
     /// The text for this source AMI in `region`. `{created}` is its creation time as `20260131-093000`, in UTC.
+    ///
+    /// ```
+    /// use courier_core::image::Image;
+    /// use courier_core::naming::Template;
+    ///
+    /// let source = Image { name: "golden".to_owned(), ..Image::new("ami-5731123e".parse()?) };
+    /// let template = Template::parse("{name}-{region}").expect("a template");
+    /// assert_eq!(template.fill(&source, &"us-east-1".parse()?)?, "golden-us-east-1");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the source AMI does not have.

@@ -1,10 +1,10 @@
-//! The exact `CopyImage` call to make for a source AMI. Pure: no clock, nothing random, nothing of the message.
+//! The exact `CopyImage` call to make for a source AMI. Pure: no clock, nothing random, nothing of the message's envelope.
 //!
-//! That is what makes a redelivery, or a second announcement of the same AMI, the *same* call: the same parameters give
-//! the same client token, and EC2 answers a token it knows with the copy it made before.
+//! An announced AMI is planned like a request that only says which AMI: what a request leaves out, the settings decide;
+//! what it says, wins.
 //!
-//! An announced AMI is planned as a request that says nothing but which AMI: what a request leaves out, the settings
-//! decide; what it says, wins.
+//! [`Plan::attempt`] adds what differs from try to try: the tag that records the try, and the client token. The same try
+//! is always the same call.
 
 use std::collections::BTreeSet;
 
@@ -12,26 +12,47 @@ use uuid::Uuid;
 
 use crate::announcement::CopyRequest;
 use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Encryption, Tag};
-use crate::error::Rejection;
-use crate::identity::{Identity, ImageId, Region};
-use crate::image::{Image, tag};
+use crate::error::{Rejection, code};
+use crate::identity::{Identity, Region};
+use crate::image::{Image, MadeFor, tag};
+use crate::protocol::Try;
 use crate::settings::Copying;
 
 /// A call, and what it takes to make it exactly once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
+    /// The call without what differs from try to try.
     pub call: CopyImageCall,
-    pub dry_run: bool,
-    /// The token of the first try.
-    pub token: ClientToken,
+    pub token: TokenRule,
     /// Keys of tags for which there was no room.
     pub left_out: Vec<String>,
 }
 
-/// Plans the copy of `image`, the AMI that `source` names, into the Region `here`.
+/// What the client token is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenRule {
+    /// For an announcement: source, Region and try. Nothing of settings or tags, so that whoever is first holds the lock.
+    Source,
+    /// For a request: the whole call and the try.
+    WholeCall,
+    /// The request's own token.
+    Own(ClientToken),
+    /// A dry run copies nothing, so it must not use a token that a copy needs. A request's own is passed on.
+    DryRun(Option<ClientToken>),
+}
+
+/// One try of a plan: the call and its token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    pub call: CopyImageCall,
+    pub token: Option<ClientToken>,
+    pub dry_run: bool,
+}
+
+/// Plans the copy of `image`, the AMI that `source` names, into `stack_region`.
 ///
 /// # Errors
-/// A name that comes out as EC2 would refuse it, or more explicit tags than a resource can have.
+/// A name that EC2 would refuse, or more explicit tags than a resource can have.
 pub fn plan(
     source: &Identity,
     image: &Image,
@@ -39,13 +60,13 @@ pub fn plan(
     settings: &Copying,
     stack_region: &Region,
 ) -> Result<Plan, Rejection> {
-    let asked = |which: fn(&CopyRequest) -> &Vec<Tag>| request.map(which).cloned().unwrap_or_default();
-    // The source's own tags, unless the request leaves them to EC2 (`true`) or wants none (`false`).
-    let carry = settings.copy_tags && request.is_none_or(|request| request.copy_image_tags.is_none());
-    let own = if carry { own_tags(image) } else { Vec::new() };
+    let requested = |which: fn(&CopyRequest) -> &Vec<Tag>| request.map(which).cloned().unwrap_or_default();
+    let copies_tags = CopiesTags::of(request, image, settings);
+    let own = own_tags(image);
     let mut left_out = BTreeSet::new();
-    let mut tags = |asked: Vec<Tag>| {
-        gathered(&[courier_tags(source, image)?, asked, settings.extra_tags.clone()], &own, source, &mut left_out)
+    let mut tags = |requested: Vec<Tag>, carried: bool| {
+        let must = [courier_tags(source, image)?, requested, settings.extra_tags.clone()];
+        gathered(&must, if carried { &own } else { &[] }, source, &mut left_out)
     };
     let call = CopyImageCall {
         source: source.clone(),
@@ -61,69 +82,102 @@ pub fn plan(
         destination: request
             .and_then(|request| request.destination.clone())
             .unwrap_or(Destination::Region { completion: settings.completion }),
-        copy_image_tags: request.and_then(|request| request.copy_image_tags),
-        image_tags: tags(asked(|request| &request.image_tags))?,
-        snapshot_tags: tags(asked(|request| &request.snapshot_tags))?,
+        copy_image_tags: copies_tags.by_ec2,
+        image_tags: tags(requested(|request| &request.image_tags), copies_tags.to_image)?,
+        snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots)?,
     };
-    Ok(Plan {
-        dry_run: request.and_then(|request| request.dry_run).unwrap_or(settings.dry_run),
-        token: match request.and_then(|request| request.client_token.clone()) {
-            Some(token) => token,
-            None => first_token(&call, stack_region)?,
-        },
-        left_out: left_out.into_iter().collect(),
-        call,
-    })
+    let own_token = request.and_then(|request| request.client_token.clone());
+    let dry_run = request.and_then(|request| request.dry_run).unwrap_or(settings.dry_run);
+    let token = match (dry_run, own_token, request) {
+        (true, own_token, _) => TokenRule::DryRun(own_token),
+        (false, Some(token), _) => TokenRule::Own(token),
+        (false, None, Some(_)) => TokenRule::WholeCall,
+        (false, None, None) => TokenRule::Source,
+    };
+    Ok(Plan { call, token, left_out: left_out.into_iter().collect() })
+}
+
+impl Plan {
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        matches!(self.token, TokenRule::DryRun(_))
+    }
+
+    /// The call and the token of one try.
+    ///
+    /// # Errors
+    /// None that can happen: text and numbers can always be written as JSON.
+    pub fn attempt(&self, at: Try, stack_region: &Region) -> Result<Attempt, Rejection> {
+        let source = &self.call.source;
+        let token = match &self.token {
+            TokenRule::Source => Some(token(source, &(source, stack_region, at.epoch, at.number))?),
+            TokenRule::WholeCall => Some(token(source, &(stack_region, &self.call, at.epoch, at.number))?),
+            TokenRule::Own(token) => Some(token.clone()),
+            TokenRule::DryRun(token) => token.clone(),
+        };
+        let mut call = self.call.clone();
+        if let Some(mark) = self.made_for(at).tag() {
+            for tags in [&mut call.image_tags, &mut call.snapshot_tags] {
+                tags.push(Tag { key: tag::TRY.to_owned(), value: mark.clone() });
+                tags.sort();
+            }
+        }
+        Ok(Attempt { call, token, dry_run: self.is_dry_run() })
+    }
+
+    fn made_for(&self, at: Try) -> MadeFor {
+        match self.token {
+            TokenRule::Source => MadeFor::Announcement(at),
+            TokenRule::WholeCall | TokenRule::Own(_) => MadeFor::Request(at),
+            // It makes nothing.
+            TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),
+        }
+    }
 }
 
 /// The namespace of the courier's tokens: a random UUID, made once.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_5f0e_4b1d_4f6a_9a53_0c7d_2e8b_71a4);
 
-/// The token of the first try: a `UUIDv5` of the Region and every parameter, in canonical form.
-///
-/// # Errors
-/// None that can happen: text and numbers can always be written down.
-pub fn first_token(call: &CopyImageCall, stack_region: &Region) -> Result<ClientToken, Rejection> {
-    // Fields in the order in which they are declared, whatever serde_json's features are in this build.
-    let canonical = serde_json::to_string(&(stack_region, in_canonical_order(call))).map_err(|why| {
-        Rejection::new("InternalError", format!("no token for {}: {why}", call.source), "report this as a bug")
-    })?;
-    Ok(token(NAMESPACE, &canonical))
+/// A `UUIDv5` of these parts, in canonical form: fields in the order of their declaration, tags sorted.
+fn token(source: &Identity, parts: &impl serde::Serialize) -> Result<ClientToken, Rejection> {
+    let canonical = serde_json::to_string(parts)
+        .map_err(|why| Rejection::new(code::BUG, format!("no token for {source}: {why}"), "report this as a bug"))?;
+    Ok(ClientToken::from_uuid(Uuid::new_v5(&NAMESPACE, canonical.as_bytes())))
 }
 
-/// The token of the next try, after the AMI that `used` led to is found dead.
-///
-/// EC2 answers a token it knows with the first answer, even when that AMI has failed or is long gone: so its own
-/// memory of tokens is the list of tries, and no database is needed to walk it.
-#[must_use]
-pub fn next_token(used: &ClientToken, dead: &ImageId) -> ClientToken {
-    token(NAMESPACE, &format!("{used} {dead}"))
+/// Which way the source's own tags reach the copy.
+struct CopiesTags {
+    /// `CopyImageTags`, which EC2 carries out for the image alone.
+    by_ec2: Option<bool>,
+    /// As explicit tags of the call.
+    to_image: bool,
+    to_snapshots: bool,
 }
 
-fn token(namespace: Uuid, text: &str) -> ClientToken {
-    let uuid = Uuid::new_v5(&namespace, text.as_bytes());
-    ClientToken::from_uuid(uuid)
-}
-
-/// The order of tags means nothing to EC2, so it means nothing to the token.
-fn in_canonical_order(call: &CopyImageCall) -> CopyImageCall {
-    let mut call = call.clone();
-    call.image_tags.sort();
-    call.snapshot_tags.sort();
-    call
+impl CopiesTags {
+    fn of(request: Option<&CopyRequest>, image: &Image, settings: &Copying) -> Self {
+        let by_ec2 = request.and_then(|request| request.copy_image_tags);
+        // EC2 would carry the courier's own tags over as well: the copy would look finished before it is made.
+        let is_couriers_copy = image.tags.keys().any(|key| key.starts_with(tag::PREFIX));
+        match by_ec2 {
+            Some(true) if is_couriers_copy => Self { by_ec2: None, to_image: true, to_snapshots: false },
+            Some(by_ec2) => Self { by_ec2: Some(by_ec2), to_image: false, to_snapshots: false },
+            None => Self { by_ec2: None, to_image: settings.copy_tags, to_snapshots: settings.copy_tags },
+        }
+    }
 }
 
 fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName, Rejection> {
     let filled = settings.name.fill(image, &source.region).map_err(|missing| {
         Rejection::new(
-            "InvalidAMIName.Malformed",
+            code::NAME_MALFORMED,
             format!("COPY_NAME cannot be filled in for {source}: {missing}"),
             "tag the source AMI or change COPY_NAME, then announce the AMI again",
         )
     })?;
     filled.parse().map_err(|why| {
         Rejection::new(
-            "InvalidAMIName.Malformed",
+            code::NAME_MALFORMED,
             format!("COPY_NAME gives {source} a name that EC2 refuses: {why}"),
             "change COPY_NAME (or the tag in it), then announce the AMI again",
         )
@@ -134,7 +188,7 @@ fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<O
     let text = match &settings.description {
         Some(template) => template.fill(image, &source.region).map_err(|missing| {
             Rejection::new(
-                "InvalidParameterValue",
+                code::INVALID_VALUE,
                 format!("COPY_DESCRIPTION cannot be filled in for {source}: {missing}"),
                 "tag the source AMI or change COPY_DESCRIPTION, then announce the AMI again",
             )
@@ -158,7 +212,7 @@ fn encryption(
     match encryption.key() {
         // EC2 would take the call, and let the copy fail an hour later.
         Some(key) if !key.can_be_in(stack_region) => Err(Rejection::new(
-            "InvalidParameterValue",
+            code::INVALID_VALUE,
             format!("`KmsKeyId` is `{key}`; it must be a key of {stack_region}, where the copy is made"),
             "name a key of that Region and send the request again",
         )),
@@ -172,7 +226,7 @@ fn courier_tags(source: &Identity, image: &Image) -> Result<Vec<Tag>, Rejection>
         .into_iter()
         .chain(owner)
         .map(|(key, value)| {
-            Tag::new(key, value).map_err(|why| Rejection::new("InvalidParameterValue", why.to_string(), ""))
+            Tag::new(key, value).map_err(|why| Rejection::new(code::INVALID_VALUE, why.to_string(), ""))
         })
         .collect()
 }
@@ -187,15 +241,16 @@ fn own_tags(image: &Image) -> Vec<Tag> {
         .collect()
 }
 
-/// The tags of `must` in order of precedence, then as many of `may` as there is room for; each key once.
+/// The tags of `must` in order of precedence, then as many of `may` as there is room for; each key once. They are sorted:
+/// whether EC2 compares lists in their order is not documented, so the same tags are always the same list.
 fn gathered(
     must: &[Vec<Tag>],
     may: &[Tag],
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Rejection> {
-    /// One is kept for `ami-courier:finished`.
-    const MOST: usize = Tag::MOST - 1;
+    /// Two are kept for `ami-courier:finished` and `ami-courier:try`.
+    const MOST: usize = Tag::MOST - 2;
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
         if tags.iter().all(|other| other.key != tag.key) {
@@ -204,7 +259,7 @@ fn gathered(
     }
     if tags.len() > MOST {
         return Err(Rejection::new(
-            "TagLimitExceeded",
+            code::TOO_MANY_TAGS,
             format!(
                 "the copy of {source} would have {} tags with the request's, EXTRA_TAGS and the courier's own; there is room for {}",
                 tags.len(),
@@ -223,5 +278,6 @@ fn gathered(
             left_out.insert(tag.key.clone());
         }
     }
+    tags.sort();
     Ok(tags)
 }

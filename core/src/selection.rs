@@ -1,7 +1,7 @@
 //! Is this source AMI wanted here, and if not, which rule says so?
 //!
-//! Pure. Whether its *owner* is trusted is not decided here: EC2 itself is asked for the AMI among those of
-//! `SOURCE_OWNERS` (see [`crate::courier`]), so that nothing a message says can move that border.
+//! Whether its *owner* is trusted is not decided here: the courier asks EC2 itself for the AMI among those of
+//! `SOURCE_OWNERS`, so that nothing a message says can move that border.
 
 use crate::announcement::AnnouncedBy;
 use crate::identity::{Identity, Region};
@@ -26,11 +26,11 @@ pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), Str
         [] if region == stack_region => Err(format!("{region} is this stack's own Region")),
         [] => Ok(()),
         _ if allowed.contains(region) => Ok(()),
-        _ => Err(format!("{region} is none of SOURCE_REGIONS ({})", joined(allowed.iter()))),
+        _ => Err(format!("{region} is not one of SOURCE_REGIONS ({})", joined(allowed.iter()))),
     }
 }
 
-/// Of one build that stands in several Regions, the AMI to copy: the first that is allowed.
+/// Of one build with an AMI in several Regions, the AMI to copy: the first that is allowed.
 ///
 /// # Errors
 /// Why none is.
@@ -50,7 +50,7 @@ pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<
 ///
 /// # Errors
 /// The rule, and what it saw.
-pub fn is_wanted(source: &Image, announced_by: AnnouncedBy, sources: &Sources) -> Result<(), String> {
+pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sources: &Sources) -> Result<(), String> {
     may_be_copied(source)?;
     if let Some(origin) = source.tags.get(tag::SOURCE_IMAGE) {
         return Err(format!("it is itself a copy, of {origin} (tag `{}`)", tag::SOURCE_IMAGE));
@@ -69,22 +69,28 @@ pub fn is_wanted(source: &Image, announced_by: AnnouncedBy, sources: &Sources) -
             _ => {}
         }
     }
-    let made_by_image_builder = source.tags.contains_key(tag::IMAGE_BUILDER);
-    if made_by_image_builder && announced_by == AnnouncedBy::Ec2 && sources.image_builder == ImageBuilder::Tested {
-        return Err(
-            "EC2 Image Builder made it and has not said yet that its tests passed (IMAGE_BUILDER=Tested)".to_owned()
-        );
+    let knows_of_tests = matches!(announced_by, AnnouncedBy::ImageBuilder | AnnouncedBy::Publisher);
+    if sources.image_builder == ImageBuilder::Tested && !knows_of_tests && may_be_untested(source, region) {
+        return Err("EC2 Image Builder made it and has not reported yet that its tests passed (IMAGE_BUILDER=Tested)"
+            .to_owned());
     }
     Ok(())
 }
 
-/// What holds for requests, too: one who owns an AMI can forbid that it is ever copied.
+/// Image Builder distributes an AMI to other Regions only after its tests passed; the ARN in its tag names the Region of
+/// the pipeline. <https://docs.aws.amazon.com/imagebuilder/latest/userguide/manage-distribution-settings.html>
+fn may_be_untested(source: &Image, region: &Region) -> bool {
+    let arn = source.tags.get(tag::IMAGE_BUILDER);
+    arn.is_some_and(|arn| arn.split(':').nth(3).is_none_or(|of_pipeline| of_pipeline == region.as_str()))
+}
+
+/// What holds for requests, too: the owner of an AMI can forbid that it is ever copied.
 ///
 /// # Errors
 /// The rule.
 pub fn may_be_copied(source: &Image) -> Result<(), String> {
     if source.tags.contains_key(tag::SKIP) {
-        return Err(format!("it bears the tag `{}`", tag::SKIP));
+        return Err(format!("it has the tag `{}`", tag::SKIP));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Every environment variable, its default and its check.
 //!
-//! A value that cannot be right stops the function before it takes its first message: a wrong setting must never
+//! An invalid value stops the function before it takes its first message: a wrong setting must never
 //! become a wrong copy.
 
 use std::fmt;
@@ -10,6 +10,7 @@ use wildmatch::WildMatch;
 use crate::copy_image::{AmiName, CompletionMinutes, Encryption, KmsKey, Tag};
 use crate::identity::{AccountId, Region, shortened};
 use crate::naming::{PLACEHOLDERS, Template};
+use crate::region;
 
 /// What the stack's parameters say.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Settings {
     pub finishing: Finishing,
     /// Deregister a copy once its source is deregistered.
     pub retire_with_source: bool,
+    /// How many days after its source was first found gone.
+    pub retire_after_days: u16,
     /// How old an AMI may be for the sweep to copy it.
     pub backfill_days: u16,
     pub queue_url: Option<String>,
@@ -57,7 +60,7 @@ pub struct Finishing {
     pub deprecate: Deprecate,
     pub protection: Protection,
     pub parameter_name: Option<Template>,
-    /// `None`: the courier tells nobody of what it does.
+    /// `None`: the courier sends no events.
     pub event_bus: Option<String>,
 }
 
@@ -78,7 +81,7 @@ impl Owner {
     }
 }
 
-/// A tag that a source AMI must bear; `None`: with whatever value.
+/// A tag that a source AMI must have; `None`: with any value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequiredTag {
     pub key: String,
@@ -129,7 +132,7 @@ pub enum Protection {
     WithCooldown,
 }
 
-/// A setting that cannot be right: the variable, its value and the accepted forms.
+/// An invalid setting: the variable, its value and the accepted forms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WrongSetting {
     pub variable: &'static str,
@@ -140,7 +143,7 @@ pub struct WrongSetting {
 impl fmt::Display for WrongSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { variable, value, accepted } = self;
-        write!(f, "{variable} is `{}`, which cannot be right; accepted: {accepted}", shortened(value))
+        write!(f, "{variable} is `{}`, which is not valid; accepted: {accepted}", shortened(value))
     }
 }
 
@@ -150,8 +153,20 @@ impl Settings {
     /// Reads the settings through `variable`, which gives an environment variable's value. An empty value counts as
     /// none, but for `EVENT_BUS_NAME`, where it means "nowhere".
     ///
+    /// ```
+    /// use courier_core::settings::Settings;
+    ///
+    /// let variable = |name: &str| match name {
+    ///     "AWS_REGION" => Some("eu-west-1".to_owned()),
+    ///     "ENCRYPTED" => Some("yes".to_owned()),
+    ///     _ => None,
+    /// };
+    /// let wrong = Settings::read(variable).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "ENCRYPTED is `yes`, which is not valid; accepted: `true` or `false`");
+    /// ```
+    ///
     /// # Errors
-    /// The first setting that cannot be right.
+    /// The first invalid setting.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, WrongSetting> {
         let env = Environment(&|name| variable(name).map(|value| value.trim().to_owned()));
         let stack_region =
@@ -163,6 +178,11 @@ impl Settings {
             copying: copying(&env, &stack_region)?,
             finishing: finishing(&env)?,
             retire_with_source: env.boolean("RETIRE_WITH_SOURCE", false)?,
+            retire_after_days: env
+                .one("RETIRE_AFTER_DAYS", "a number of days (1 to 365)", |text| {
+                    text.parse().ok().filter(|days| (1..=365).contains(days))
+                })?
+                .unwrap_or(7),
             backfill_days: env
                 .one("BACKFILL_DAYS", "a number of days (1 to 3650)", |text| {
                     text.parse().ok().filter(|days| (1..=3650).contains(days))
@@ -176,7 +196,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What the AWS-managed key encrypts cannot be shared: better said now than when the first copy is done.
+    /// What the AWS-managed key encrypts cannot be shared: reported at the start, not when the first copy is done.
     fn can_share(&self) -> Result<(), WrongSetting> {
         match &self.copying.encryption {
             Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => Err(WrongSetting {
@@ -191,6 +211,33 @@ impl Settings {
     }
 }
 
+/// The environment variables that [`Settings::read`] reads, but for `AWS_REGION`.
+pub const VARIABLES: [&str; 23] = [
+    "SOURCE_REGIONS",
+    "SOURCE_OWNERS",
+    "NAME_PATTERNS",
+    "REQUIRED_TAGS",
+    "IMAGE_BUILDER",
+    "COPY_NAME",
+    "COPY_DESCRIPTION",
+    "ENCRYPTED",
+    "KMS_KEY_ID",
+    "COPY_TAGS",
+    "EXTRA_TAGS",
+    "SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES",
+    "DRY_RUN",
+    "SHARE_WITH",
+    "DEPRECATE",
+    "DEREGISTRATION_PROTECTION",
+    "PARAMETER_NAME",
+    "EVENT_BUS_NAME",
+    "RETIRE_WITH_SOURCE",
+    "RETIRE_AFTER_DAYS",
+    "BACKFILL_DAYS",
+    "QUEUE_URL",
+    "DEAD_LETTER_QUEUE_URL",
+];
+
 const QUEUE: &str = "the URL of an SQS queue";
 
 fn url(text: &str) -> Option<String> {
@@ -202,7 +249,12 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
     let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| {
         text.parse().ok().filter(|region: &Region| region.partition() == stack_region.partition())
     })?;
-    // One list for the stacks of all Regions is handy: a stack passes over its own.
+    if let Some(unknown) = regions.iter().find(|region| region::check(region).is_err()) {
+        let accepted =
+            format!("Regions that exist: AWS has no `{unknown}`, did you mean `{}`?", region::nearest(unknown));
+        return Err(env.wrong("SOURCE_REGIONS", &accepted));
+    }
+    // The stacks of all Regions can share one list: a stack passes over its own Region.
     let others: Vec<Region> = regions.iter().filter(|region| *region != stack_region).cloned().collect();
     if others.is_empty() && !regions.is_empty() {
         return Err(env.wrong("SOURCE_REGIONS", REGIONS));
@@ -303,10 +355,16 @@ fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
             .unwrap_or(Protection::Off),
         parameter_name: env.one(
             "PARAMETER_NAME",
-            &format!("{PLACEHOLDERS}, that makes a parameter's name (letters, digits and `._/-`)"),
+            &format!(
+                "{PLACEHOLDERS}, that makes a parameter's name (letters, digits and `._/-`) whose first part is literal, so that no \
+                 tag of an AMI can choose another team's parameter"
+            ),
             |text| {
                 let plain = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
-                Template::parse(text).filter(|template| template.is_written_with(plain))
+                let named = text.trim_start_matches('/');
+                let first_part_is_literal = !named.starts_with('{')
+                    && (!named.contains('{') || named.split('/').next().is_some_and(|part| !part.contains('{')));
+                Template::parse(text).filter(|template| first_part_is_literal && template.is_written_with(plain))
             },
         )?,
         event_bus: match (env.0)("EVENT_BUS_NAME") {
