@@ -1,41 +1,30 @@
-//! **ami-courier** copies every announced AMI into its Region, exactly once, and finishes it, or says plainly why not.
+//! **ami-courier** copies every announced AMI into its Region, exactly once, and finishes it, or reports plainly why not.
 //!
 //! One stack stands in each destination Region. The data goes one way:
 //!
 //! ```text
-//! payload ─► delivery ─► announcement ─► courier ─────────────────────► outcome ─► delivery ─► response
-//!            how Lambda   what one        source ► selection ► plan ► copy          batch failures,
-//!            handed it    message says    (describe) (pure)   (pure)  (EC2)         or a value, or an error
+//! payload ─► delivery ─► announcement ─► courier ──────────────────► report ─► delivery ─► response
+//!            how Lambda   what one        the steps: copy, finish,     what      told, sent,   batch failures,
+//!            handed it    message says    post-mortem, retire, sweep   came      cleaned up    a value, an error
 //! ```
 //!
-//! - [`delivery`]: how Lambda hands work over and takes answers; dead letters and back-off.
-//! - [`announcement`]: what one message says, whoever sent it and however it is wrapped. Pure.
-//! - [`courier`]: the steps: copy, finish, post-mortem, retire, and the sweep that calls them for what events missed.
-//! - [`selection`]: is this AMI wanted here, and if not, why. Pure.
-//! - [`plan`]: the exact `CopyImage` call, and the token that makes a repetition the same call. Pure.
-//! - [`outcome`]: what became of an announcement, and the two kinds of error.
-//! - [`aws`]: the only folder that knows the AWS SDK.
+//! - [`delivery`]: how Lambda hands work over and takes answers. It carries out what the steps return: events, messages, dead
+//!   letters, back-off.
+//! - [`courier`]: the steps. Each looks at EC2, acts on AMIs, and returns a report.
+//! - [`aws`]: the only folder that knows the AWS SDK, with the table that sorts AWS's error codes.
+//! - [`telemetry`]: log lines and metrics.
+//! - [`courier_core`], a crate of its own in `core/`: everything pure. What a message says, what is wanted, the exact call, the
+//!   protocol of exactly once, the outcomes, the settings.
 //!
-//! Beneath them lie the words they share: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it),
-//! [`copy_image`] (the checked parameters of `CopyImage`), [`naming`] (name templates), [`settings`] (every environment
-//! variable) and [`telemetry`] (log lines and metrics).
+//! Dependencies point one way: `delivery -> courier -> {aws, core}`, and never back.
 //!
-//! There is no database: what must be remembered is in EC2 itself, in client tokens, in the copies' tags, and in the
-//! source that EC2 keeps on every copy. Nothing waits: EC2's own events bring the second half, and the sweep comes for
-//! whatever no event told of.
+//! There is no database: what must be remembered is in EC2 itself (client tokens, the copies' tags, the source that EC2
+//! records for every copy) and in the courier's own queue. Nothing waits: EC2's own events start the second half, and the sweep
+//! announces what no event did.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
-pub mod announcement;
 pub mod aws;
-pub mod copy_image;
 pub mod courier;
 pub mod delivery;
-pub mod identity;
-pub mod image;
-pub mod naming;
-pub mod outcome;
-pub mod plan;
-pub mod selection;
-pub mod settings;
 pub mod telemetry;

@@ -1,33 +1,37 @@
-//! What the courier tells of its work: one structured log line for each outcome, and metrics beside it.
+//! One structured log line for each outcome, and metrics beside it.
 //!
-//! Metrics are log lines too, in CloudWatch's embedded format: no call, no permission, nothing to wait for.
+//! Metrics are log lines too, in CloudWatch's embedded format: no call, no permission, no waiting.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use std::error::Error as _;
 use std::io::stdout;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use courier_core::error::{Error, Rejection, Retry};
+use courier_core::identity::Region;
+use courier_core::outcome::Outcome;
 use metrics::{counter, histogram};
 use metrics_cloudwatch_embedded::{Builder, Collector};
 use time::OffsetDateTime;
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
+use tracing_subscriber::fmt::time::UtcTime;
 
 use crate::courier::{Report, Tally};
-use courier_core::identity::Region;
-use courier_core::outcome::{Error, Outcome};
 
 /// The namespace of the metrics in CloudWatch.
 pub const NAMESPACE: &str = "ami-courier";
 
 static METRICS: OnceLock<&'static Collector> = OnceLock::new();
 
-/// Starts the log as Lambda's own settings say: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. (The runtime's own
-/// subscriber also takes filters of `RUST_LOG`, and a regular-expression engine for them.)
+/// Starts the log as Lambda's own settings say: `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`. Each line has an RFC 3339
+/// `timestamp` and a `level`, which Lambda filters by. (The runtime's own subscriber also takes filters of `RUST_LOG`, and a
+/// regular-expression engine for them.)
 /// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-advanced.html>
 pub fn start_log(variable: impl Fn(&str) -> Option<String>) {
     let level = variable("AWS_LAMBDA_LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
-    let lines = tracing_subscriber::fmt().with_target(false).without_time().with_max_level(level);
+    let lines = tracing_subscriber::fmt().with_target(false).with_timer(UtcTime::rfc_3339()).with_max_level(level);
     if variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json")) {
         lines.json().init();
     } else {
@@ -35,7 +39,7 @@ pub fn start_log(variable: impl Fn(&str) -> Option<String>) {
     }
 }
 
-/// Starts the collection of metrics, and tells which version starts. `function` is the only dimension that all have.
+/// Starts the collection of metrics, and logs which version starts. `function` is the only dimension that all have.
 pub fn start(function: String) {
     if let Ok(collector) =
         Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension("FunctionName", function).init()
@@ -52,88 +56,94 @@ pub fn flush() {
     }
 }
 
-/// Logs and counts what became of one AMI. `message_id` is empty for what did not come through a queue.
-pub fn reported(message_id: &str, here: &Region, report: &Report, took: Duration) {
+/// Whether only a sweep has announced an AMI: its rejection is no dead letter, so a metric with an alarm counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnouncedBySweep(pub bool);
+
+/// Logs and counts what became of one AMI.
+pub fn reported(stack_region: &Region, report: &Report, took: Duration, by_sweep: AnnouncedBySweep) {
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let route = report.route.as_ref();
     let source_image = route.map_or("", |route| route.source_image_id.as_str());
     let source_region = route.map_or("", |route| route.source_region.as_str());
-    let region = here.as_str();
+    let region = stack_region.as_str();
     match &report.result {
         Ok(done) => {
             let outcome = done.name();
             let copy = done.copy().map_or("", |copy| copy.as_str());
-            let reason = match done {
-                Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => reason.as_str(),
-                _ => "",
-            };
-            info!(message_id, source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
-            counter!(outcome).increment(1);
-            if let Outcome::Finished { duration_seconds, lag_seconds, .. } = done {
-                let durations = [("CopyDurationSeconds", duration_seconds), ("SourceToAvailableSeconds", lag_seconds)];
-                for (metric, seconds) in durations.into_iter().filter_map(|(name, seconds)| Some((name, (*seconds)?))) {
-                    histogram!(metric).record(as_f64(seconds));
-                }
-            }
+            let reason = reason(done);
+            info!(source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
+            count(done);
         }
-        Err(Error::Retry(retry)) => {
-            let (code, explanation) = (&retry.code, &retry.words);
+        Err(error @ Error::Retry(Retry { code, message: explanation, .. })) => {
+            let (outcome, cause) = (error.name(), cause(error));
             warn!(
-                message_id,
                 source_image,
-                source_region,
-                region,
-                outcome = "Retry",
-                code,
-                explanation,
-                milliseconds,
-                "not yet"
+                source_region, region, outcome, code, explanation, cause, milliseconds, "will be retried"
             );
             counter!("Retried").increment(1);
         }
-        Err(Error::Rejected(rejection)) => {
-            let (code, explanation, advice) = (&rejection.code, &rejection.words, &rejection.advice);
+        Err(error @ Error::Rejected(Rejection { code, message: explanation, advice, .. })) => {
+            let (outcome, cause) = (error.name(), cause(error));
             error!(
-                message_id,
                 source_image,
-                source_region,
-                region,
-                outcome = "Rejected",
-                code,
-                explanation,
-                advice,
-                milliseconds,
-                "rejected"
+                source_region, region, outcome, code, explanation, advice, cause, milliseconds, "rejected"
             );
             counter!("Rejected").increment(1);
             counter!("Rejected", "Code" => code.clone()).increment(1);
+            if by_sweep.0 && report.failed_copy().is_none() {
+                counter!("RejectedFound").increment(1);
+            }
         }
     }
 }
 
-/// Measures how old a message is that is to be tried again.
-pub fn put_off(sent_at: Option<OffsetDateTime>) {
+fn reason(done: &Outcome) -> &str {
+    match done {
+        Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => reason,
+        _ => "",
+    }
+}
+
+fn count(done: &Outcome) {
+    counter!(done.name()).increment(1);
+    if let Outcome::Finished { duration_seconds, lag_seconds, .. } = done {
+        let durations = [("CopyDurationSeconds", duration_seconds), ("SourceToAvailableSeconds", lag_seconds)];
+        for (metric, seconds) in durations.into_iter().filter_map(|(name, seconds)| Some((name, (*seconds)?))) {
+            histogram!(metric).record(as_f64(seconds));
+        }
+    }
+}
+
+/// What lies behind an error, down to its origin.
+fn cause(error: &Error) -> Option<String> {
+    let mut causes = Vec::new();
+    let mut cause = error.source();
+    while let Some(behind) = cause {
+        causes.push(behind.to_string());
+        cause = behind.source();
+    }
+    (!causes.is_empty()).then(|| causes.join(": "))
+}
+
+/// Measures how old a message is that will be retried.
+pub fn record_retry_age(sent_at: Option<OffsetDateTime>, now: OffsetDateTime) {
     if let Some(sent_at) = sent_at {
-        let age = OffsetDateTime::now_utc() - sent_at;
-        histogram!("RetriedMessageAgeSeconds").record(as_f64(age.whole_seconds()));
+        histogram!("RetriedMessageAgeSeconds").record(as_f64((now - sent_at).whole_seconds()));
     }
 }
 
 /// Logs and measures what a sweep found.
-pub fn swept(here: &Region, tally: &Tally) {
-    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, rejected, left, complete } = tally;
-    let region = here.as_str();
-    info!(
-        region,
-        in_progress, oldest_in_progress_seconds, missed, unfinished, failed, rejected, left, complete, "swept"
-    );
+pub fn swept(stack_region: &Region, tally: &Tally) {
+    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete } = tally;
+    let region = stack_region.as_str();
+    info!(region, in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete, "swept");
     // Single values, not gauges: those would be written again with every later invocation.
     let count = |number: usize| as_f64(i64::try_from(number).unwrap_or(i64::MAX));
     histogram!("CopiesInProgress").record(count(*in_progress));
     histogram!("OldestCopyInProgressSeconds").record(as_f64(*oldest_in_progress_seconds));
     histogram!("MissedFound").record(count(*missed));
     histogram!("UnfinishedFound").record(count(*unfinished));
-    histogram!("RejectedFound").record(count(*rejected));
     if *complete {
         counter!("SweepCompleted").increment(1);
     }

@@ -50,6 +50,12 @@ impl Cause {
     }
 }
 
+impl From<Box<dyn StdError + Send + Sync>> for Cause {
+    fn from(cause: Box<dyn StdError + Send + Sync>) -> Self {
+        Self(cause.into())
+    }
+}
+
 impl PartialEq for Cause {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

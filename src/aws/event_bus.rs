@@ -4,12 +4,11 @@ use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use serde_json::Value;
 
-use crate::aws::failed;
-use courier_core::outcome::CallFailed;
+use crate::aws::error::{CallError, failed};
 
 /// Who sends the courier's events.
 pub const SOURCE: &str = "ami-courier";
-/// What they tell of.
+/// What they are about.
 pub const DETAIL_TYPE: &str = "AMI Copy State Change";
 
 /// An event bus.
@@ -27,7 +26,7 @@ impl EventBus {
     ///
     /// # Errors
     /// A failure of the call, or of its one entry.
-    pub async fn put(&self, detail: &Value, resources: Vec<String>) -> Result<(), CallFailed> {
+    pub async fn put(&self, detail: &Value, resources: Vec<String>) -> Result<(), CallError> {
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)
             .source(SOURCE)
@@ -35,12 +34,10 @@ impl EventBus {
             .detail(detail.to_string())
             .set_resources(Some(resources))
             .build();
-        let answer = self.client.put_events().entries(entry).send().await.map_err(|error| failed(&error))?;
+        let answer = self.client.put_events().entries(entry).send().await.map_err(failed)?;
         match answer.entries().iter().find_map(|entry| Some((entry.error_code()?, entry.error_message()))) {
             None => Ok(()),
-            Some((code, words)) => {
-                Err(CallFailed { code: Some(code.to_owned()), words: words.unwrap_or("(no words)").to_owned() })
-            }
+            Some((code, message)) => Err(CallError::new(Some(code), message.unwrap_or("(no message)"))),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_ec2::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -15,6 +16,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use hyper::header::DATE;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection};
@@ -23,13 +25,18 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{CONNECT, variable};
+use super::clock::Clock;
+use super::environment::variable;
 
-/// The client of all services.
+/// An endpoint that exists accepts a connection within milliseconds.
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
+
+/// The client of all services. `clock` follows the dates of their answers.
 ///
 /// # Errors
-/// A root bundle that is not there, or has no certificate in it.
-pub(super) fn client() -> io::Result<SharedHttpClient> {
+/// A root bundle that does not exist or has no certificate in it, or a proxy that is configured.
+pub(super) fn client(clock: Clock) -> io::Result<SharedHttpClient> {
+    refuse_proxy(variable)?;
     let bundle =
         bundle().ok_or_else(|| io::Error::other("this host has no bundle of root certificates: set SSL_CERT_FILE"))?;
     let mut tcp = TcpConnector::new();
@@ -44,8 +51,21 @@ pub(super) fn client() -> io::Result<SharedHttpClient> {
     // `http` is for AWS on loopback: AWS_ENDPOINT_URL.
     let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
     let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
-    let connections = SharedHttpConnector::new(Connections(pool));
+    let connections = SharedHttpConnector::new(Connections { pool, clock });
     Ok(http_client_fn(move |_, _| connections.clone()))
+}
+
+/// This client has no proxy. To go around one that is configured could break the network's rules.
+fn refuse_proxy(variable: impl Fn(&str) -> Option<String>) -> io::Result<()> {
+    let configured =
+        ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(|name| variable(name).is_some());
+    match configured {
+        None => Ok(()),
+        Some(name) => Err(io::Error::other(format!(
+            "{name} is set, but ami-courier has no support for a proxy: remove the variable, and give the function a route or \
+             VPC endpoints to the AWS services"
+        ))),
+    }
 }
 
 /// Where the root certificates are: where the environment says, as for all SDKs of AWS and for OpenSSL, else where the
@@ -54,7 +74,7 @@ fn bundle() -> Option<PathBuf> {
     variable("AWS_CA_BUNDLE").map(PathBuf::from).or_else(|| openssl_probe::probe().cert_file)
 }
 
-/// What cannot be read of a bundle is passed over, as OpenSSL does: one broken root must not take the others with it.
+/// Certificates that cannot be read are skipped, as OpenSSL does: one broken root must not make the others unusable.
 fn roots(bundle: &Path) -> io::Result<RootCertStore> {
     let wrong = |why: &str| io::Error::other(format!("the root certificates of {}: {why}", bundle.display()));
     let text = std::fs::read(bundle).map_err(|why| wrong(&why.to_string()))?;
@@ -65,7 +85,10 @@ fn roots(bundle: &Path) -> io::Result<RootCertStore> {
 
 /// The pool, as the SDK's clients use it.
 #[derive(Debug)]
-struct Connections(Client<HttpsConnector<TcpConnector>, SdkBody>);
+struct Connections {
+    pool: Client<HttpsConnector<TcpConnector>, SdkBody>,
+    clock: Clock,
+}
 
 impl HttpConnector for Connections {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -77,9 +100,13 @@ impl HttpConnector for Connections {
         if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
             capture.set_connection_retriever(move || metadata(&connection));
         }
-        let answer = self.0.request(request);
+        let answer = self.pool.request(request);
+        let clock = self.clock.clone();
         HttpConnectorFuture::new(async move {
             let answer = answer.await.map_err(|failed| sorted(failed.into()))?;
+            if let Some(date) = answer.headers().get(DATE).and_then(|date| date.to_str().ok()) {
+                clock.set(date);
+            }
             HttpResponse::try_from(answer.map(SdkBody::from_body_1_x))
                 .map_err(|wrong| ConnectorError::other(wrong.into(), None))
         })
@@ -126,6 +153,15 @@ fn sorted(failed: Box<dyn Error + Send + Sync>) -> ConnectorError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_configured_proxy_is_an_error_that_names_its_variable() {
+        let with =
+            |name: &'static str| move |variable: &str| (variable == name).then(|| "http://proxy:3128".to_owned());
+        let error = refuse_proxy(with("https_proxy")).unwrap_err().to_string();
+        assert!(error.starts_with("https_proxy is set"), "{error}");
+        assert!(refuse_proxy(with("NO_PROXY")).is_ok());
+    }
 
     #[test]
     fn a_bundle_without_certificates_is_an_error_that_names_it() {

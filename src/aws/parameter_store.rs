@@ -3,9 +3,8 @@
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::ParameterType;
 
-use crate::aws::failed;
+use crate::aws::error::{CallError, failed};
 use courier_core::identity::{ImageId, Region};
-use courier_core::outcome::CallFailed;
 
 /// What a parameter holds, and how often it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,12 +29,12 @@ impl ParameterStore {
     ///
     /// # Errors
     /// Any other failure of the call.
-    pub async fn get(&self, name: &str) -> Result<Option<Parameter>, CallFailed> {
+    pub async fn get(&self, name: &str) -> Result<Option<Parameter>, CallError> {
         match self.client.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|parameter| {
                 Some(Parameter { value: parameter.value()?.to_owned(), version: parameter.version() })
             })),
-            Err(error) => match failed(&error) {
+            Err(error) => match failed(error) {
                 failed if failed.is("ParameterNotFound") || failed.is("ParameterVersionNotFound") => Ok(None),
                 failed => Err(failed),
             },
@@ -47,7 +46,7 @@ impl ParameterStore {
     ///
     /// # Errors
     /// Any failure of the call.
-    pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<(), CallFailed> {
+    pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<(), CallError> {
         let call = self
             .client
             .put_parameter()
@@ -56,6 +55,6 @@ impl ParameterStore {
             .r#type(ParameterType::String)
             .data_type("aws:ec2:image")
             .overwrite(true);
-        call.send().await.map(drop).map_err(|error| failed(&error))
+        call.send().await.map(drop).map_err(failed)
     }
 }

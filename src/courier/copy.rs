@@ -1,226 +1,421 @@
-//! Copy: start exactly one copy of a source AMI.
-//!
-//! First it looks for copies that are there. Then it makes the call, with a token derived from the call itself. Then it looks
-//! at what EC2 answered: a token it knows is answered with the first AMI, even when that one is dead; then the next token
-//! follows from (token, dead AMI), so EC2's own memory is the list of tries. A name that is taken stops whatever slipped
-//! past all this; then it looks who has the name.
+//! Copy: start exactly one copy of a source AMI. The rules are in [`courier_core::protocol`]; here they are carried out.
 
-use tokio::time::sleep;
-use tracing::{info, warn};
-
-use super::source::Found;
-use super::{Courier, Occasion, PATIENCE, Report, Stop, Wish, attempting};
-use courier_core::announcement::AnnouncedBy;
-use crate::aws::ec2::{CopyImageFailed, Sight};
+use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, SecondLook, Why};
 use courier_core::copy_image::ClientToken;
+use courier_core::error::{Error, Rejection, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State};
-use courier_core::outcome::{CallFailed, Error, Outcome, Pace, Rejection, Route};
+use courier_core::outcome::Outcome;
 use courier_core::plan::{self, Plan};
+use courier_core::protocol::{End, Look, Next, Order, Resume, TRIES, Timing, Try};
 use courier_core::selection;
+use time::{Duration, OffsetDateTime};
+use tracing::{info, warn};
 
-/// How often a copy that fails is tried anew, before somebody has to look at why.
-const TRIES: usize = 5;
-/// How often when somebody names the AMI: who sends a dead letter back has looked. All tries together, each with an AMI that
-/// may be forgotten by EC2, fit into the function's time-out.
-const TRIES_OF_A_PUBLISHER: usize = 10;
+use super::report::Report;
+use super::source::Found;
+use super::step::{Courier, DeliveryAttempt, StepEnd};
+use crate::aws::ec2::{CopyImageError, ImageLookup};
+use crate::aws::error::{CallError, attempting};
 
-/// What stands where a copy should be.
-enum Answered {
-    Alive,
-    Dead(String),
+const TIMING: Timing = Timing::EC2;
+
+/// Why an AMI is copied.
+#[derive(Clone, Copy)]
+pub(super) enum CopyReason<'a> {
+    Announced(AnnouncedBy),
+    Requested(&'a CopyRequest),
+}
+
+/// A copy to be made, and what earlier deliveries know of it.
+#[derive(Clone, Copy)]
+pub(super) struct CopyOrder<'a> {
+    pub(super) source: &'a Identity,
+    reason: CopyReason<'a>,
+    resume: Resume,
+}
+
+impl<'a> CopyOrder<'a> {
+    pub(super) fn new(source: &'a Identity, reason: CopyReason<'a>, resume: Resume) -> Self {
+        Self { source, reason, resume }
+    }
+
+    fn request(&self) -> Option<&'a CopyRequest> {
+        match self.reason {
+            CopyReason::Announced(_) => None,
+            CopyReason::Requested(request) => Some(request),
+        }
+    }
+
+    /// What is not wanted is ignored when it is announced, and an error when it is requested.
+    fn refused(&self, code: &str, reason: String) -> StepEnd {
+        match self.reason {
+            CopyReason::Announced(_) => StepEnd::Ignored(reason),
+            CopyReason::Requested(_) => {
+                let advice = "request another AMI, or change what this stack may copy";
+                Error::rejected(code, format!("{} is not copied: {reason}", self.source), advice).into()
+            }
+        }
+    }
+
+    fn second_look(&self, resume: Try, accepted: Option<&ImageId>) -> OwnMessage {
+        let why = match self.reason {
+            CopyReason::Announced(announced_by) => Why::Announced(announced_by),
+            CopyReason::Requested(request) => Why::Requested(Box::new(request.clone())),
+        };
+        OwnMessage::SecondLook(SecondLook { source: self.source.clone(), resume, accepted: accepted.cloned(), why })
+    }
+}
+
+/// What is known while one copy is being made.
+struct Work<'a> {
+    order: CopyOrder<'a>,
+    plan: Plan,
+    source_image: Image,
+    attempt: DeliveryAttempt,
+    /// The copy that the last look showed.
+    seen: Option<Image>,
+    /// What EC2 accepted, and under which token.
+    accepted: Option<(ImageId, ClientToken)>,
+    last_failure: Option<String>,
 }
 
 impl Courier {
-    pub(super) async fn copy(&self, source: &Identity, wish: Wish<'_>, occasion: Occasion) -> Report {
-        match self.copy_once(source, wish, occasion).await {
-            Ok(outcome) => Report::new(Some(self.route(source)), Ok(outcome)),
-            Err(stop) => self.settled(Some(source), stop),
+    pub(super) async fn copy(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Vec<Report> {
+        match self.copy_step(order, attempt).await {
+            Ok(reports) => reports,
+            Err(end) => vec![self.ended(Some(order.source), end)],
         }
     }
 
-    async fn copy_once(&self, source: &Identity, wish: Wish<'_>, occasion: Occasion) -> Result<Outcome, Stop> {
+    async fn copy_step(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Result<Vec<Report>, StepEnd> {
+        let source = order.source;
         selection::region_is_allowed(&source.region, &self.settings)
-            .map_err(|reason| refused(source, wish, "SourceNotAllowed", reason))?;
-        let here = self.here();
-        let (found, copies) = tokio::join!(self.find(source, occasion), here.copies_of(source));
-        let image = match found? {
-            Found::Ready(image) => image,
-            Found::NotTrusted(reason) => return Err(refused(source, wish, "SourceNotAllowed", reason)),
-            Found::Gone(reason) => return Err(refused(source, wish, "InvalidAMIID.Unavailable", reason)),
-        };
-        let request = match wish {
-            Wish::Announced(announced_by) => {
-                selection::is_wanted(&image, announced_by, &self.settings.sources).map_err(Stop::Ignored)?;
-                None
-            }
-            Wish::Requested(request) => {
-                selection::may_be_copied(&image).map_err(|reason| refused(source, wish, "SourceNotAllowed", reason))?;
-                Some(request)
-            }
-        };
-        let plan = plan::plan(source, &image, request, &self.settings.copying, &self.settings.here)?;
+            .map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
+        let (found, copies) = tokio::join!(self.find(source, attempt), self.look_for_copies(source));
+        let source_image = self.wanted(&order, found?)?;
+        let plan =
+            plan::plan(source, &source_image, order.request(), &self.settings.copying, &self.settings.stack_region)?;
         if !plan.left_out.is_empty() {
-            warn!(source_image = %source.image, left_out = plan.left_out.join(", "), "no room for these tags on the copy");
+            warn!(left_out = plan.left_out.join(", "), "no room for these tags on the copy");
         }
-        let copies = copies.map_err(attempting(format!("looking for copies of {source} in {}", here.region)))?;
-        // A dry run asks for permission: that a copy is there already is no answer to it.
-        if !plan.dry_run
-            && let Some(copy) = best(&copies, |copy| request.is_none() || copy.name == plan.call.name.as_str())
-        {
-            return Ok(self.adopt(copy, &plan)?);
+        let work = Work { order, plan, source_image, attempt, seen: None, accepted: None, last_failure: None };
+        // A dry run asks for permission: a copy that exists is no answer to that.
+        if work.plan.is_dry_run() {
+            return Ok(vec![self.dry_run(&work).await?]);
         }
-        let tries = match wish {
-            Wish::Announced(AnnouncedBy::Publisher) => TRIES_OF_A_PUBLISHER,
-            Wish::Announced(_) | Wish::Requested(_) => TRIES,
-        };
-        Ok(self.make(&plan, &image, tries).await?)
+        self.make(work, &copies?).await
     }
 
-    /// A live copy of this source is the answer, unless it lacks the encryption that is asked for by name.
-    fn adopt(&self, copy: &Image, plan: &Plan) -> Result<Outcome, Rejection> {
-        let explicit = copy.name == plan.call.name.as_str();
-        if explicit && plan.call.encryption.encrypted() == Some(true) && copy.encrypted() == Some(false) {
+    async fn look_for_copies(&self, source: &Identity) -> Result<Vec<Image>, Error> {
+        let ec2 = self.local_ec2();
+        ec2.copies_of(source).await.map_err(attempting(format!("looking for copies of {source} in {}", ec2.region)))
+    }
+
+    /// The source AMI, if it may be copied here.
+    fn wanted(&self, order: &CopyOrder<'_>, found: Found) -> Result<Image, StepEnd> {
+        let image = match found {
+            Found::Ready(image) => *image,
+            Found::NotTrusted(reason) => return Err(order.refused(code::SOURCE_NOT_ALLOWED, reason)),
+            Found::Gone(reason) => return Err(order.refused(code::IMAGE_UNAVAILABLE, reason)),
+        };
+        match order.reason {
+            CopyReason::Announced(announced_by) => {
+                let sources = &self.settings.sources;
+                selection::is_wanted(&image, &order.source.region, announced_by, sources).map_err(StepEnd::Ignored)?;
+            }
+            CopyReason::Requested(_) => {
+                selection::may_be_copied(&image).map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?
+            }
+        }
+        Ok(image)
+    }
+
+    async fn dry_run(&self, work: &Work<'_>) -> Result<Report, StepEnd> {
+        let stack_region = &self.settings.stack_region;
+        let call = work.plan.attempt(Try::FIRST, stack_region)?;
+        let (name, route) = (call.call.name.clone(), self.route(work.order.source));
+        match self.local_ec2().copy_image(&call).await {
+            Err(CopyImageError::DryRun) => {
+                let outcome = Outcome::DryRun { name, route: route.clone(), client_token: call.token };
+                Ok(Report::new(Some(route), Ok(outcome)))
+            }
+            Err(
+                CopyImageError::Failed(failed)
+                | CopyImageError::NameTaken(failed)
+                | CopyImageError::TokenRefused(failed),
+            ) => Err(self.not_copied(work, failed).into()),
+            Ok(copy) => Err(Error::rejected(
+                code::BUG,
+                format!("EC2 started the copy {copy} although it was asked for a dry run only"),
+                "deregister that copy, and report this as a bug",
+            )
+            .into()),
+        }
+    }
+
+    /// Follows the protocol from the first look to its end.
+    async fn make(&self, mut work: Work<'_>, copies: &[Image]) -> Result<Vec<Report>, StepEnd> {
+        let order = Order {
+            resume: work.order.resume,
+            age: age(&work.source_image, self.aws.now()),
+            has_queue: self.settings.queue_url.is_some(),
+            has_own_token: matches!(work.plan.token, plan::TokenRule::Own(_)),
+        };
+        let mut next = order.after_look(&TIMING, work.look(copies));
+        loop {
+            let at = match next {
+                Next::Copy(at) => at,
+                Next::End(end) => return Ok(vec![self.conclude(&work, end)?]),
+            };
+            let call = work.plan.attempt(at, &self.settings.stack_region)?;
+            next = match self.local_ec2().copy_image(&call).await {
+                Ok(accepted) => {
+                    let lookup = self.look_at(&accepted).await?;
+                    work.accept(accepted, call.token, &lookup);
+                    order.after_answer(&TIMING, at, lookup.proves())
+                }
+                Err(CopyImageError::TokenRefused(refused)) => {
+                    info!(code = refused.code, message = refused.message, "EC2 refuses the token: looking again");
+                    if order.has_own_token {
+                        work.last_failure = Some(refused.message);
+                    }
+                    let copies = self.look_for_copies(work.order.source).await?;
+                    order.after_refusal(at, work.look(&copies))
+                }
+                Err(CopyImageError::NameTaken(taken)) => return self.name_is_taken(&work, taken).await,
+                Err(CopyImageError::Failed(failed)) => return Err(self.not_copied(&work, failed).into()),
+                Err(CopyImageError::DryRun) => {
+                    let message = format!("{}: EC2 answered a dry run that nobody asked for", self.attempt(&work));
+                    return Err(Error::retry(RetryAfter::Minutes, code::BUG, message).into());
+                }
+            };
+        }
+    }
+
+    async fn look_at(&self, accepted: &ImageId) -> Result<ImageLookup, Error> {
+        let ec2 = self.local_ec2();
+        let looking = attempting(format!("looking at the new copy {accepted} in {}", ec2.region));
+        ec2.image(accepted, None).await.map_err(looking)
+    }
+
+    /// What is reported, and what is sent, at the end of the protocol.
+    fn conclude(&self, work: &Work<'_>, end: End) -> Result<Report, StepEnd> {
+        let route = self.route(work.order.source);
+        let report = |outcome: Outcome| Report::new(Some(self.route(work.order.source)), Ok(outcome));
+        Ok(match end {
+            End::AlreadyCopied => report(self.adopt(&work.plan, work.seen()?)?),
+            End::Started | End::StartedForOwnToken => report(self.started(work)?),
+            End::StartedUnseen { resume } => {
+                let accepted = work.accepted.as_ref().map(|(accepted, _)| accepted);
+                report(self.started(work)?).send(work.order.second_look(resume, accepted))
+            }
+            End::SecondLook { resume } => {
+                let outcome = match &work.seen {
+                    Some(copy) => self.adopt(&work.plan, copy)?,
+                    None => Outcome::Ignored {
+                        reason: "EC2 has accepted this copy before, and does not show it yet; the courier looks again in 15 \
+                                 minutes"
+                            .to_owned(),
+                        route: Some(route),
+                    },
+                };
+                report(outcome).send(work.order.second_look(resume, None))
+            }
+            End::QuietUntil { age } => return Err(self.quiet(work, age).into()),
+            End::Undecided => {
+                let message = format!(
+                    "{}: EC2 has accepted the copy, and does not show it yet (without QUEUE_URL, there is no second look)",
+                    self.attempt(work)
+                );
+                return Err(Error::retry(RetryAfter::Minutes, code::NOT_VISIBLE_YET, message).into());
+            }
+            End::Spent { resume } => self.spent(work, resume),
+            End::OwnTokenIsDead => {
+                let why = work.last_failure.as_deref().unwrap_or("it is gone");
+                return Err(self.own_token(work, code::COPY_FAILED, why).into());
+            }
+            End::OwnTokenIsRefused => {
+                let why = work.last_failure.as_deref().unwrap_or("EC2 refuses it");
+                return Err(self.own_token(work, "IdempotentParameterMismatch", why).into());
+            }
+        })
+    }
+
+    fn started(&self, work: &Work<'_>) -> Result<Outcome, Rejection> {
+        match &work.accepted {
+            Some((accepted, token)) => Ok(Outcome::Started {
+                image_id: accepted.clone(),
+                name: work.plan.call.name.clone(),
+                route: self.route(work.order.source),
+                client_token: token.clone(),
+            }),
+            None => Err(Rejection::new(code::BUG, "a copy is started without an AMI", "report this as a bug")),
+        }
+    }
+
+    /// A live copy of this source is the answer, unless a request asks for encryption and the copy is not encrypted.
+    fn adopt(&self, plan: &Plan, copy: &Image) -> Result<Outcome, Rejection> {
+        let call = &plan.call;
+        if copy.name == call.name.as_str()
+            && call.encryption.encrypted() == Some(true)
+            && copy.encrypted() == Some(false)
+        {
             return Err(Rejection::new(
-                "InvalidAMIName.Duplicate",
+                code::NAME_TAKEN,
                 format!(
-                    "a copy of {} with the name `{}` is there, {} in {}, but it is not encrypted, as is asked for",
-                    plan.call.source, copy.name, copy.id, self.settings.here
+                    "{} in {} is a copy of {} with the name `{}`, but it is not encrypted, as requested",
+                    copy.id, self.settings.stack_region, call.source, copy.name
                 ),
-                "deregister that copy, or ask for another name",
+                "deregister that copy, or request another name",
             ));
         }
-        Ok(Outcome::AlreadyCopied {
-            image_id: copy.id.clone(),
-            name: copy.name.clone(),
-            route: self.route(&plan.call.source),
-        })
+        let (image_id, name) = (copy.id.clone(), copy.name.clone());
+        Ok(Outcome::AlreadyCopied { image_id, name, route: self.route(&call.source) })
     }
 
-    async fn make(&self, plan: &Plan, source_image: &Image, most_tries: usize) -> Result<Outcome, Error> {
-        let here = self.here();
-        let route: Route = self.route(&plan.call.source);
-        let name = plan.call.name.clone();
-        let attempt = format!("copying {} to {} as `{name}`", plan.call.source, here.region);
-        let mut token = plan.token.clone();
-        let mut last_failure = String::new();
-        let mut names_cleared = 0;
-        let mut tries = 0;
-        while tries < most_tries {
-            match here.copy_image(&plan.call, &token, plan.dry_run).await {
-                Ok(image_id) => match self.look_at(&image_id).await? {
-                    Answered::Alive => return Ok(Outcome::Started { image_id, name, route, client_token: token }),
-                    Answered::Dead(reason) => {
-                        info!(dead = %image_id, reason, "EC2 answered with a copy that is dead: the next token follows");
-                        token = plan::next_token(&token, &image_id);
-                        last_failure = format!("{image_id}: {reason}");
-                        tries += 1;
-                    }
-                },
-                Err(CopyImageFailed::DryRun) => return Ok(Outcome::DryRun { name, route, client_token: token }),
-                Err(CopyImageFailed::NameTaken(words)) => match self.who_has_the_name(plan).await? {
-                    NameHeldBy::Copy(copy) => return Ok(self.adopt(&copy, plan)?),
-                    // The copy would be made, once that one is cleared away: a dry run clears nothing.
-                    NameHeldBy::FailedCopy(_) if plan.dry_run => {
-                        return Ok(Outcome::DryRun { name, route, client_token: token });
-                    }
-                    NameHeldBy::FailedCopy(failed) if names_cleared < TRIES => {
-                        names_cleared += 1;
-                        last_failure = self.make_way(&failed, &plan.call.source).await?;
-                    }
-                    NameHeldBy::FailedCopy(_) | NameHeldBy::NobodyYet => {
-                        return Err(Error::retry(
-                            Pace::Seconds,
-                            "InvalidAMIName.Duplicate",
-                            format!("{attempt}: {words}"),
-                        ));
-                    }
-                    NameHeldBy::Other(other) => {
-                        let is = if other.is_copy_of(&plan.call.source) {
-                            "a copy of it that has failed and that the courier did not make".to_owned()
-                        } else {
-                            format!("which is no copy of {}", plan.call.source)
-                        };
-                        return Err(Error::rejected(
-                            "InvalidAMIName.Duplicate",
-                            format!("{attempt}: the name is taken by {}, {is}", other.id),
-                            "rename or deregister that AMI, or change COPY_NAME, then send the message again",
-                        ));
-                    }
-                },
-                Err(CopyImageFailed::Failed(failed)) => {
-                    return Err(not_copied(&attempt, &failed, &token, source_image));
-                }
+    fn attempt(&self, work: &Work<'_>) -> String {
+        let call = &work.plan.call;
+        format!("copying {} to {} as `{}`", call.source, self.settings.stack_region, call.name)
+    }
+
+    fn quiet(&self, work: &Work<'_>, age: u64) -> Error {
+        let created = work.source_image.created.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let until = created + Duration::seconds(i64::try_from(age).unwrap_or(i64::MAX));
+        let message = format!(
+            "{}: once in 23 hours, no copy of an AMI is started for 30 minutes, so that a copy started just before becomes visible",
+            self.attempt(work)
+        );
+        Error::retry(RetryAfter::Until(until), code::QUIET_TIME, message)
+    }
+
+    fn spent(&self, work: &Work<'_>, resume: Try) -> Report {
+        let last = work.last_failure.as_deref().unwrap_or("reported when it failed");
+        let error = Error::rejected(
+            code::TRIES_SPENT,
+            format!("{}: {TRIES} copies failed; the last failure: {last}", self.attempt(work)),
+            "read why each copy failed (log, event bus, dead-letter queue) and remove the cause; then send the dead letter back for \
+             one more try, or wait: within 23 hours, the next announcement or sweep tries again",
+        );
+        let report = Report::new(Some(self.route(work.order.source)), Err(error));
+        match work.order.reason {
+            CopyReason::Announced(_) => {
+                let next = OwnMessage::NextTry { source: work.order.source.clone(), next: resume };
+                report.with_letter(next.body())
             }
-        }
-        Err(Error::rejected(
-            "CopyFailed",
-            format!("{attempt}: {most_tries} copies failed; the last was {last_failure}"),
-            "why each failed was told when it did (log, event bus, dead-letter queue): mend the cause, then send the dead letter of \
-             a failed copy back (it has more tries), or change the name or a tag of the copy (a new call has new tries) and announce \
-             the AMI again",
-        ))
-    }
-
-    /// Whether the AMI that EC2 answered with is a copy, or what is left of an earlier try.
-    async fn look_at(&self, id: &ImageId) -> Result<Answered, Error> {
-        let here = self.here();
-        let mut pauses = PATIENCE.iter();
-        loop {
-            let sight = here
-                .image(id, None)
-                .await
-                .map_err(attempting(format!("looking at the new copy {id} in {}", here.region)))?;
-            let dead = match sight {
-                Sight::Image(image) if image.state.is_live() => return Ok(Answered::Alive),
-                Sight::Image(image) if image.state == State::Failed => {
-                    image.state_reason.unwrap_or_else(|| "it failed, EC2 does not say why".to_owned())
-                }
-                Sight::Image(_) | Sight::Empty | Sight::Unavailable => "it was deregistered".to_owned(),
-                Sight::NotFound => match pauses.next() {
-                    Some(pause) => {
-                        sleep(*pause).await;
-                        continue;
-                    }
-                    None => "it is gone".to_owned(),
-                },
-            };
-            return Ok(Answered::Dead(dead));
+            CopyReason::Requested(request) => report.with_letter(request.document().to_string()),
         }
     }
 
-    async fn who_has_the_name(&self, plan: &Plan) -> Result<NameHeldBy, Error> {
-        let here = self.here();
-        let name = plan.call.name.as_str();
-        let looking = || attempting(format!("looking in {} for the AMI with the name `{name}`", here.region));
-        let holders = here.named(name).await.map_err(looking())?;
-        if let Some(copy) = best(&holders, |holder| holder.is_copy_of(&plan.call.source)) {
-            return Ok(NameHeldBy::Copy(Box::new(copy.clone())));
+    fn own_token(&self, work: &Work<'_>, code: &str, why: &str) -> Error {
+        let token = match &work.plan.token {
+            plan::TokenRule::Own(token) => token.as_str(),
+            _ => "",
+        };
+        Error::rejected(
+            code,
+            format!("{}: the request's ClientToken `{token}` stands for another copy: {why}", self.attempt(work)),
+            "send the request with a new ClientToken, or without one",
+        )
+    }
+
+    /// EC2 documents this for CreateImage and RegisterImage only. Should it refuse a copy's name, the name's holder decides.
+    async fn name_is_taken(&self, work: &Work<'_>, taken: CallError) -> Result<Vec<Report>, StepEnd> {
+        let ec2 = self.local_ec2();
+        let (source, name) = (work.order.source, &work.plan.call.name);
+        let looking = attempting(format!("looking in {} for the AMI with the name `{name}`", ec2.region));
+        let holders = ec2.named(name.as_str()).await.map_err(looking)?;
+        if let Some(copy) = best(holders.iter().filter(|holder| holder.is_copy_of(source))) {
+            let outcome = self.adopt(&work.plan, copy)?;
+            return Ok(vec![Report::new(Some(self.route(source)), Ok(outcome))]);
         }
+        let retry = taken.retry(RetryAfter::Seconds, &self.attempt(work));
         let mut holders = holders.into_iter().filter(|holder| holder.state != State::Deregistered);
-        Ok(match holders.next() {
-            None => NameHeldBy::NobodyYet,
-            Some(ours) if ours.state == State::Failed && ours.courier_source().is_some() => {
-                NameHeldBy::FailedCopy(Box::new(ours))
+        match holders.next() {
+            // EC2 does not show it yet, or the name of a deregistered AMI is not free yet.
+            None => Err(retry.into()),
+            Some(failed) if failed.state == State::Failed && failed.courier_source().is_some() => {
+                let of = failed.courier_source().unwrap_or_else(|| source.clone());
+                let post_mortem = self.post_mortem(&failed, &of).await;
+                Ok(vec![post_mortem, Report::new(Some(self.route(source)), Err(retry))])
             }
-            Some(other) => NameHeldBy::Other(Box::new(other)),
-        })
+            Some(other) => Err(Error::rejected(
+                code::NAME_TAKEN,
+                format!(
+                    "{}: the AMI {} has this name, and it is not a live copy of {source}",
+                    self.attempt(work),
+                    other.id
+                ),
+                "rename or deregister that AMI, or change COPY_NAME, then send the message again",
+            )
+            .into()),
+        }
+    }
+
+    fn not_copied(&self, work: &Work<'_>, failed: CallError) -> Error {
+        let attempt = self.attempt(work);
+        let may_wait = work.attempt.may_wait(self.aws.now());
+        // The source was seen a moment ago: EC2 in this Region does not know it yet.
+        if failed.is(code::IMAGE_NOT_FOUND) && may_wait {
+            return failed.retry(RetryAfter::Seconds, &attempt);
+        }
+        let is_refused = failed.is("InvalidRequest") || failed.is("AuthFailure");
+        if !is_refused || !is_about_sharing(&failed.message) {
+            return attempting(attempt)(failed);
+        }
+        // Builders share an AMI first and its snapshots later.
+        if may_wait {
+            return failed.retry(RetryAfter::Minutes, &attempt);
+        }
+        let owner = work.source_image.owner.as_ref();
+        let owner = owner.map_or_else(|| "its owner".to_owned(), |owner| format!("its owner, account {owner},"));
+        failed.reject(
+            &attempt,
+            format!(
+                "{owner} must share with this account not only the AMI but also its snapshots (create volume permission) and, where \
+                 they are encrypted, the KMS key (Decrypt, DescribeKey, CreateGrant, ReEncrypt*)"
+            ),
+        )
     }
 }
 
-enum NameHeldBy {
-    /// A live copy of the same source.
-    Copy(Box<Image>),
-    /// A failed copy that the courier made.
-    FailedCopy(Box<Image>),
-    /// EC2 knows, but does not show it yet; or the name of a deregistered AMI lingers.
-    NobodyYet,
-    Other(Box<Image>),
+impl Work<'_> {
+    /// Looks at copies of the source, and remembers the one that counts.
+    fn look(&mut self, copies: &[Image]) -> Look {
+        let fits = |copy: &&Image| self.order.request().is_none() || copy.name == self.plan.call.name.as_str();
+        let is_somebody_elses = |copy: &Image| copy.state == State::Pending && copy.courier_source().is_none();
+        let (uncertain, certain): (Vec<&Image>, Vec<&Image>) =
+            copies.iter().filter(fits).partition(|copy| is_somebody_elses(copy));
+        let (look, copy) = match (best(certain.into_iter()), best(uncertain.into_iter())) {
+            (Some(copy), _) => (Look::Live, Some(copy)),
+            (None, Some(copy)) => (Look::PendingOfSomebodyElse, Some(copy)),
+            (None, None) => (Look::Nothing, None),
+        };
+        self.seen = copy.cloned();
+        look
+    }
+
+    fn seen(&self) -> Result<&Image, Rejection> {
+        let bug = || Rejection::new(code::BUG, "a copy exists that no look has shown", "report this as a bug");
+        self.seen.as_ref().ok_or_else(bug)
+    }
+
+    fn accept(&mut self, accepted: ImageId, token: Option<ClientToken>, lookup: &ImageLookup) {
+        if let ImageLookup::Image(image) = lookup
+            && !image.state.is_live()
+        {
+            let reason = image.state_reason.as_deref().unwrap_or("EC2 does not say why");
+            let how = if image.state == State::Failed { reason } else { "it was deregistered" };
+            info!(dead = %accepted, how, "EC2 answers with a dead copy: the next try follows");
+            self.last_failure = Some(format!("{accepted}: {how}"));
+        }
+        self.accepted = token.map(|token| (accepted, token));
+    }
 }
 
 /// The live copy to answer with: an available one before a pending one before a disabled one, the oldest of them.
-fn best(copies: &[Image], fits: impl Fn(&Image) -> bool) -> Option<&Image> {
-    copies.iter().filter(|copy| copy.state.is_live() && fits(copy)).min_by_key(|copy| {
+fn best<'a>(copies: impl Iterator<Item = &'a Image>) -> Option<&'a Image> {
+    copies.filter(|copy| copy.state.is_live()).min_by_key(|copy| {
         let rank = match copy.state {
             State::Available => 0,
             State::Pending => 1,
@@ -230,51 +425,13 @@ fn best(copies: &[Image], fits: impl Fn(&Image) -> bool) -> Option<&Image> {
     })
 }
 
-/// What is not wanted is ignored when it is announced, and an error when somebody asks for just that AMI.
-fn refused(source: &Identity, wish: Wish<'_>, code: &str, reason: String) -> Stop {
-    match wish {
-        Wish::Announced(_) => Stop::Ignored(reason),
-        Wish::Requested(_) => {
-            let advice = "ask for another AMI, or change what this stack may copy";
-            Error::rejected(code, format!("{source} is not copied: {reason}"), advice).into()
-        }
-    }
+/// In seconds. EC2 shows the time of creation of every AMI; without one, any fixed time serves the protocol.
+fn age(source: &Image, now: OffsetDateTime) -> u64 {
+    let created = source.created.unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    u64::try_from((now - created).whole_seconds()).unwrap_or(0)
 }
 
-fn not_copied(attempt: &str, failed: &CallFailed, token: &ClientToken, source: &Image) -> Error {
-    let words = format!("{attempt}: {}", failed.words);
-    match failed.code.as_deref() {
-        Some(code @ "IdempotentParameterMismatch") => Error::rejected(
-            code,
-            format!("{words} (token `{token}`)"),
-            "this ClientToken stands for an earlier call with other parameters: send the request with a new one, or without",
-        ),
-        // The source was seen a moment ago: EC2 in this Region does not know of it yet.
-        Some(code @ "InvalidAMIID.NotFound") if is_fresh(source) => Error::retry(Pace::Seconds, code, words),
-        Some(code @ ("InvalidRequest" | "AuthFailure")) if about_sharing(&failed.words) => {
-            let owner = source
-                .owner
-                .as_ref()
-                .map_or_else(|| "its owner".to_owned(), |owner| format!("its owner, account {owner},"));
-            Error::rejected(
-                code,
-                words,
-                format!(
-                    "{owner} must share with this account not only the AMI but also its snapshots (create volume permission) \
-                     and, where they are encrypted, the KMS key (Decrypt, DescribeKey, CreateGrant, ReEncrypt*)"
-                ),
-            )
-        }
-        _ => Error::from_aws(attempt, failed),
-    }
-}
-
-fn about_sharing(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    ["permission", "not authorized", "access the storage", "key"].iter().any(|sign| words.contains(sign))
-}
-
-fn is_fresh(source: &Image) -> bool {
-    const FRESH: time::Duration = time::Duration::minutes(10);
-    source.created.is_some_and(|created| time::OffsetDateTime::now_utc() - created < FRESH)
+fn is_about_sharing(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    ["permission", "not authorized", "access the storage", "key"].iter().any(|sign| message.contains(sign))
 }

@@ -1,69 +1,65 @@
-//! Post-mortem: a copy failed, mostly because of a key, long after `CopyImage` said yes. Say why, in plain words.
+//! Post-mortem: a copy failed, mostly because of a key, long after EC2 accepted it. Say why, in plain words.
 //!
-//! The failed AMI still holds its name and says nothing but a few words; together with its snapshots' words and what was
-//! planned they make one explanation with advice. Once that is told, the failed AMI is cleared away, so that the next
-//! announcement or sweep can try anew.
+//! The failed AMI itself says little. Together with the messages of its snapshots it gives one explanation with advice. Once
+//! that is reported, the failed AMI is deregistered. The dead letter carries the next try, for when the cause is removed.
 
 use std::collections::BTreeSet;
 
-use tracing::warn;
+use courier_core::announcement::OwnMessage;
+use courier_core::error::{Error, Rejection, code};
+use courier_core::identity::Identity;
+use courier_core::image::{Image, MadeFor};
+use serde_json::json;
 
-use super::{Courier, Report, attempting};
+use super::report::{LastStep, Report};
+use super::step::Courier;
 use crate::aws::ec2::SnapshotState;
-use courier_core::identity::{Identity, ImageId};
-use courier_core::image::Image;
-use courier_core::outcome::{Error, Rejection};
+use crate::aws::error::attempting;
 
 impl Courier {
     pub(super) async fn post_mortem(&self, failed: &Image, source: &Identity) -> Report {
         let route = Some(self.route(source));
-        let here = self.here();
-        let snapshots = match failed.snapshots() {
-            none if none.is_empty() => Vec::new(),
-            ids => {
-                let looking =
-                    attempting(format!("describing the snapshots of the failed copy {} in {}", failed.id, here.region));
-                match here.snapshots(ids).await.map_err(looking) {
-                    Ok(snapshots) => snapshots,
-                    Err(error) => return Report::new(route, Err(error)),
-                }
-            }
+        let snapshots = match self.snapshots_of(failed).await {
+            Ok(snapshots) => snapshots,
+            Err(error) => return Report::new(route, Err(error)),
         };
-        let rejection = explain(failed, source, &snapshots, &here.region.to_string());
-        Report { route, result: Err(Error::Rejected(rejection)), remains: Some(failed.id.clone()) }
+        let rejection = explain(failed, source, &snapshots, self.settings.stack_region.as_str());
+        Report::new(route, Err(Error::Rejected(rejection)))
+            .with_letter(letter(failed, source))
+            .then(LastStep::DeregisterFailedCopy(failed.id.clone()))
     }
 
-    /// Clears away a failed copy, once its failure is told.
-    ///
-    /// # Errors
-    /// Any failure to do so.
-    pub async fn clear_away(&self, failed: &ImageId) -> Result<(), Error> {
-        let here = self.here();
-        let clearing = attempting(format!("deregistering the failed copy {failed} in {}", here.region));
-        here.deregister(failed).await.map_err(clearing)
-    }
-
-    /// Explains and clears away a failed copy that holds the name which the next try needs, and answers why it failed.
-    /// Its own event then finds nothing any more, so it is told here; the bus may not stop the next try.
-    pub(super) async fn make_way(&self, failed: &Image, of: &Identity) -> Result<String, Error> {
-        let source = failed.courier_source();
-        let report = self.post_mortem(failed, source.as_ref().unwrap_or(of)).await;
-        let why = match &report.result {
-            Err(Error::Rejected(rejection)) => rejection,
-            Err(error) => return Err(error.clone()),
-            Ok(outcome) => return Ok(outcome.name().to_owned()),
-        };
-        warn!(failed = %failed.id, explanation = why.words, advice = why.advice, "a failed copy makes way for the next try");
-        if let Err(error) = self.tell(&report).await {
-            warn!(failed = %failed.id, %error, "the event bus was not told");
+    async fn snapshots_of(&self, failed: &Image) -> Result<Vec<SnapshotState>, Error> {
+        let ids = failed.snapshots();
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
-        self.clear_away(&failed.id).await?;
-        Ok(why.words.clone())
+        let ec2 = self.local_ec2();
+        let looking =
+            attempting(format!("describing the snapshots of the failed copy {} in {}", failed.id, ec2.region));
+        ec2.snapshots(ids).await.map_err(looking)
     }
 }
 
-/// Signs in EC2's words (in lower case; all parts of `one+other` must be there), what they mean, and what to do. The first
-/// that fits is taken, so the more precise come first.
+/// What an operator sends back once the cause is removed. A copy made for an announcement names its next try. A request is
+/// not known any more, and its tries mean nothing for an announcement: the letter only announces the source.
+fn letter(failed: &Image, source: &Identity) -> String {
+    if let Some(MadeFor::Announcement(at)) = failed.made_for() {
+        return OwnMessage::NextTry { source: source.clone(), next: at.next() }.body();
+    }
+    let Identity { region, image } = source;
+    json!({
+        "detail-type": "AMI Copy Request",
+        "source": "ami-courier.dead-letter",
+        "region": region,
+        "resources": [format!("arn:{}:ec2:{region}::image/{image}", region.partition())],
+        "detail": {},
+    })
+    .to_string()
+}
+
+/// Signs in EC2's messages (in lower case; all parts of `one+other` must occur), what they mean, and what to do. The first
+/// match counts, so the more precise come first.
 const CAUSES: [(&[&str], &str, &str); 11] = [
     (
         &["pending deletion", "pendingdeletion"],
@@ -111,60 +107,60 @@ const CAUSES: [(&[&str], &str, &str); 11] = [
     (
         &["snapshot+not found", "snapshot+does not exist", "was deleted", "no longer exists"],
         "a snapshot of the source disappeared during the copy",
-        "check that the source AMI and its snapshots are still there; announce the AMI again, or a newer one",
+        "check that the source AMI and its snapshots still exist; announce the AMI again, or a newer one",
     ),
     (
         &["limit", "quota", "too many"],
         "a limit of EBS was reached during the copy",
-        "ask for a higher limit of snapshots or snapshot copies in this Region; the next announcement or sweep tries anew",
+        "ask for a higher limit of snapshots or snapshot copies in this Region; the next announcement or sweep tries again",
     ),
     (
         &["cancel"],
         "the copy was cancelled",
-        "find out who deregistered it or deleted its snapshots while it was made; the next announcement or sweep tries anew",
+        "find out who deregistered it or deleted its snapshots while it was pending; the next announcement or sweep tries again",
     ),
     (
         &["internal", "server error", "unexpected", "client error"],
-        "EC2 failed inside",
-        "nothing is wrong with the settings as far as EC2 tells; the next announcement or sweep tries anew",
+        "EC2 had an internal error",
+        "no setting needs a change, as far as EC2 says; the next announcement or sweep tries again",
     ),
 ];
 
-/// The first cause that one of these words is a sign of; the words that come first are looked at first.
-fn cause_in(words: &[String]) -> Option<(&'static str, &'static str)> {
-    let tells = |said: &str, sign: &str| sign.split('+').all(|part| said.contains(part));
-    words.iter().find_map(|said| {
-        let (_, meaning, advice) = CAUSES.iter().find(|(signs, ..)| signs.iter().any(|sign| tells(said, sign)))?;
+/// The cause that the first telling message is a sign of.
+fn cause_in(messages: &[String]) -> Option<(&'static str, &'static str)> {
+    let tells = |message: &str, sign: &str| sign.split('+').all(|part| message.contains(part));
+    messages.iter().find_map(|message| {
+        let (_, meaning, advice) = CAUSES.iter().find(|(signs, ..)| signs.iter().any(|sign| tells(message, sign)))?;
         Some((*meaning, *advice))
     })
 }
 
 fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], region: &str) -> Rejection {
-    let mut heard: Vec<String> = failed.state_reason.iter().map(|words| format!("the AMI says `{words}`")).collect();
-    heard.extend(
+    let mut said: Vec<String> = failed.state_reason.iter().map(|message| format!("the AMI says `{message}`")).collect();
+    said.extend(
         snapshots
             .iter()
             .filter(|snapshot| !snapshot.message.is_empty())
             .map(|snapshot| format!("the snapshot {} says `{}`", snapshot.id, snapshot.message)),
     );
-    // The snapshots' words are the precise ones, so they are read first.
-    let words: Vec<String> = snapshots
+    // The snapshots' messages are the precise ones, so they come first.
+    let messages: Vec<String> = snapshots
         .iter()
         .map(|snapshot| snapshot.message.as_str())
         .chain(failed.state_reason.as_deref())
         .map(str::to_ascii_lowercase)
         .collect();
-    let (meaning, advice) = cause_in(&words).unwrap_or((
-        "EC2 gives no reason that is known here",
-        "read EC2's own words, look at the key and at the source's snapshots; the next announcement or sweep tries anew",
+    let (meaning, advice) = cause_in(&messages).unwrap_or((
+        "EC2 gives no reason that this function knows",
+        "read EC2's own message, check the key and at the source's snapshots; the next announcement or sweep tries again",
     ));
     let keys: BTreeSet<&str> = snapshots.iter().filter_map(|snapshot| snapshot.kms_key.as_deref()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let key = if keys.is_empty() { String::new() } else { format!(" (key {})", keys.join(", ")) };
-    let heard = if heard.is_empty() { "EC2 says nothing".to_owned() } else { heard.join(", ") };
+    let said = if said.is_empty() { "EC2 says nothing".to_owned() } else { said.join(", ") };
     Rejection::new(
-        "CopyFailed",
-        format!("the copy {} of {source} to {region} as `{}` failed: {meaning}{key}: {heard}", failed.id, failed.name),
+        code::COPY_FAILED,
+        format!("the copy {} of {source} to {region} as `{}` failed: {meaning}{key}: {said}", failed.id, failed.name),
         advice,
     )
 }

@@ -1,23 +1,23 @@
 //! Publish: an SSM parameter holds the newest copy, and never goes back.
 //!
-//! "Newest" is by the *source's* creation: two copies may well finish in the wrong order. SSM has no conditional write,
-//! and takes an AMI only after a check of which the writer hears nothing. But it counts versions, and keeps them: so after
-//! a write we look until the parameter has a new version, and weigh what we have overwritten without having seen it.
+//! "Newest" is by the *source's* creation: two copies may finish in the wrong order. SSM has no conditional write, and it
+//! accepts an AMI only after a check whose result the writer does not get. But it counts versions, and keeps them. So after
+//! a write, the courier looks until the parameter has a new version, and compares what it overwrote without having seen it.
 
-use time::OffsetDateTime;
-use tokio::time::sleep;
-
-use super::{Courier, PATIENCE, Stop, attempting};
-use crate::aws::ParameterStore;
-use crate::aws::ec2::Sight;
-use crate::aws::parameter_store::Parameter;
+use courier_core::error::{Error, Rejection, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State, tag};
 use courier_core::naming::Template;
-use courier_core::outcome::{Error, Pace, Rejection};
+use time::OffsetDateTime;
+use tokio::time::sleep;
 
-/// How new a copy is: by its source's creation; where that is not known any more it is older than any of which it is, and
-/// counts by its own creation. The id decides what is left.
+use super::step::{Courier, StepEnd};
+use crate::aws::ec2::ImageLookup;
+use crate::aws::error::attempting;
+use crate::aws::parameter_store::{Parameter, ParameterStore};
+
+/// How new a copy is: by its source's creation; a copy whose source is gone is older than any other, and counts by its own
+/// creation. The id decides between equals.
 type Newness = (Option<OffsetDateTime>, Option<OffsetDateTime>, ImageId);
 
 impl Courier {
@@ -26,49 +26,48 @@ impl Courier {
         copy: &Image,
         source: &Identity,
         source_image: Option<&Image>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), StepEnd> {
         let Some(template) = &self.settings.finishing.parameter_name else { return Ok(()) };
         let name = parameter_name(template, copy, source, source_image)?;
-        let store = self.aws.parameter_store(&self.settings.here);
+        let store = self.aws.parameter_store(&self.settings.stack_region);
         let mut newest: Newness = (source_image.and_then(|source| source.created), copy.created, copy.id.clone());
-        let mut weighed = 0;
+        let mut compared = 0;
         let mut current = read(&store, &name).await?;
-        // Each further round takes another writer between our read and our write, so it ends; to stop before would leave
-        // what was overwritten to nobody.
+        // Another round is needed only when another writer comes between this read and this write, so the loop ends.
         loop {
-            if let Some(other) = last_other(&store, &name, current.clone(), weighed, &newest.2).await? {
+            if let Some(other) = last_other(&store, &name, current.clone(), compared, &newest.2).await? {
                 newest = newest.max(self.newness_of(other).await?);
             }
             if current.as_ref().is_some_and(|current| current.value == newest.2.as_str()) {
                 return Ok(());
             }
-            weighed = current.map_or(0, |current| current.version);
+            compared = current.map_or(0, |current| current.version);
             let writing = attempting(format!("writing {} to the parameter `{name}` in {}", newest.2, store.region));
             store.put_image(&name, &newest.2).await.map_err(writing)?;
-            current = Some(new_version(&store, &name, weighed, &newest.2).await?);
+            current = Some(new_version(&store, &name, compared, &newest.2).await?);
         }
     }
 
-    /// Of a copy, when its source was created; of any other AMI, when it was itself. What cannot be launched is older than
-    /// anything.
+    /// For a copy, when its source was created; for any other AMI, when it was created itself. An AMI that cannot be launched
+    /// is older than any other.
     async fn newness_of(&self, holder: ImageId) -> Result<Newness, Error> {
-        let here = self.here();
-        let looking = attempting(format!("describing {holder} in {}, which the parameter holds", here.region));
-        let image = match here.image(&holder, None).await.map_err(looking)? {
-            Sight::Image(image) if image.state == State::Available => image,
+        let ec2 = self.local_ec2();
+        let looking = attempting(format!("describing {holder} in {}, which the parameter holds", ec2.region));
+        let image = match ec2.image(&holder, None).await.map_err(looking)? {
+            ImageLookup::Image(image) if image.state == State::Available => image,
             _ => return Ok((None, None, holder)),
         };
         let Some(source) = image.courier_source() else { return Ok((image.created, image.created, holder)) };
         let looking = attempting(format!("describing {source}, the source of {holder}"));
         match self.aws.ec2(&source.region).image(&source.image, None).await.map_err(looking)? {
-            Sight::Image(source) => Ok((source.created, image.created, holder)),
-            Sight::Empty | Sight::Unavailable | Sight::NotFound => Ok((None, image.created, holder)),
+            ImageLookup::Image(source) => Ok((source.created, image.created, holder)),
+            ImageLookup::Empty | ImageLookup::Unavailable | ImageLookup::NotFound => Ok((None, image.created, holder)),
         }
     }
 }
 
-/// The parameter's name for the copy of this source. A source that is gone cannot tell its name and tags any more; its
-/// copy bears them, as far as `COPY_NAME` and `COPY_TAGS` have it.
+/// The parameter's name for the copy of this source. If the source is gone, its copy still has its name and tags, as far as
+/// `COPY_NAME` and `COPY_TAGS` carried them over.
 fn parameter_name(
     template: &Template,
     copy: &Image,
@@ -80,7 +79,7 @@ fn parameter_name(
     let facts = source_image.cloned().unwrap_or_else(remembered);
     template.fill(&facts, &source.region).map_err(|missing| {
         Rejection::new(
-            "ValidationException",
+            code::VALIDATION,
             format!("PARAMETER_NAME cannot be filled in for the copy {} of {source}: {missing}", copy.id),
             "tag the source AMI or change PARAMETER_NAME, then send the message again",
         )
@@ -91,41 +90,41 @@ async fn read(store: &ParameterStore, name: &str) -> Result<Option<Parameter>, E
     store.get(name).await.map_err(attempting(format!("reading the parameter `{name}` in {}", store.region)))
 }
 
-/// The last AMI other than `ours` that the parameter held, of the versions from `at` back to, not including, `weighed`.
-/// Behind a version of ours there may be one that we have overwritten unseen, now or in a try that was cut short.
+/// The last AMI other than `ours` that the parameter held, of the versions from `at` back to, not including, `compared`.
+/// Before a version of ours there may be one that was overwritten unseen, now or in a delivery that was cut short.
 async fn last_other(
     store: &ParameterStore,
     name: &str,
     mut at: Option<Parameter>,
-    weighed: i64,
+    compared: i64,
     ours: &ImageId,
 ) -> Result<Option<ImageId>, Error> {
     while let Some(Parameter { value, version }) = at
-        && version > weighed
+        && version > compared
     {
         if value != ours.as_str() {
             return Ok(value.parse().ok());
         }
         let before = version - 1;
-        at = if before > weighed { read(store, &format!("{name}:{before}")).await? } else { None };
+        at = if before > compared { read(store, &format!("{name}:{before}")).await? } else { None };
     }
     Ok(None)
 }
 
 /// The parameter, once it has a version after `seen`.
 async fn new_version(store: &ParameterStore, name: &str, seen: i64, image: &ImageId) -> Result<Parameter, Error> {
-    let mut pauses = PATIENCE.iter();
+    let mut pauses = Courier::PAUSES.iter();
     loop {
         match (read(store, name).await?, pauses.next()) {
             (Some(parameter), _) if parameter.version > seen => return Ok(parameter),
             (_, Some(pause)) => sleep(*pause).await,
             (_, None) => {
-                let words = format!(
-                    "the parameter `{name}` in {} does not hold {image} yet: Parameter Store is still checking it, or refuses it \
+                let message = format!(
+                    "the parameter `{name}` in {} does not hold {image} yet: Parameter Store is still checking it, or it refuses the AMI \
                      and says why only in an event `Parameter Store Change` (the function's role needs ec2:DescribeImages)",
                     store.region
                 );
-                return Err(Error::retry(Pace::Seconds, "ParameterNotTaken", words));
+                return Err(Error::retry(RetryAfter::Seconds, code::PARAMETER_NOT_TAKEN, message));
             }
         }
     }

@@ -1,41 +1,43 @@
-//! Back-off: a record that is to be tried again is hidden for a while, longer each time.
+//! Back-off: a record that is retried is hidden for a while, longer each time.
 //!
-//! Without it SQS shows a failed record again only after the queue's whole visibility time-out; and a handful of
-//! receives in a row would spend the queue's redrive on a cause that passes in an hour.
+//! Without it, SQS would show a failed record again only after the queue's whole visibility timeout; and a few receives in a
+//! row would use up the queue's redrive for a cause that lasts an hour.
 
 use std::time::Duration;
 
-use tracing::warn;
+use courier_core::error::RetryAfter;
+use time::OffsetDateTime;
 
-use super::{Delivery, Record};
-use courier_core::outcome::{Error, Pace};
+/// The most that SQS hides a message. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
 
-impl Delivery {
-    /// Hides a record until its next try. If that fails, the queue's own time-out does it.
-    pub(super) async fn hide(&self, record: &Record, pace: Pace) {
-        let (Some(url), Some(handle)) = (&self.courier.settings.queue_url, &record.receipt_handle) else { return };
-        let visible_in = full_jitter(longest(pace, record.deliveries), fastrand::f64());
-        if let Err(failed) = self.courier.aws.queue(url).hide(handle, visible_in).await {
-            let error = Error::from_aws("moving the visibility of the message", &failed);
-            warn!(message_id = record.id, %error, "the message is seen again after the queue's own time-out");
+/// How long a record is hidden that was delivered this often. `random` is from 0 to 1.
+pub(super) fn pause(after: RetryAfter, deliveries: u32, now: OffsetDateTime, random: f64) -> Duration {
+    match after {
+        RetryAfter::Seconds => {
+            full_jitter(doubled(Duration::from_secs(4), Duration::from_secs(15 * 60), deliveries), random)
+        }
+        RetryAfter::Minutes => {
+            full_jitter(doubled(Duration::from_secs(2 * 60), Duration::from_secs(60 * 60), deliveries), random)
+        }
+        RetryAfter::Until(time) => {
+            let left = Duration::try_from(time - now).unwrap_or_default();
+            // Whatever waits for the same time must not come back at the same moment.
+            (left + full_jitter(Duration::from_secs(60), random)).min(LONGEST)
         }
     }
 }
 
-/// The longest pause before the next try: doubled with each delivery, up to a bound.
+/// The longest pause before the next attempt: doubled with each delivery, up to a bound.
 ///
-/// A pause is then never longer than what was waited before, so a small burst is done soon; and a thousand messages that
-/// wait for EC2's limit ask for it every other second, not thirty times as often.
-fn longest(pace: Pace, deliveries: u32) -> Duration {
-    let (first, bound) = match pace {
-        Pace::Seconds => (Duration::from_secs(4), Duration::from_secs(15 * 60)),
-        Pace::Minutes => (Duration::from_secs(2 * 60), Duration::from_secs(60 * 60)),
-    };
+/// A pause is then never longer than the time waited before, so a small burst is done soon; and a thousand messages that
+/// wait for EC2's limit do not keep calling it.
+fn doubled(first: Duration, bound: Duration, deliveries: u32) -> Duration {
     let doublings = deliveries.saturating_sub(1).min(16);
     (first * 2_u32.pow(doublings)).min(bound)
 }
 
-/// Anything from one second up to `longest`: many records that failed together must not come back together.
+/// From one second up to `longest`: records that failed together must not come back together.
 /// <https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/>
 fn full_jitter(longest: Duration, random: f64) -> Duration {
     longest.mul_f64(random.clamp(0.0, 1.0)).max(Duration::from_secs(1))
@@ -47,10 +49,12 @@ mod tests {
 
     use super::*;
 
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
     #[test]
-    fn pauses_double_up_to_a_bound_and_are_longer_for_what_passes_in_minutes() {
-        let seconds = |n| longest(Pace::Seconds, n).as_secs();
-        let minutes = |n| longest(Pace::Minutes, n).as_secs();
+    fn pauses_double_up_to_a_bound_and_are_longer_for_a_cause_that_lasts_minutes() {
+        let seconds = |n| pause(RetryAfter::Seconds, n, NOW, 1.0).as_secs();
+        let minutes = |n| pause(RetryAfter::Minutes, n, NOW, 1.0).as_secs();
         assert_eq!(
             [seconds(0), seconds(1), seconds(2), seconds(5), seconds(9), seconds(u32::MAX)],
             [4, 4, 8, 64, 900, 900]
@@ -61,12 +65,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_record_that_waits_for_a_time_is_hidden_until_then_and_at_most_for_what_sqs_allows() {
+        let until =
+            |seconds: i64| pause(RetryAfter::Until(NOW + time::Duration::seconds(seconds)), 7, NOW, 0.5).as_secs();
+        assert_eq!([until(600), until(-600), until(100_000)], [630, 30, 43_200]);
+    }
+
     proptest! {
         #[test]
         fn jitter_stays_between_one_second_and_the_longest_pause(deliveries in 0..1000_u32, random in 0.0..1.0_f64) {
-            for pace in [Pace::Seconds, Pace::Minutes] {
-                let pause = full_jitter(longest(pace, deliveries), random);
-                prop_assert!(pause >= Duration::from_secs(1) && pause <= longest(pace, deliveries));
+            for after in [RetryAfter::Seconds, RetryAfter::Minutes] {
+                let jittered = pause(after, deliveries, NOW, random);
+                prop_assert!(jittered >= Duration::from_secs(1) && jittered <= pause(after, deliveries, NOW, 1.0));
             }
         }
     }

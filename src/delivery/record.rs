@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{Duration, OffsetDateTime};
 
-use courier_core::outcome::Rejection;
+use courier_core::error::{Rejection, code};
 
 /// What is needed of one record.
 pub(super) struct Record {
@@ -21,7 +21,7 @@ pub(super) struct Record {
     fifo_group: Option<String>,
 }
 
-/// The records of an SQS batch; `None` for a payload that is none.
+/// The records of an SQS batch; `None` for any other payload.
 pub(super) fn batch(payload: &Value) -> Option<Vec<Record>> {
     let records = payload.get("Records")?.as_array()?;
     let from_sqs = |record: &Value| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs");
@@ -65,13 +65,14 @@ fn time_of(milliseconds: &str) -> Option<OffsetDateTime> {
 
 fn unreadable(why: &str) -> Rejection {
     Rejection::new(
-        "NotUnderstood",
+        code::NOT_UNDERSTOOD,
         format!("a record of the batch is not as SQS sends it: {why}"),
         "send the message through SQS",
     )
 }
 
-/// Records that wait for each other, in order: those of one message group of a FIFO queue. All others wait for nobody.
+/// Records that wait for each other, in order: those of one message group of a FIFO queue. Any other record is a lane of its
+/// own.
 pub(super) fn lanes(records: &[Record]) -> Vec<Vec<&Record>> {
     let mut lanes: Vec<Vec<&Record>> = Vec::new();
     for record in records {

@@ -1,43 +1,41 @@
 //! `CopyImage`, every parameter of it. <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
 use aws_sdk_ec2::types::{ResourceType, Tag as Ec2Tag, TagSpecification};
-
-use super::Ec2;
-use crate::aws::failed;
-use courier_core::copy_image::{ClientToken, CopyImageCall, Destination, Tag};
+use courier_core::copy_image::{CopyImageCall, Destination, Tag};
+use courier_core::error::code;
 use courier_core::identity::ImageId;
-use courier_core::outcome::CallFailed;
+use courier_core::plan::Attempt;
+
+use super::client::Ec2;
+use crate::aws::error::{CallError, failed};
 
 /// Why a `CopyImage` call made no new AMI.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CopyImageFailed {
+pub enum CopyImageError {
     /// `DryRunOperation`: it would have been allowed.
     DryRun,
-    /// `InvalidAMIName.Duplicate`: look again, then decide.
-    NameTaken(String),
+    /// `InvalidAMIName.Duplicate`. EC2 does not document it for copies: look again, then decide.
+    NameTaken(CallError),
+    /// EC2 refuses the client token: it stands for other parameters, or for an AMI that is gone.
+    TokenRefused(CallError),
     /// Everything else.
-    Failed(CallFailed),
+    Failed(CallError),
 }
 
 impl Ec2 {
-    /// Starts a copy into this Region, and answers the copy's id. The same token with the same parameters gets the same
-    /// id, even when that AMI is gone by now.
+    /// Starts a copy into this Region, and returns the copy's id. EC2 makes nothing new for a token that it remembers.
     ///
     /// # Errors
-    /// See [`CopyImageFailed`].
-    pub async fn copy_image(
-        &self,
-        call: &CopyImageCall,
-        token: &ClientToken,
-        dry_run: bool,
-    ) -> Result<ImageId, CopyImageFailed> {
+    /// See [`CopyImageError`].
+    pub async fn copy_image(&self, attempt: &Attempt) -> Result<ImageId, CopyImageError> {
+        let Attempt { call, token, dry_run } = attempt;
         let request = self
             .client
             .copy_image()
             .source_image_id(call.source.image.as_str())
             .source_region(call.source.region.as_str())
             .name(call.name.as_str())
-            .client_token(token.as_str())
+            .set_client_token(token.as_ref().map(ToString::to_string))
             .set_description(call.description.as_ref().map(ToString::to_string))
             .set_encrypted(call.encryption.encrypted())
             .set_kms_key_id(call.encryption.key().map(ToString::to_string))
@@ -52,13 +50,15 @@ impl Ec2 {
             Destination::Outpost(arn) => request.destination_outpost_arn(arn.as_str()),
         };
         match request.send().await {
-            Ok(answer) => answer.image_id().and_then(|id| id.parse().ok()).ok_or_else(|| {
-                CopyImageFailed::Failed(CallFailed { code: None, words: "EC2 answered without an image id".to_owned() })
-            }),
-            Err(error) => Err(match failed(&error) {
-                failed if failed.is("DryRunOperation") => CopyImageFailed::DryRun,
-                failed if failed.is("InvalidAMIName.Duplicate") => CopyImageFailed::NameTaken(failed.words),
-                failed => CopyImageFailed::Failed(failed),
+            Ok(answer) => answer
+                .image_id()
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| CopyImageError::Failed(CallError::new(None, "EC2 answered without an image id"))),
+            Err(error) => Err(match failed(error) {
+                failed if failed.is("DryRunOperation") => CopyImageError::DryRun,
+                failed if failed.is(code::NAME_TAKEN) => CopyImageError::NameTaken(failed),
+                failed if failed.refuses_token() => CopyImageError::TokenRefused(failed),
+                failed => CopyImageError::Failed(failed),
             }),
         }
     }

@@ -1,0 +1,257 @@
+//! `DescribeImages`: by id, by source, by name, by tag, and page by page.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
+
+use aws_sdk_ec2::types::{Filter, Image as Ec2Image, ImageState};
+use courier_core::error::code;
+use courier_core::identity::{Identity, ImageId, Region};
+use courier_core::image::{Image, State, Volume, tag};
+use courier_core::protocol::LookById;
+use courier_core::settings::{Owner, Sources};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::client::{Ec2, filter};
+use crate::aws::error::{CallError, failed};
+
+/// How an AMI looks by id. A deregistered one is returned for a short while, then the answer is empty, in the end it is not
+/// found. So is one that is new, or that is not shared with this account.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImageLookup {
+    Image(Box<Image>),
+    /// An answer without it and without an error.
+    Empty,
+    /// `InvalidAMIID.Unavailable`.
+    Unavailable,
+    /// `InvalidAMIID.NotFound`.
+    NotFound,
+}
+
+impl ImageLookup {
+    /// What it proves of an AMI that EC2 answered with.
+    #[must_use]
+    pub fn proves(&self) -> LookById {
+        match self {
+            Self::Image(image) if image.state.is_live() => LookById::Live,
+            Self::Image(_) => LookById::Dead,
+            Self::Empty | Self::Unavailable | Self::NotFound => LookById::NotVisible,
+        }
+    }
+}
+
+impl Ec2 {
+    /// The AMI with this id; with `owners`, only if it belongs to one of them.
+    ///
+    /// # Errors
+    /// Any failure that is not about the AMI itself.
+    pub async fn image(&self, id: &ImageId, owners: Option<&[Owner]>) -> Result<ImageLookup, CallError> {
+        let owners = owners.map(|owners| owners.iter().map(|owner| owner.as_str().to_owned()).collect());
+        let answer = self
+            .client
+            .describe_images()
+            .image_ids(id.as_str())
+            .set_owners(owners)
+            .include_disabled(true)
+            .include_deprecated(true)
+            .send()
+            .await;
+        match answer {
+            Ok(found) => Ok(images(found.images())
+                .into_iter()
+                .next()
+                .map_or(ImageLookup::Empty, |image| ImageLookup::Image(Box::new(image)))),
+            Err(error) => {
+                let failed = failed(error);
+                match failed.code.as_deref() {
+                    Some(code::IMAGE_NOT_FOUND) => Ok(ImageLookup::NotFound),
+                    Some(code::IMAGE_UNAVAILABLE) => Ok(ImageLookup::Unavailable),
+                    _ => Err(failed),
+                }
+            }
+        }
+    }
+
+    /// This account's AMIs that are copies of `source`, in any state, as EC2 records it.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn copies_of(&self, source: &Identity) -> Result<Vec<Image>, CallError> {
+        self.own_images(vec![
+            filter("source-image-id", [source.image.as_str()]),
+            filter("source-image-region", [source.region.as_str()]),
+        ])
+        .await
+    }
+
+    /// This account's AMIs with exactly this name, in any state. Names of copies are not unique.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn named(&self, name: &str) -> Result<Vec<Image>, CallError> {
+        self.own_images(vec![filter("name", [name])]).await
+    }
+
+    /// Which of these AMIs of `region` have a live copy of this account here. At most 200 ids.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn copied_of(&self, region: &Region, ids: &[&ImageId]) -> Result<Vec<Identity>, CallError> {
+        let filters = vec![
+            filter("source-image-id", ids.iter().map(|id| id.as_str())),
+            filter("source-image-region", [region.as_str()]),
+        ];
+        let copies = self.own_images(filters).await?;
+        Ok(copies.into_iter().filter(|copy| copy.state.is_live()).filter_map(|copy| copy.source).collect())
+    }
+
+    /// Which of these AMIs of `owners` are in service. At most 200 ids; an absent one proves nothing. Without owners, EC2
+    /// would search all public AMIs.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn in_service(&self, ids: &[&ImageId], owners: &[Owner]) -> Result<Vec<ImageId>, CallError> {
+        let found = self.images_of(owners, vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await?;
+        let in_service = |image: &Image| matches!(image.state, State::Available | State::Pending);
+        Ok(found.into_iter().filter(in_service).map(|image| image.id).collect())
+    }
+
+    /// The AMIs of `owners` that have this tag.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn tagged(&self, key: &str, value: &str, owners: &[Owner]) -> Result<Vec<Image>, CallError> {
+        self.images_of(owners, vec![filter(&format!("tag:{key}"), [value])]).await
+    }
+
+    async fn own_images(&self, filters: Vec<Filter>) -> Result<Vec<Image>, CallError> {
+        self.images_of(&[Owner::Myself], filters).await
+    }
+
+    /// All pages: what these filters find is a handful.
+    async fn images_of(&self, owners: &[Owner], filters: Vec<Filter>) -> Result<Vec<Image>, CallError> {
+        let mut found = Vec::new();
+        let mut next = Some(Page::first(owners, filters));
+        while let Some(page) = next {
+            let images;
+            (images, next) = self.page(page).await?;
+            found.extend(images);
+        }
+        Ok(found)
+    }
+
+    /// One page of AMIs, and where the next one begins.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn page(&self, mut page: Page) -> Result<(Vec<Image>, Option<Page>), CallError> {
+        let answer = self
+            .client
+            .describe_images()
+            .set_owners((!page.owners.is_empty()).then(|| page.owners.clone()))
+            .include_disabled(true)
+            .include_deprecated(true)
+            .set_filters(Some(page.filters.clone()))
+            .max_results(1000)
+            .set_next_token(page.token.take())
+            .send()
+            .await
+            .map_err(failed)?;
+        page.token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
+        Ok((images(answer.images()), page.token.is_some().then_some(page)))
+    }
+}
+
+/// A page of a search for AMIs. Paged, so that the results need not fit in memory.
+pub struct Page {
+    owners: Vec<String>,
+    filters: Vec<Filter>,
+    token: Option<String>,
+}
+
+impl Page {
+    fn first(owners: &[Owner], filters: Vec<Filter>) -> Self {
+        Self { owners: owners.iter().map(|owner| owner.as_str().to_owned()).collect(), filters, token: None }
+    }
+
+    /// The available AMIs that `sources` could want, created on or after `since`. EC2 filters roughly; selection decides.
+    #[must_use]
+    pub fn of_sources(sources: &Sources, since: OffsetDateTime, now: OffsetDateTime) -> Self {
+        /// How many values EC2 takes for a filter.
+        const MOST_VALUES: usize = 200;
+        let patterns: Vec<String> = sources.name_patterns.iter().map(ToString::to_string).collect();
+        let mut filters = vec![filter("state", ["available"])];
+        if patterns.len() <= MOST_VALUES && patterns.iter().all(|pattern| pattern != "*") {
+            filters.push(filter("name", patterns.iter().map(String::as_str)));
+        }
+        for required in &sources.required_tags {
+            filters.push(match &required.value {
+                Some(value) => filter(&format!("tag:{}", required.key), [escaped(value).as_str()]),
+                None => filter("tag-key", [required.key.as_str()]),
+            });
+        }
+        let mut days: Vec<String> = Vec::new();
+        let mut day = since.date();
+        while day <= now.date() && days.len() <= MOST_VALUES {
+            days.push(format!("{day}*"));
+            let Some(next) = day.next_day() else { break };
+            day = next;
+        }
+        if days.len() <= MOST_VALUES {
+            filters.push(filter("creation-date", days.iter().map(String::as_str)));
+        }
+        Self::first(&sources.owners, filters)
+    }
+
+    /// This account's AMIs that the courier made.
+    #[must_use]
+    pub fn of_copies() -> Self {
+        Self::first(&[Owner::Myself], vec![filter("tag-key", [tag::SOURCE_IMAGE])])
+    }
+}
+
+/// A filter takes `*` and `?` as wildcards: here they are plain text.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('*', "\\*").replace('?', "\\?")
+}
+
+fn images(found: &[Ec2Image]) -> Vec<Image> {
+    found.iter().filter_map(image).collect()
+}
+
+/// `None` for an AMI without a readable id, which EC2 never sends.
+fn image(seen: &Ec2Image) -> Option<Image> {
+    let source = seen.source_image_id().zip(seen.source_image_region());
+    Some(Image {
+        id: seen.image_id()?.parse().ok()?,
+        name: seen.name().unwrap_or_default().to_owned(),
+        description: seen.description().map(str::to_owned),
+        owner: seen.owner_id().and_then(|owner| owner.parse().ok()),
+        state: State::from_ec2(seen.state().map_or("pending", ImageState::as_str)),
+        state_reason: seen.state_reason().and_then(|reason| reason.message().or(reason.code())).map(str::to_owned),
+        created: time(seen.creation_date()),
+        deprecated_from: time(seen.deprecation_time()),
+        last_launched: time(seen.last_launched_time()),
+        protected: seen.deregistration_protection().is_some_and(|protection| protection != "disabled"),
+        tags: seen
+            .tags()
+            .iter()
+            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+            .collect(),
+        volumes: seen
+            .block_device_mappings()
+            .iter()
+            .filter_map(|device| device.ebs())
+            .map(|ebs| Volume {
+                snapshot: ebs.snapshot_id().map(str::to_owned),
+                encrypted: ebs.encrypted(),
+                size_gib: ebs.volume_size().map_or(0, i64::from),
+            })
+            .collect(),
+        source: source
+            .and_then(|(image, region)| Some(Identity { image: image.parse().ok()?, region: region.parse().ok()? })),
+    })
+}
+
+fn time(text: Option<&str>) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text?, &Rfc3339).ok()
+}
