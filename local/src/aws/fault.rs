@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::digest::md5;
 use super::error::ApiError;
-use super::wire::Request;
+use super::request::Request;
+use super::world::World;
 
 /// What happens to a call that is hit.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,37 +222,42 @@ fn internal_error() -> ApiError {
 }
 
 /// All that may break a call.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
+#[derive(Default)]
+struct Faults {
     scripted: Vec<Fault>,
     chaos: Option<Chaos>,
     times_made: HashMap<String, u64>,
 }
 
-impl Faults {
-    pub(super) fn script(&mut self, fault: Fault) {
-        self.scripted.push(fault);
+impl World {
+    /// Breaks calls over the wire from now on.
+    pub fn fault(&mut self, fault: Fault) {
+        self.state_mut::<Faults>().scripted.push(fault);
     }
 
-    pub(super) fn set_chaos(&mut self, chaos: Option<Chaos>) {
-        self.chaos = chaos;
-        self.times_made.clear();
+    /// Breaks calls over the wire at random from now on; replaces earlier chaos.
+    pub fn chaos(&mut self, chaos: Chaos) {
+        let faults = self.state_mut::<Faults>();
+        faults.chaos = Some(chaos);
+        faults.times_made.clear();
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Faults::default();
+    /// No more faults, scripted or random.
+    pub fn clear_faults(&mut self) {
+        *self.state_mut::<Faults>() = Faults::default();
     }
 
-    /// What hits this call, if anything.
+    /// The fault that hits this call, if one does.
     pub(super) fn strike(&mut self, request: &Request) -> Option<Effect> {
+        let faults = self.state_mut::<Faults>();
         let mut scripted = None;
-        for fault in &mut self.scripted {
+        for fault in &mut faults.scripted {
             if fault.hits(request) && scripted.is_none() {
                 scripted = Some(fault.effect.clone());
             }
         }
-        let random = self.chaos.as_ref().and_then(|chaos| {
-            let times = self.times_made.entry(request.identity()).or_default();
+        let random = faults.chaos.as_ref().and_then(|chaos| {
+            let times = faults.times_made.entry(request.identity()).or_default();
             *times += 1;
             chaos.decide(request, *times)
         });

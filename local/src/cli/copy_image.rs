@@ -15,6 +15,7 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
 use super::options::{self, FunctionOptions};
+use super::output;
 use super::seeding::Seeding;
 use crate::aws::Aws;
 use crate::host::{Host, InvokeError};
@@ -146,8 +147,8 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
             Reading::Error(error) => fail(SERVICE_ERROR, &error),
         },
         Ok(Err((InvokeError::Function { message, .. }, _))) => fail(SERVICE_ERROR, &service_error(&message)),
-        Ok(Err((error, logs))) => super::fail(options::explain(&error, &logs)),
-        Err(reason) => super::fail(reason),
+        Ok(Err((error, logs))) => output::fail(options::explain(&error, &logs)),
+        Err(reason) => output::fail(reason),
     }
 }
 
@@ -306,7 +307,7 @@ fn is_error_code(word: &str) -> bool {
 }
 
 fn print(value: &Value) -> ExitCode {
-    super::say(in_cli_layout(value));
+    output::say(in_cli_layout(value));
     ExitCode::SUCCESS
 }
 

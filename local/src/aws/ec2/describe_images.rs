@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::filter::Filter;
+use super::id::check_image_id;
 use super::image::{Image, ImageState, LaunchPermission};
-use super::lookup::{Phase, check_image_id};
+use super::lookup::Phase;
 use super::page::page;
 use super::parameters::Parameters;
 use super::snapshot::Snapshot;
-use super::{stop_if_dry_run, tags};
+use super::tags;
 use crate::aws::behaviour::SnapshotIdsAt;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::events::ec2_time;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
+use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
 pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
@@ -39,7 +39,7 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
         deprecated: !ids.is_empty() || parameters.flag("IncludeDeprecated")? == Some(true),
         disabled: parameters.flag("IncludeDisabled")? == Some(true),
     };
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
 
     let world = &*world;
     let found = if ids.is_empty() { all(world, caller) } else { by_ids(world, caller, &ids)? };
@@ -54,12 +54,12 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
 
 /// The AMIs of the Region, those included that were deregistered a moment ago.
 fn all<'w>(world: &'w World, caller: &Caller) -> Vec<&'w Image> {
-    let Some(region) = world.region(&caller.region) else {
+    let Some(store) = world.store(&caller.region) else {
         return Vec::new();
     };
     let fading =
-        region.gone.values().filter(|gone| world.phase_of(gone) == Phase::StillReturned).map(|gone| &gone.image);
-    region.images.values().chain(fading).collect()
+        store.deregistered.values().filter(|gone| world.phase_of(gone) == Phase::StillReturned).map(|gone| &gone.image);
+    store.images.values().chain(fading).collect()
 }
 
 /// Exactly these, or an error; but a deregistered AMI may be neither.

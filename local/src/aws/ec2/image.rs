@@ -6,7 +6,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::snapshot::Snapshot;
-use crate::aws::ACCOUNT;
+use crate::aws::account::ACCOUNT;
 use crate::aws::clock::START;
 use crate::aws::digest::ec2_id;
 
@@ -246,18 +246,4 @@ pub struct Reference {
     /// `ec2:Instance`, `ec2:LaunchTemplate`, `ssm:Parameter`, `imagebuilder:ImageRecipe` or `imagebuilder:ContainerRecipe`.
     pub resource_type: String,
     pub arn: String,
-}
-
-/// A deregistered AMI, as it was.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Gone {
-    pub(super) image: Image,
-    pub(super) at: OffsetDateTime,
-}
-
-/// Whether an id has the form EC2 gives: the prefix and 8 or 17 hexadecimal digits.
-pub(super) fn is_well_formed(id: &str, prefix: &str) -> bool {
-    id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).is_some_and(|digits| {
-        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    })
 }

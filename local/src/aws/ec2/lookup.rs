@@ -1,10 +1,11 @@
-//! Finding an AMI as EC2 does: by id, for an account, at a time; and finding a free id and name.
+//! Finding an AMI as EC2 does: by id, for an account, at a time.
 
-use super::image::{Gone, Image, ImageState, is_well_formed};
+use super::id::check_image_id;
+use super::image::{Image, ImageState};
+use super::store::DeregisteredImage;
 use crate::aws::behaviour::ForgottenAs;
-use crate::aws::call::Caller;
-use crate::aws::digest::ec2_id;
 use crate::aws::error::ApiError;
+use crate::aws::request::Caller;
 use crate::aws::world::World;
 
 /// How a deregistered AMI fades from `DescribeImages`.
@@ -13,15 +14,6 @@ pub(super) enum Phase {
     StillReturned,
     Empty,
     Forgotten,
-}
-
-/// # Errors
-/// `InvalidAMIID.Malformed`
-pub(super) fn check_image_id(id: &str) -> Result<(), ApiError> {
-    if is_well_formed(id, "ami") {
-        return Ok(());
-    }
-    Err(ApiError::client("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")))
 }
 
 pub(super) fn not_found(id: &str) -> ApiError {
@@ -50,11 +42,11 @@ impl World {
 
     /// An AMI that this account could see before it was deregistered, and how far it has faded.
     pub(super) fn gone_image(&self, region: &str, account: &str, id: &str) -> Option<(Phase, &Image)> {
-        let gone = self.region(region)?.gone.get(id)?;
+        let gone = self.store(region)?.deregistered.get(id)?;
         gone.image.is_visible_to(account).then(|| (self.phase_of(gone), &gone.image))
     }
 
-    pub(super) fn phase_of(&self, gone: &Gone) -> Phase {
+    pub(super) fn phase_of(&self, gone: &DeregisteredImage) -> Phase {
         let age = self.now() - gone.at;
         let returned_for = self.behaviour.deregistered_returned_for;
         if age < returned_for {
@@ -90,35 +82,5 @@ impl World {
             return Err(unavailable(id));
         }
         Ok(image)
-    }
-
-    /// A new id, the same for the same seed in the same world, however calls interleave.
-    pub(super) fn new_image_id(&self, region: &str, seed: &str) -> String {
-        let known = self.region(region);
-        (0..=u32::MAX)
-            .map(|n| ec2_id("ami", &format!("{region} {seed} {n}")))
-            .find(|id| !known.is_some_and(|region| region.images.contains_key(id) || region.gone.contains_key(id)))
-            .expect("there are more ids than AMIs")
-    }
-
-    /// # Errors
-    /// `InvalidAMIName.Duplicate`, if an AMI of this account has the name, or had it a moment ago.
-    pub(super) fn check_name_is_free(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
-        let Some(region) = self.region(&caller.region) else {
-            return Ok(());
-        };
-        let now = self.now();
-        let lingers_since = now - self.behaviour.name_lingers_for;
-        let is_seen = |image: &&Image| self.behaviour.invisible_hold_names || image.visible_from <= now;
-        let existing = region.images.values().filter(is_seen);
-        let lingering = region.gone.values().filter(|gone| gone.at > lingers_since).map(|gone| &gone.image);
-        let holder = existing.chain(lingering).find(|image| image.name == name && image.owner == caller.account);
-        match holder {
-            None => Ok(()),
-            Some(image) => Err(ApiError::client(
-                "InvalidAMIName.Duplicate",
-                format!("AMI name {name} is already in use by AMI {}", image.id),
-            )),
-        }
     }
 }

@@ -7,19 +7,17 @@
 
 use serde_json::json;
 
-use super::copy_image::check_name;
-use super::image::Image;
-use super::lookup::check_image_id;
+use super::id::{check_image_id, check_snapshot_id};
+use super::image::{Image, ImageState};
+use super::name::check_name;
 use super::parameters::Parameters;
-use super::snapshot::{Snapshot, check_snapshot_id};
-use super::stop_if_dry_run;
+use super::snapshot::Snapshot;
+use super::store::Store;
 use super::tags::{TagSpecifications, Tags};
-use crate::aws::call::Caller;
 use crate::aws::digest::ec2_id;
 use crate::aws::error::ApiError;
 use crate::aws::kms::default_key_arn;
-use crate::aws::region::Region;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 pub(super) fn register_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
@@ -54,13 +52,13 @@ pub(super) fn register_image(world: &mut World, caller: &Caller, parameters: &Pa
         image.snapshots = snapshots;
     }
     image.visible_from = world.now() + world.behaviour.invisible_for;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
 
     let taken: Vec<String> = image.snapshots.iter().map(|snapshot| snapshot.id.clone()).collect();
-    let region = world.region_mut(&caller.region);
-    region.orphans.retain(|orphan| !taken.contains(&orphan.snapshot.id));
+    let store = world.store_mut(&caller.region);
+    store.orphans.retain(|orphan| !taken.contains(&orphan.snapshot.id));
     world.add_image(&caller.region, image);
-    world.emit_image_state(&caller.region, &caller.account, &id, "available", "");
+    world.emit_image_state(&caller.region, &caller.account, &id, ImageState::Available, "");
     Ok(json!({ "imageId": id }))
 }
 
@@ -83,9 +81,9 @@ fn snapshots(
             None => ec2_id("snap", &format!("{image_id} {number}")),
         };
         let known = world
-            .region(&caller.region)
+            .store(&caller.region)
             .into_iter()
-            .flat_map(Region::snapshots)
+            .flat_map(Store::snapshots)
             .find(|(owner, snapshot)| *owner == caller.account && snapshot.id == id);
         if let Some((_, snapshot)) = known {
             snapshots.push(snapshot.clone());

@@ -5,7 +5,8 @@ use hyper::body::Bytes;
 use hyper::{Response, header};
 use serde_json::json;
 
-use super::{Answer, status};
+use super::status::status;
+use crate::aws::request::Answer;
 
 pub(super) fn respond(content_type: &str, service: &str, request_id: &str, answer: &Answer) -> Response<Bytes> {
     let mut response = Response::builder()

@@ -1,19 +1,13 @@
-//! `EventBridge`: the events AWS itself sends, and those a client puts.
-//!
-//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>,
+//! `PutEvents`: the events that a client sends.
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
 
-use super::call::Caller;
-use super::error::ApiError;
-use super::region::partition_of;
-use super::wire::{Answer, typed};
-use super::world::World;
+use crate::aws::error::ApiError;
+use crate::aws::request::{Answer, Caller};
+use crate::aws::world::World;
 
 /// One entry that `PutEvents` took.
 #[derive(Clone, Debug)]
@@ -30,67 +24,21 @@ pub struct PutEvent {
     pub at: OffsetDateTime,
 }
 
-/// An AWS service's own event.
-pub(super) struct ServiceEvent<'a> {
-    pub(super) region: &'a str,
-    pub(super) account: &'a str,
-    pub(super) source: &'a str,
-    pub(super) detail_type: &'a str,
-    pub(super) resource: String,
-    pub(super) detail: Value,
-}
+/// What `PutEvents` took, oldest first.
+#[derive(Default)]
+struct Taken(Vec<PutEvent>);
 
 impl World {
-    pub(super) fn emit(&mut self, event: &ServiceEvent<'_>) {
-        if !self.behaviour.events {
-            return;
-        }
-        let id = self.new_uuid();
-        let time = self
-            .now()
-            .format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z"))
-            .expect("a date formats");
-        self.events.push(json!({
-            "version": "0",
-            "id": id,
-            "detail-type": event.detail_type,
-            "source": event.source,
-            "account": event.account,
-            "time": time,
-            "region": event.region,
-            "resources": [event.resource],
-            "detail": event.detail,
-        }));
-    }
-
-    pub(super) fn emit_image_state(
-        &mut self,
-        region: &str,
-        account: &str,
-        image_id: &str,
-        state: &str,
-        error_message: &str,
-    ) {
-        let request_id = self.new_uuid();
-        self.emit(&ServiceEvent {
-            region,
-            account,
-            source: "aws.ec2",
-            detail_type: "EC2 AMI State Change",
-            resource: format!("arn:{}:ec2:{region}::image/{image_id}", partition_of(region)),
-            detail: json!({
-                "RequestId": request_id,
-                "ImageId": image_id,
-                "State": state,
-                "ErrorMessage": error_message,
-            }),
-        });
+    /// What `PutEvents` received.
+    #[must_use]
+    pub fn put_events(&self) -> Vec<PutEvent> {
+        self.state::<Taken>().map_or_else(Vec::new, |taken| taken.0.clone())
     }
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutEvents {
+pub(super) struct PutEvents {
     entries: Vec<Entry>,
 }
 
@@ -105,14 +53,7 @@ struct Entry {
     resources: Vec<String>,
 }
 
-pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
-    match action {
-        "PutEvents" => put_events(world, caller, typed(parameters)?),
-        _ => Err(ApiError::client("UnknownOperationException", format!("The embedded EventBridge has no {action}"))),
-    }
-}
-
-fn put_events(world: &mut World, caller: &Caller, request: PutEvents) -> Answer {
+pub(super) fn put_events(world: &mut World, caller: &Caller, request: PutEvents) -> Answer {
     if !(1..=10).contains(&request.entries.len()) {
         return Err(ApiError::client(
             "ValidationException",
@@ -151,7 +92,7 @@ fn put_event(world: &mut World, caller: &Caller, entry: Entry) -> Result<String,
         .filter(Value::is_object)
         .ok_or(("MalformedDetail", "Detail is malformed.".to_owned()))?;
     let at = world.now();
-    world.put_events.push(PutEvent {
+    world.state_mut::<Taken>().0.push(PutEvent {
         region: caller.region.clone(),
         account: caller.account.clone(),
         bus: entry.event_bus_name.unwrap_or_else(|| "default".to_owned()),
@@ -165,19 +106,8 @@ fn put_event(world: &mut World, caller: &Caller, entry: Entry) -> Result<String,
 }
 
 /// The answer to a `PutEvents` of which no entry got through.
-pub(super) fn all_entries_failed(parameters: &Value, code: &str, message: &str) -> Value {
+pub(in crate::aws) fn all_entries_failed(parameters: &Value, code: &str, message: &str) -> Value {
     let count = parameters["Entries"].as_array().map_or(0, Vec::len);
     let result = json!({ "ErrorCode": code, "ErrorMessage": message });
     json!({ "FailedEntryCount": count, "Entries": vec![result; count] })
-}
-
-/// ISO 8601 as EC2 writes it: `2026-01-01T00:00:00.000Z`.
-pub(super) fn ec2_time(at: OffsetDateTime) -> String {
-    at.format(format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"))
-        .expect("a date formats")
-}
-
-/// Any ISO 8601 time a client may send.
-pub(super) fn parse_time(text: &str) -> Option<OffsetDateTime> {
-    OffsetDateTime::parse(text, &Rfc3339).ok()
 }
