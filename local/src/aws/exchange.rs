@@ -5,9 +5,10 @@ use std::convert::Infallible;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 
+use super::batch::{all_entries_failed, one_entry_failed};
 use super::error::ApiError;
-use super::events::all_entries_failed;
 use super::fault::{Effect, throttling};
+use super::region::exists;
 use super::request::{Answer, Request};
 use super::shared::SharedWorld;
 use super::wire::{parse, respond};
@@ -18,7 +19,7 @@ pub(super) struct Dropped;
 
 impl std::fmt::Display for Dropped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection was dropped by a fault")
+        f.write_str("the connection was dropped without an answer")
     }
 }
 
@@ -48,6 +49,9 @@ pub(super) async fn answer(
 }
 
 async fn carry_out(world: &SharedWorld, request: &Request, effect: Option<Effect>) -> Result<Answer, Dropped> {
+    if !has_endpoint(request) {
+        return Err(Dropped);
+    }
     let carry_out = || world.lock().carry_out(request);
     let failed = |error: ApiError| Ok(Err(error));
     match effect {
@@ -72,6 +76,15 @@ async fn carry_out(world: &SharedWorld, request: &Request, effect: Option<Effect
             tokio::time::sleep(by).await;
             Ok(answer)
         }
-        Some(Effect::FailEntries { code, message }) => Ok(Ok(all_entries_failed(&request.parameters, &code, &message))),
+        Some(Effect::FailEntries { code, message }) => Ok(Ok(all_entries_failed(request, &code, &message))),
+        Some(Effect::FailEntry { at, code, message }) => {
+            Ok(one_entry_failed(request, at, &code, &message, |rest| world.lock().carry_out(rest)))
+        }
     }
+}
+
+/// Whether the service has an endpoint in the Region. In a Region that AWS does not have, DNS knows no `ec2.REGION.amazonaws.com`,
+/// so that a client gets no answer; here it reaches this server all the same, and loses its connection.
+fn has_endpoint(request: &Request) -> bool {
+    request.service != "ec2" || exists(&request.caller.region)
 }

@@ -25,8 +25,11 @@ pub enum Effect {
     Slow(Duration),
     /// The call is carried out at once, and answered after this (real) time.
     SlowAfterEffect(Duration),
-    /// `PutEvents` only: HTTP 200, but each entry failed with this code and message.
+    /// `PutEvents` and `SendMessageBatch` only: HTTP 200, but each entry failed with this code and message.
     FailEntries { code: String, message: String },
+    /// `PutEvents` and `SendMessageBatch` only: HTTP 200, but the entry at this place (from 0) failed. The others are
+    /// carried out.
+    FailEntry { at: usize, code: String, message: String },
 }
 
 /// One scripted fault: `Fault::on("CopyImage").in_region("eu-west-1").nth(2).throttle()`.
@@ -135,10 +138,16 @@ impl Fault {
         self.effect(Effect::SlowAfterEffect(by))
     }
 
-    /// `PutEvents` answers HTTP 200, each entry failed.
+    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, each entry failed.
     #[must_use]
     pub fn fail_entries(self, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntries { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, the entry at this place (from 0) failed.
+    #[must_use]
+    pub fn fail_entry(self, at: usize, code: &str, message: &str) -> Self {
+        self.effect(Effect::FailEntry { at, code: code.to_owned(), message: message.to_owned() })
     }
 
     fn matches(&self, request: &Request) -> bool {

@@ -13,6 +13,7 @@
 //! service: each service keeps its state there, and adds its methods to [`World`] in its own files.
 
 mod account;
+mod batch;
 mod behaviour;
 mod call;
 mod clock;
@@ -35,11 +36,11 @@ mod wire;
 mod world;
 
 pub use account::{ACCOUNT, account_of};
-pub use behaviour::{Behaviour, ForgottenAs, SnapshotIdsAt};
+pub use behaviour::{Behaviour, HiddenAs, SnapshotDeletion, SnapshotIdsAt, TokenOfDeadImage};
 pub use call::Call;
 pub use clock::START;
 pub use ec2::copy_image::Fate;
-pub use ec2::image::{Image, ImageState, LaunchPermission, Protection, Reference, StateReason};
+pub use ec2::image::{BlankVolume, Image, ImageState, LaunchPermission, Protection, Reference, StateReason};
 pub use ec2::snapshot::{Snapshot, SnapshotState};
 pub use error::ApiError;
 pub use events::PutEvent;

@@ -7,6 +7,7 @@ use super::image::{Image, ImageState, Protection};
 use super::parameters::Parameters;
 use super::snapshot::{Snapshot, SnapshotState};
 use super::store::{DeregisteredImage, OrphanedSnapshot, Store};
+use crate::aws::behaviour::SnapshotDeletion;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
@@ -31,18 +32,28 @@ pub(super) fn deregister_image(world: &mut World, caller: &Caller, parameters: &
     if !deletes_snapshots {
         return Ok(json!({ "return": true }));
     }
+    let deletion = world.behaviour.snapshot_deletion;
     let store = world.store_mut(&caller.region);
     let results: Vec<Value> = snapshot_ids
         .iter()
-        .map(|id| json!({ "snapshotId": id, "returnCode": delete_unless_in_use(store, id) }))
+        .map(|id| json!({ "snapshotId": id, "returnCode": delete_unless_in_use(store, id, deletion) }))
         .collect();
     Ok(json!({ "return": true, "deleteSnapshotResultSet": results }))
 }
 
-fn delete_unless_in_use(store: &mut Store, snapshot_id: &str) -> &'static str {
-    store.orphans.retain(|orphan| orphan.snapshot.id != snapshot_id);
-    let in_use = store.snapshots().any(|(_, snapshot)| snapshot.id == snapshot_id);
-    if in_use { "skipped" } else { "success" }
+/// The `returnCode` of a snapshot. One that another AMI uses, or whose deletion fails, stays.
+fn delete_unless_in_use(store: &mut Store, snapshot_id: &str, deletion: SnapshotDeletion) -> &'static str {
+    let is_in_use = store.images.values().flat_map(|image| &image.snapshots).any(|snapshot| snapshot.id == snapshot_id);
+    if is_in_use || deletion == SnapshotDeletion::Success {
+        store.orphans.retain(|orphan| orphan.snapshot.id != snapshot_id);
+    }
+    match deletion {
+        _ if is_in_use => "skipped",
+        SnapshotDeletion::Success => "success",
+        SnapshotDeletion::MissingPermissions => "missing-permissions",
+        SnapshotDeletion::InternalError => "internal-error",
+        SnapshotDeletion::ClientError => "client-error",
+    }
 }
 
 impl World {

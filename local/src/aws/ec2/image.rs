@@ -6,6 +6,7 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::snapshot::Snapshot;
+use super::visibility::Visibility;
 use crate::aws::account::ACCOUNT;
 use crate::aws::clock::START;
 use crate::aws::digest::ec2_id;
@@ -26,6 +27,8 @@ pub struct Image {
     pub tags: BTreeMap<String, String>,
     /// In the order of the block devices; the first is the root device's.
     pub snapshots: Vec<Snapshot>,
+    /// The block devices after those of the snapshots.
+    pub blank_volumes: Vec<BlankVolume>,
     pub creation_date: OffsetDateTime,
     pub launch_permissions: BTreeSet<LaunchPermission>,
     pub deprecation_time: Option<OffsetDateTime>,
@@ -41,10 +44,9 @@ pub struct Image {
     pub boot_mode: Option<String>,
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
-    /// Before this it is not found.
-    pub(in crate::aws) visible_from: OffsetDateTime,
+    pub(super) visibility: Visibility,
     /// While protection with a cool-down wears off.
-    pub(in crate::aws) protected_until: Option<OffsetDateTime>,
+    pub(super) protected_until: Option<OffsetDateTime>,
 }
 
 impl Image {
@@ -63,6 +65,7 @@ impl Image {
             description: None,
             tags: BTreeMap::new(),
             snapshots: vec![snapshot],
+            blank_volumes: Vec::new(),
             creation_date: START,
             launch_permissions: BTreeSet::new(),
             deprecation_time: None,
@@ -77,7 +80,7 @@ impl Image {
             boot_mode: None,
             imds_support: None,
             tpm_support: None,
-            visible_from: START,
+            visibility: Visibility::since_start(),
             protected_until: None,
         }
     }
@@ -119,6 +122,13 @@ impl Image {
         self
     }
 
+    /// Adds a block device with a size and no snapshot. `DescribeImages` says nothing about its encryption.
+    #[must_use]
+    pub fn blank_volume(mut self, size_gib: u32) -> Self {
+        self.blank_volumes.push(BlankVolume { size_gib, encrypted: None });
+        self
+    }
+
     /// Makes it a copy of that AMI.
     #[must_use]
     pub fn copy_of(mut self, source_image_id: &str, source_region: &str) -> Self {
@@ -156,6 +166,15 @@ impl Image {
             || self.is_public()
             || self.launch_permissions.contains(&LaunchPermission::UserId(account.to_owned()))
     }
+}
+
+/// A block device with a size and no snapshot: instances get an empty volume. It is legal and common (documented: both
+/// `SnapshotId` and `VolumeSize` of a mapping are optional; reported: the ECS AMI has one).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlankVolume {
+    pub size_gib: u32,
+    /// The `Encrypted` flag that `DescribeImages` shows; `None`: it shows none. Assumed, both ways.
+    pub encrypted: Option<bool>,
 }
 
 /// The states of an AMI.

@@ -2,6 +2,7 @@
 //! [`Answer`]; the rules and words are those of the API reference.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/>
 
+mod block_device;
 pub(super) mod copy_image;
 mod deprecation;
 mod deregister_image;
@@ -11,6 +12,8 @@ mod filter;
 mod id;
 pub(super) mod image;
 mod image_attribute;
+mod image_filter;
+mod image_view;
 mod lookup;
 mod name;
 mod page;
@@ -18,6 +21,7 @@ mod parameters;
 mod protection;
 mod references;
 mod register_image;
+mod share_later;
 pub(super) mod snapshot;
 mod snapshot_attribute;
 mod snapshot_lookup;
@@ -25,6 +29,7 @@ mod snapshots;
 mod state_change;
 mod store;
 mod tags;
+mod visibility;
 
 use serde_json::Value;
 

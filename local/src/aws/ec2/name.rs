@@ -1,6 +1,7 @@
 //! Names of AMIs: their form, and whether one is free.
 
 use super::image::Image;
+use super::visibility::Look;
 use crate::aws::error::ApiError;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
@@ -28,7 +29,8 @@ impl World {
         };
         let now = self.now();
         let lingers_since = now - self.behaviour.name_lingers_for;
-        let is_seen = |image: &&Image| self.behaviour.invisible_hold_names || image.visible_from <= now;
+        let is_seen =
+            |image: &&Image| self.behaviour.invisible_hold_names || image.visibility.is_certain(Look::ByFilter, now);
         let existing = store.images.values().filter(is_seen);
         let lingering = store.deregistered.values().filter(|gone| gone.at > lingers_since).map(|gone| &gone.image);
         let holder = existing.chain(lingering).find(|image| image.name == name && image.owner == caller.account);

@@ -10,7 +10,6 @@ use super::request::{Answer, Caller, typed};
 use super::world::World;
 
 pub use put_events::PutEvent;
-pub(super) use put_events::all_entries_failed;
 pub(super) use service_event::ServiceEvent;
 
 pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {

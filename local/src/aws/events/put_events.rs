@@ -104,10 +104,3 @@ fn put_event(world: &mut World, caller: &Caller, entry: Entry) -> Result<String,
     });
     Ok(world.new_uuid())
 }
-
-/// The answer to a `PutEvents` of which no entry got through.
-pub(in crate::aws) fn all_entries_failed(parameters: &Value, code: &str, message: &str) -> Value {
-    let count = parameters["Entries"].as_array().map_or(0, Vec::len);
-    let result = json!({ "ErrorCode": code, "ErrorMessage": message });
-    json!({ "FailedEntryCount": count, "Entries": vec![result; count] })
-}

@@ -1,7 +1,7 @@
 //! SQS: standard queues with visibility timeouts, receive counts and redrive, on the world's clock.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/>
 //!
-//! `queue` has the rules, `queues`, `send` and `receive` the actions, `checksum` the digests that SDKs verify.
+//! `queue` has the rules; `queues`, `send`, `send_batch` and `receive` the actions; `checksum` the digests that SDKs verify.
 
 mod address;
 mod checksum;
@@ -9,6 +9,7 @@ pub(super) mod queue;
 mod queues;
 mod receive;
 mod send;
+mod send_batch;
 
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, paramet
         "GetQueueUrl" => queues::get_queue_url(world, caller, &typed(parameters)?),
         "GetQueueAttributes" => queues::get_queue_attributes(world, caller, &typed(parameters)?),
         "SendMessage" => send::send_message(world, caller, typed(parameters)?),
+        "SendMessageBatch" => send_batch::send_message_batch(world, caller, typed(parameters)?),
         "ReceiveMessage" => receive::receive_message(world, caller, &typed(parameters)?),
         "DeleteMessage" => receive::delete_message(world, caller, &typed(parameters)?),
         "ChangeMessageVisibility" => receive::change_message_visibility(world, caller, &typed(parameters)?),

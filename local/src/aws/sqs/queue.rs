@@ -68,6 +68,10 @@ impl Attribute {
     pub fn text(value: impl Into<String>) -> Self {
         Attribute { data_type: "String".to_owned(), string_value: Some(value.into()), binary_value: None }
     }
+
+    pub(super) fn value(&self) -> Option<&str> {
+        self.string_value.as_deref().or(self.binary_value.as_deref())
+    }
 }
 
 /// A queue with its messages, oldest first.

@@ -36,6 +36,11 @@ fn query_error(code: &str, status: u16) -> String {
         "QueueNameExists" => "QueueAlreadyExists",
         "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight",
         "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
+        "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
+        "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
+        "InvalidBatchEntryId" => "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "TooManyEntriesInBatchRequest" => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
         code => code,
     };
     let blame = if status < 500 { "Sender" } else { "Receiver" };

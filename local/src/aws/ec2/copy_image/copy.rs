@@ -11,11 +11,13 @@ use crate::aws::digest::ec2_id;
 use crate::aws::ec2::image::{Image, ImageState, Protection};
 use crate::aws::ec2::snapshot::{Snapshot, SnapshotState};
 use crate::aws::ec2::tags::Tags;
+use crate::aws::ec2::visibility::Visibility;
 use crate::aws::kms::default_key_arn;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// The id of the copy, now pending.
+/// Makes the copy, in state pending, and returns its id. Blank volumes go over as they are, even if the copy is encrypted
+/// (assumed: a volume without a snapshot has nothing to encrypt yet).
 pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>, source: &Image, tags: Tags) -> String {
     let now = world.now();
     let seed = format!("{} {} {} {}", caller.account, request.source_region, source.id, request.name);
@@ -56,7 +58,7 @@ pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>,
         source_image_region: Some(request.source_region.to_owned()),
         last_launched_time: None,
         referenced_by: Vec::new(),
-        visible_from: now + world.behaviour.invisible_for,
+        visibility: Visibility::of_new_image(now, &world.behaviour),
         protected_until: None,
         ..source.clone()
     };

@@ -33,7 +33,9 @@ pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parame
     let source = source_image(world, caller, &request)?.clone();
     request.check_encryption(&source)?;
     let tags = request.tags_for_image(&source, caller)?;
-    world.check_name_is_free(caller, request.name)?;
+    if world.behaviour.copy_image_refuses_taken_names {
+        world.check_name_is_free(caller, request.name)?;
+    }
     parameters.stop_if_dry_run()?;
     world.check_limits(caller, source.snapshots.len())?;
 
