@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ami_courier::plan::next_token;
-use local::aws::{Caller, Fate, Fault, ForgottenAs, Image, ImageState, Snapshot};
+use local::aws::{Caller, Fate, Fault, HiddenAs, Image, ImageState, Snapshot};
 use local::host::InvokeError;
 use serde_json::{Value, json};
 
@@ -337,7 +337,7 @@ async fn tried_again_after(look: Deregistered) {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
         world.doom(AMI, Fate::key_not_accessible());
         if let Deregistered::Unavailable = look {
-            world.behaviour.forgotten_as = ForgottenAs::Unavailable;
+            world.behaviour.forgotten_as = HiddenAs::Unavailable;
         }
     });
     let function = stage.function().await;
@@ -442,7 +442,7 @@ async fn an_ami_rejected_for_its_dead_tries_goes_to_the_dead_letter_queue_once()
 #[tokio::test]
 async fn a_new_ami_that_ec2_shows_after_a_second_is_waited_for() {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
-        world.behaviour.invisible_for = Duration::from_secs(1);
+        world.behaviour.hide_new_images_for(Duration::from_secs(1));
         world.set_rate(1.0);
     });
     let answer = stage.function().await.invoke(&announced()).await.unwrap();
@@ -453,7 +453,8 @@ async fn a_new_ami_that_ec2_shows_after_a_second_is_waited_for() {
 
 #[tokio::test]
 async fn a_new_ami_that_ec2_shows_only_after_minutes_is_retried_and_never_copied_twice() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.invisible_for = 10 * MINUTE);
+    let stage =
+        Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.hide_new_images_for(10 * MINUTE));
     let function = stage.function().await;
     for _ in 0..2 {
         assert_eq!(failures(&function.invoke(&message()).await.unwrap()), ["m1"]);
@@ -468,7 +469,8 @@ async fn a_new_ami_that_ec2_shows_only_after_minutes_is_retried_and_never_copied
 
 #[tokio::test]
 async fn settings_that_changed_while_ec2_did_not_show_the_copy_yet_make_no_second_copy() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.invisible_for = 10 * MINUTE);
+    let stage =
+        Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.hide_new_images_for(10 * MINUTE));
     let before = stage.function().await;
     assert_eq!(failures(&before.invoke(&message()).await.unwrap()), ["m1"]);
     let stage = stage.set("EXTRA_TAGS", "team=platform");

@@ -350,7 +350,7 @@ fn name_of(fault: &Effect) -> &'static str {
         Effect::DropAfterEffect => "reset after the effect",
         Effect::Slow(_) => "no answer in time, no effect",
         Effect::SlowAfterEffect(_) => "no answer in time, after the effect",
-        Effect::FailEntries { .. } => "entries failed",
+        Effect::FailEntries { .. } | Effect::FailEntry { .. } => "entries failed",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{ForgottenAs, Image, ImageState, Protection, Reference};
+use local::aws::{HiddenAs, Image, ImageState, Protection, Reference};
 use local::host::Host;
 use serde_json::{Value, json};
 
@@ -56,10 +56,10 @@ async fn without_the_setting_copies_stay_and_ec2_is_not_even_asked() {
 #[tokio::test]
 async fn a_copy_goes_with_its_snapshots_however_ec2_shows_that_its_source_is_deregistered() {
     let looks = [
-        (Duration::ZERO, ForgottenAs::NotFound),
-        (Duration::from_secs(120), ForgottenAs::NotFound),
-        (Duration::from_secs(7200), ForgottenAs::NotFound),
-        (Duration::from_secs(7200), ForgottenAs::Unavailable),
+        (Duration::ZERO, HiddenAs::NotFound),
+        (Duration::from_secs(120), HiddenAs::NotFound),
+        (Duration::from_secs(7200), HiddenAs::NotFound),
+        (Duration::from_secs(7200), HiddenAs::Unavailable),
     ];
     for (later, forgotten_as) in looks {
         let (stage, function, copy) = our_own().await;

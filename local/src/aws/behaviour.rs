@@ -1,41 +1,81 @@
 //! What AWS leaves open, or does differently from day to day: the tests choose.
+//!
+//! Each dial says where its values come from: *documented* (a page of AWS or the API model says so), *reported* (users saw
+//! it), or *assumed* (nobody says so, and nobody rules it out).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// The dials of the world. The defaults are AWS's own ways, at their most ordinary.
+/// The dials of the world. The defaults are AWS's ordinary ways; [`Behaviour::weakest`] is the least that AWS promises.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
-    /// How long a copy is pending. Default: 20 minutes.
+    /// How long a copy is pending. Default: 20 minutes. Documented: no maximum without a completion duration.
     pub copy_duration: Duration,
-    /// How many AMI copies may be under way in a destination Region, per account. Default: 300.
+    /// How many AMI copies may be under way in a destination Region, per account. Default: 300 (documented).
     pub copies_in_progress_limit: usize,
-    /// How many snapshot copies may be under way in a destination Region, per account. AWS's default is 20 and is raised
-    /// on request; here it is unlimited until a test sets it.
+    /// How many snapshot copies may be under way in a destination Region, per account. Documented: 20, raised on request.
+    /// Default: no limit, until a test sets it.
     pub snapshot_copies_limit: usize,
-    /// How long a new AMI is not found, neither by id nor by filter. Default: not at all.
-    pub invisible_for: Duration,
-    /// Whether the name of a new AMI is taken even while that is not found. Default: it is.
+
+    /// Whether `CopyImage` refuses a name that another AMI of the account has, with `InvalidAMIName.Duplicate`. Default: no.
+    /// Reported: it does not (two AMIs with one name in one Region). `RegisterImage` always refuses (documented).
+    pub copy_image_refuses_taken_names: bool,
+    /// Whether a name is taken even while its AMI is not visible yet. Default: yes. Assumed, both ways.
     pub invisible_hold_names: bool,
-    /// How long a deregistered AMI is still returned (in state `deregistered`). Default: 1 minute.
-    pub deregistered_returned_for: Duration,
-    /// How long, after that, asking for it by id has an empty answer without an error. Default: 1 hour.
-    pub deregistered_empty_for: Duration,
-    /// What asking for it by id answers from then on. Default: `InvalidAMIID.NotFound`.
-    pub forgotten_as: ForgottenAs,
-    /// How long the name of a deregistered AMI stays taken. Default: not at all.
+    /// How long the name of a deregistered AMI stays taken. Default: not at all. Assumed.
     pub name_lingers_for: Duration,
-    /// When `DescribeImages` begins to tell the snapshots of a copy. Default: at once.
+
+    /// How long a new AMI is not visible by id. Default: not at all. Documented: no maximum ("up to five minutes" is what
+    /// AWS suggests to wait). Reported: minutes. The design takes 15 minutes as the bound.
+    pub invisible_by_id_for: Duration,
+    /// How long a new AMI is not visible by filter. Default: not at all. As with
+    /// [`invisible_by_id_for`](Self::invisible_by_id_for); assumed: each kind of look has its own delay.
+    pub invisible_by_filter_for: Duration,
+    /// With a seed, each look at an AMI that is not visible yet shows it or not, like the toss of a coin: AWS answers from many
+    /// machines. The same seed gives the same answers. Default: no seed; such an AMI is never shown. Assumed.
+    pub flicker_seed: Option<u64>,
+    /// How an AMI that is not visible yet looks by id. Default: `NotFound` (reported). `Empty`, `Unavailable`: assumed.
+    pub invisible_as: HiddenAs,
+    /// How an AMI that is not shared with the caller looks by id. Default: `NotFound` (assumed). Reported: `Empty`.
+    pub not_shared_as: HiddenAs,
+
+    /// How long a deregistered AMI is still returned, in state `deregistered`. Default: 1 minute. Documented: for a while.
+    /// Zero is assumed.
+    pub deregistered_returned_for: Duration,
+    /// How long, after that, the answer by id is empty without an error. Default: 1 hour. Documented: before it is an error;
+    /// reported: for two days. Zero is assumed.
+    pub deregistered_empty_for: Duration,
+    /// How a deregistered AMI looks by id from then on. Default: `NotFound` (documented). `Unavailable`: reported. `Empty`
+    /// (for ever): assumed.
+    pub forgotten_as: HiddenAs,
+
+    /// How long a client token is remembered after its first call. Default: `None`, for ever. Documented: nothing for
+    /// `CopyImage`; for `RunInstances`, at least 24 hours after the instance has ended.
+    pub tokens_remembered_for: Option<Duration>,
+    /// The answer to a remembered token whose AMI is deregistered or failed. Default: its id. Assumed, both ways.
+    pub token_of_dead_image: TokenOfDeadImage,
+
+    /// When `DescribeImages` begins to show the snapshot ids of a copy. Default: from the start. Reported: not while it is
+    /// pending.
     pub snapshot_ids_at: SnapshotIdsAt,
+    /// What `DeregisterImage` with `DeleteAssociatedSnapshots` achieves for each snapshot that no other AMI uses. Default: it
+    /// is deleted. Each of the values is documented.
+    pub snapshot_deletion: SnapshotDeletion,
     /// Regions where EBS encryption by default is on. Default: none.
     pub encryption_by_default: BTreeSet<String>,
-    /// The most results of one page, whatever `MaxResults` says. Default: 1000.
+    /// The most results of one page, even if `MaxResults` is higher. Default: 1000 (documented; a page may be shorter).
     pub page_size: usize,
-    /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: it does.
+    /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: yes. Documented:
+    /// best effort.
     pub events: bool,
-    /// How long the check of an `aws:ec2:image` parameter takes. Default: no time.
+    /// How long the check of an `aws:ec2:image` parameter takes. Default: no time. Documented: it is asynchronous.
     pub parameter_check_duration: Duration,
 }
+
+/// The longest that a new AMI is not visible: the design's bound.
+const LONGEST_INVISIBLE: Duration = Duration::from_secs(15 * 60);
+/// The shortest time for which the design takes a client token to be remembered.
+const SHORTEST_MEMORY_OF_TOKENS: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Default for Behaviour {
     fn default() -> Self {
@@ -43,13 +83,21 @@ impl Default for Behaviour {
             copy_duration: Duration::from_secs(20 * 60),
             copies_in_progress_limit: 300,
             snapshot_copies_limit: usize::MAX,
-            invisible_for: Duration::ZERO,
+            copy_image_refuses_taken_names: false,
             invisible_hold_names: true,
+            name_lingers_for: Duration::ZERO,
+            invisible_by_id_for: Duration::ZERO,
+            invisible_by_filter_for: Duration::ZERO,
+            flicker_seed: None,
+            invisible_as: HiddenAs::NotFound,
+            not_shared_as: HiddenAs::NotFound,
             deregistered_returned_for: Duration::from_secs(60),
             deregistered_empty_for: Duration::from_secs(60 * 60),
-            forgotten_as: ForgottenAs::NotFound,
-            name_lingers_for: Duration::ZERO,
+            forgotten_as: HiddenAs::NotFound,
+            tokens_remembered_for: None,
+            token_of_dead_image: TokenOfDeadImage::ImageId,
             snapshot_ids_at: SnapshotIdsAt::Start,
+            snapshot_deletion: SnapshotDeletion::Success,
             encryption_by_default: BTreeSet::new(),
             page_size: 1000,
             events: true,
@@ -58,16 +106,53 @@ impl Default for Behaviour {
     }
 }
 
-/// How EC2 answers, in the end, for an AMI that was deregistered.
+impl Behaviour {
+    /// The least that AWS promises: names are not unique, a new AMI is not visible for 15 minutes, a deregistered one is
+    /// `NotFound` at once, a token is forgotten after 24 hours, and the token of a dead AMI is an error.
+    #[must_use]
+    pub fn weakest() -> Self {
+        let mut weakest = Behaviour {
+            copy_image_refuses_taken_names: false,
+            deregistered_returned_for: Duration::ZERO,
+            deregistered_empty_for: Duration::ZERO,
+            tokens_remembered_for: Some(SHORTEST_MEMORY_OF_TOKENS),
+            token_of_dead_image: TokenOfDeadImage::Error,
+            snapshot_ids_at: SnapshotIdsAt::End,
+            ..Behaviour::default()
+        };
+        weakest.hide_new_images_for(LONGEST_INVISIBLE);
+        weakest
+    }
+
+    /// Sets how long a new AMI is not visible, by id and by filter alike.
+    pub fn hide_new_images_for(&mut self, duration: Duration) {
+        self.invisible_by_id_for = duration;
+        self.invisible_by_filter_for = duration;
+    }
+}
+
+/// How `DescribeImages` answers, by id, for an AMI that it does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForgottenAs {
-    /// `InvalidAMIID.NotFound`, as the API reference says.
+pub enum HiddenAs {
+    /// The error `InvalidAMIID.NotFound`, for the whole call.
     NotFound,
-    /// `InvalidAMIID.Unavailable`, as some have seen.
+    /// No error; the AMI is missing in the answer.
+    Empty,
+    /// The error `InvalidAMIID.Unavailable`, for the whole call.
     Unavailable,
 }
 
-/// From when on `DescribeImages` tells the snapshot ids of a copy.
+/// How EC2 answers a client token that it remembers, once its AMI is deregistered or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenOfDeadImage {
+    /// With the id of that AMI, as the first time.
+    ImageId,
+    /// With the error `IdempotentInstanceTerminated`. That is the error of `RunInstances` for the token of an instance that
+    /// has ended, the only documented precedent; `CopyImage` is documented to have none.
+    Error,
+}
+
+/// From when on `DescribeImages` shows the snapshot ids of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SnapshotIdsAt {
     /// From the start.
@@ -76,4 +161,18 @@ pub enum SnapshotIdsAt {
     End,
     /// Not even then, until a test says otherwise.
     Never,
+}
+
+/// The result of deleting a snapshot with its AMI.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSnapshotReturnCode.html>
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotDeletion {
+    /// `success`: it is deleted.
+    Success,
+    /// `missing-permissions`: it stays.
+    MissingPermissions,
+    /// `internal-error`: it stays.
+    InternalError,
+    /// `client-error`: it stays.
+    ClientError,
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::digest::md5;
 use super::error::ApiError;
-use super::wire::Request;
+use super::request::Request;
+use super::world::World;
 
 /// What happens to a call that is hit.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +25,11 @@ pub enum Effect {
     Slow(Duration),
     /// The call is carried out at once, and answered after this (real) time.
     SlowAfterEffect(Duration),
-    /// `PutEvents` only: HTTP 200, but each entry failed with this code and message.
+    /// `PutEvents` and `SendMessageBatch` only: HTTP 200, but each entry failed with this code and message.
     FailEntries { code: String, message: String },
+    /// `PutEvents` and `SendMessageBatch` only: HTTP 200, but the entry at this place (from 0) failed. The others are
+    /// carried out.
+    FailEntry { at: usize, code: String, message: String },
 }
 
 /// One scripted fault: `Fault::on("CopyImage").in_region("eu-west-1").nth(2).throttle()`.
@@ -134,10 +138,16 @@ impl Fault {
         self.effect(Effect::SlowAfterEffect(by))
     }
 
-    /// `PutEvents` answers HTTP 200, each entry failed.
+    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, each entry failed.
     #[must_use]
     pub fn fail_entries(self, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntries { code: code.to_owned(), message: message.to_owned() })
+    }
+
+    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, the entry at this place (from 0) failed.
+    #[must_use]
+    pub fn fail_entry(self, at: usize, code: &str, message: &str) -> Self {
+        self.effect(Effect::FailEntry { at, code: code.to_owned(), message: message.to_owned() })
     }
 
     fn matches(&self, request: &Request) -> bool {
@@ -221,37 +231,42 @@ fn internal_error() -> ApiError {
 }
 
 /// All that may break a call.
-#[derive(Debug, Default)]
-pub(super) struct Faults {
+#[derive(Default)]
+struct Faults {
     scripted: Vec<Fault>,
     chaos: Option<Chaos>,
     times_made: HashMap<String, u64>,
 }
 
-impl Faults {
-    pub(super) fn script(&mut self, fault: Fault) {
-        self.scripted.push(fault);
+impl World {
+    /// Breaks calls over the wire from now on.
+    pub fn fault(&mut self, fault: Fault) {
+        self.state_mut::<Faults>().scripted.push(fault);
     }
 
-    pub(super) fn set_chaos(&mut self, chaos: Option<Chaos>) {
-        self.chaos = chaos;
-        self.times_made.clear();
+    /// Breaks calls over the wire at random from now on; replaces earlier chaos.
+    pub fn chaos(&mut self, chaos: Chaos) {
+        let faults = self.state_mut::<Faults>();
+        faults.chaos = Some(chaos);
+        faults.times_made.clear();
     }
 
-    pub(super) fn clear(&mut self) {
-        *self = Faults::default();
+    /// No more faults, scripted or random.
+    pub fn clear_faults(&mut self) {
+        *self.state_mut::<Faults>() = Faults::default();
     }
 
-    /// What hits this call, if anything.
+    /// The fault that hits this call, if one does.
     pub(super) fn strike(&mut self, request: &Request) -> Option<Effect> {
+        let faults = self.state_mut::<Faults>();
         let mut scripted = None;
-        for fault in &mut self.scripted {
+        for fault in &mut faults.scripted {
             if fault.hits(request) && scripted.is_none() {
                 scripted = Some(fault.effect.clone());
             }
         }
-        let random = self.chaos.as_ref().and_then(|chaos| {
-            let times = self.times_made.entry(request.identity()).or_default();
+        let random = faults.chaos.as_ref().and_then(|chaos| {
+            let times = faults.times_made.entry(request.identity()).or_default();
             *times += 1;
             chaos.decide(request, *times)
         });

@@ -1,46 +1,4 @@
-//! Regions and partitions, and what the world keeps per Region.
-
-use std::collections::BTreeMap;
-
-use super::ec2::image::{Gone, Image};
-use super::ec2::snapshot::{Orphan, Snapshot};
-use super::kms::Key;
-use super::sqs::StoredQueue;
-use super::ssm::StoredParameter;
-
-/// All state of one Region, of every account.
-#[derive(Debug, Default)]
-pub(super) struct Region {
-    pub(super) images: BTreeMap<String, Image>,
-    /// Deregistered AMIs, by id.
-    pub(super) gone: BTreeMap<String, Gone>,
-    /// Snapshots whose AMI was deregistered.
-    pub(super) orphans: Vec<Orphan>,
-    pub(super) keys: Vec<Key>,
-    /// By account and name.
-    pub(super) parameters: BTreeMap<(String, String), StoredParameter>,
-    /// By account and name.
-    pub(super) queues: BTreeMap<(String, String), StoredQueue>,
-}
-
-impl Region {
-    /// Every snapshot, with the account that owns it.
-    pub(super) fn snapshots(&self) -> impl Iterator<Item = (&str, &Snapshot)> {
-        let of_images = self
-            .images
-            .values()
-            .flat_map(|image| image.snapshots.iter().map(|snapshot| (image.owner.as_str(), snapshot)));
-        let of_nobody = self.orphans.iter().map(|orphan| (orphan.owner.as_str(), &orphan.snapshot));
-        of_images.chain(of_nobody)
-    }
-
-    /// Every snapshot, to change it. One that backs two AMIs comes twice.
-    pub(super) fn snapshots_mut(&mut self) -> impl Iterator<Item = &mut Snapshot> {
-        let of_images = self.images.values_mut().flat_map(|image| &mut image.snapshots);
-        let of_nobody = self.orphans.iter_mut().map(|orphan| &mut orphan.snapshot);
-        of_images.chain(of_nobody)
-    }
-}
+//! Which Regions there are, and their partitions.
 
 /// The partition of a Region: `aws`, `aws-cn`, `aws-us-gov`, ...
 pub(super) fn partition_of(region: &str) -> &'static str {

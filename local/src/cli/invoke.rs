@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::options::{self, FunctionOptions};
 use super::seeding::Seeding;
-use super::{report, timeline};
+use super::{output, report, timeline};
 use crate::aws::{ACCOUNT, Aws, Fate, Image, ImageState, Queue, World};
 use crate::host::{Host, InvokeError};
 
@@ -66,7 +66,7 @@ const MAX_RECEIVE_COUNT: u32 = 10;
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let payload = match read(&arguments.event) {
         Ok(payload) => payload,
-        Err(error) => return super::fail(format!("cannot read {}: {error}", arguments.event.display())),
+        Err(error) => return output::fail(format!("cannot read {}: {error}", arguments.event.display())),
     };
     let done = match &arguments.function.endpoint_url {
         None => on_embedded_aws(&arguments, &payload).await,
@@ -77,7 +77,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => super::fail(reason),
+        Err(reason) => output::fail(reason),
     }
 }
 
@@ -142,7 +142,7 @@ fn print_logs(options: &FunctionOptions, host: &Host) {
 }
 
 fn print_answer(event: &Value, answer: &Value) {
-    super::say(format_args!("{answer:#}"));
+    output::say(format_args!("{answer:#}"));
     if let Some(failures) = report::batch_failures(event, answer) {
         eprintln!("{failures}");
     }
@@ -358,7 +358,7 @@ impl Run {
 
     fn tell(&self, who: &str, what: &str) {
         let now = self.aws.world().now();
-        super::say(timeline::line(now - self.start, who, what));
+        output::say(timeline::line(now - self.start, who, what));
     }
 
     /// The AMIs of the Regions that the event names and of the function's own, and the rejected messages.
@@ -370,9 +370,9 @@ impl Run {
             .chain([self.region.as_str()])
             .flat_map(|region| world.images(region).into_iter().map(|image| (region.to_owned(), image)))
             .collect();
-        super::say(format_args!("\n{}", report::images(&rows)));
+        output::say(format_args!("\n{}", report::images(&rows)));
         for message in world.messages(&self.queues.dead_letters) {
-            super::say(report::dead_letter(&message));
+            output::say(report::dead_letter(&message));
         }
     }
 }

@@ -7,6 +7,7 @@
 mod copy_image;
 mod invoke;
 mod options;
+mod output;
 mod report;
 mod seeding;
 mod serve;
@@ -14,7 +15,6 @@ mod timeline;
 
 pub use seeding::plant_for;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -61,17 +61,6 @@ pub async fn main() -> ExitCode {
 fn usage_error() -> ExitCode {
     let is_copy_image = std::env::args().nth(1).is_some_and(|command| command == "copy-image");
     ExitCode::from(if is_copy_image { copy_image::USAGE_ERROR } else { 2 })
-}
-
-/// Prints a line to stdout. A reader that has gone (`| head`) needs no more, and is no error.
-fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Prints to stderr why nothing (more) is done. Exit code 1.
-fn fail(reason: impl std::fmt::Display) -> ExitCode {
-    eprintln!("{reason}");
-    ExitCode::FAILURE
 }
 
 #[cfg(test)]

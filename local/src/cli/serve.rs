@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::output;
 use super::seeding::{Seed, Seeding};
 use crate::aws::{ACCOUNT, Aws};
 
@@ -55,12 +56,12 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let seeding = match arguments.seeding() {
         Ok(seeding) => seeding,
-        Err(reason) => return super::fail(reason),
+        Err(reason) => return output::fail(reason),
     };
     let (aws, endpoint) = match listen(arguments.host, arguments.port).await {
         Ok(listening) => listening,
         Err(error) => {
-            return super::fail(format!(
+            return output::fail(format!(
                 "cannot listen on {}, port {}: {error}; choose another with --port",
                 arguments.host, arguments.port
             ));
@@ -72,10 +73,10 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         seeding.plant(&mut world, &arguments.region);
     }
     for seed in &seeding.images {
-        super::say(format_args!("{} has {}", seed.region, seed.image_id));
+        output::say(format_args!("{} has {}", seed.region, seed.image_id));
     }
-    super::say("EC2, SQS, SSM and EventBridge are on this endpoint; Ctrl-C ends them.");
-    super::say(format_args!("AWS_ENDPOINT_URL={endpoint}"));
+    output::say("EC2, SQS, SSM and EventBridge are on this endpoint; Ctrl-C ends them.");
+    output::say(format_args!("AWS_ENDPOINT_URL={endpoint}"));
     until_told_to_stop().await;
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! The Runtime API as Lambda serves it: one server a process, so that nothing of a killed one reaches the next.
+//! The Runtime API as Lambda serves it: one server for each process, so that nothing of a killed process reaches the next.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,14 +24,14 @@ const ANSWER_LIMIT: usize = 6_291_556;
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) request_id: String,
-    /// When the time is up, in milliseconds since 1970.
+    /// When the timeout is reached, in milliseconds since 1970.
     pub(super) deadline_ms: u128,
     pub(super) function_arn: String,
     pub(super) trace_id: String,
     pub(super) payload: Vec<u8>,
 }
 
-/// What a function does, seen from the Runtime API.
+/// What a function does, as the Runtime API sees it.
 #[derive(Debug)]
 pub(super) enum Progress {
     AskedForWork,
@@ -58,7 +58,7 @@ impl Default for ErrorReport {
 pub(super) struct RuntimeApi {
     work: mpsc::UnboundedSender<Invocation>,
     progress: mpsc::UnboundedReceiver<Progress>,
-    /// Ends with this value.
+    /// Stops when this value is dropped.
     _server: JoinSet<()>,
 }
 
@@ -70,7 +70,7 @@ impl RuntimeApi {
         let (work, queue) = mpsc::unbounded_channel();
         let (report, progress) = mpsc::unbounded_channel();
         let function =
-            FunctionSide { queue: Arc::new(tokio::sync::Mutex::new(queue)), in_hand: Arc::default(), report };
+            FunctionSide { queue: Arc::new(tokio::sync::Mutex::new(queue)), current: Arc::default(), report };
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{request_id}/response", post(response))
@@ -88,11 +88,11 @@ impl RuntimeApi {
 
     /// Gives the function its next event.
     pub(super) fn hand_over(&self, invocation: Invocation) {
-        // The receiving end lives as long as the server. If that is gone, the process is gone as well, and is seen to be.
+        // It fails only if the server has stopped. Then the process has ended too, and the host notices that.
         let _ = self.work.send(invocation);
     }
 
-    /// The next thing that the function does; pending for ever if it does nothing more.
+    /// The next thing that the function does. It never returns if there is none.
     pub(super) async fn progress(&mut self) -> Progress {
         match self.progress.recv().await {
             Some(progress) => progress,
@@ -105,35 +105,35 @@ impl RuntimeApi {
 #[derive(Debug, Clone)]
 struct FunctionSide {
     queue: Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<Invocation>>>,
-    /// The request id of the event that the function works on: only that one can be answered, and only once.
-    in_hand: Arc<Mutex<Option<String>>>,
+    /// The request id of the event that the function works on. Only that event can be answered, and only once.
+    current: Arc<Mutex<Option<String>>>,
     report: mpsc::UnboundedSender<Progress>,
 }
 
 impl FunctionSide {
-    fn tell(&self, progress: Progress) {
-        // Nobody listens any more once the host has given the process up.
+    fn notify(&self, progress: Progress) {
+        // It fails once the host has given up on the process: then the host needs no news.
         let _ = self.report.send(progress);
     }
 
     fn answer(&self, request_id: &str, answer: Result<Bytes, ErrorReport>) -> Response {
-        let mut in_hand = self.in_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if in_hand.as_deref() != Some(request_id) {
-            let message = format!("no invocation {request_id} waits for an answer");
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_deref() != Some(request_id) {
+            let message = format!("no invocation {request_id} is waiting for an answer");
             return refuse(StatusCode::BAD_REQUEST, "InvalidRequestID", &message);
         }
-        *in_hand = None;
-        self.tell(Progress::Answered(answer));
+        *current = None;
+        self.notify(Progress::Answered(answer));
         accepted()
     }
 }
 
 async fn next(State(function): State<FunctionSide>) -> Response {
-    function.tell(Progress::AskedForWork);
+    function.notify(Progress::AskedForWork);
     let Some(invocation) = function.queue.lock().await.recv().await else {
         return refuse(StatusCode::GONE, "Gone", "the host has ended");
     };
-    *function.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(invocation.request_id.clone());
+    *function.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(invocation.request_id.clone());
     let headers = [
         ("Content-Type", "application/json".to_owned()),
         ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
@@ -154,7 +154,7 @@ async fn response(
         Err(rejection) => {
             let report = ErrorReport {
                 error_type: "Function.ResponseSizeTooLarge".to_owned(),
-                error_message: format!("the answer is larger than {ANSWER_LIMIT} bytes, or broke off"),
+                error_message: format!("the answer is larger than {ANSWER_LIMIT} bytes, or incomplete"),
             };
             function.answer(&request_id, Err(report));
             rejection.into_response()
@@ -172,11 +172,11 @@ async fn invocation_error(
 }
 
 async fn init_error(State(function): State<FunctionSide>, headers: HeaderMap, body: Bytes) -> Response {
-    function.tell(Progress::InitFailed(read_report(&headers, &body)));
+    function.notify(Progress::InitFailed(read_report(&headers, &body)));
     accepted()
 }
 
-/// The body says it all; the header stands in for a body that is not a report.
+/// The report is in the body. If the body is no report, the header has the error type.
 fn read_report(headers: &HeaderMap, body: &[u8]) -> ErrorReport {
     serde_json::from_slice(body).unwrap_or_else(|_| {
         let header = headers.get("Lambda-Runtime-Function-Error-Type").and_then(|value| value.to_str().ok());

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use local::aws::{Image, ImageState, Protection, Reference, Snapshot, World};
+use local::aws::{Image, ImageState, Protection, Reference, Snapshot, SnapshotDeletion, World};
 use serde_json::json;
 
 use super::{REGION, SOURCE, SOURCE_REGION, code, copy_with, ec2, ec2_as, stranger, world};
@@ -42,6 +42,23 @@ fn a_snapshot_that_backs_another_image_is_skipped() {
     let answer = ec2(&mut world, "DeregisterImage", &both).expect("deregistered");
     assert_eq!(answer["deleteSnapshotResultSet"][0]["returnCode"], "skipped");
     assert_eq!(world.snapshots(REGION), [SNAPSHOT]);
+}
+
+#[test]
+fn a_snapshot_whose_deletion_fails_is_left_behind_with_its_code() {
+    for (deletion, code) in [
+        (SnapshotDeletion::MissingPermissions, "missing-permissions"),
+        (SnapshotDeletion::InternalError, "internal-error"),
+        (SnapshotDeletion::ClientError, "client-error"),
+    ] {
+        let mut world = one_image();
+        world.behaviour.snapshot_deletion = deletion;
+        let both = [("ImageId", IMAGE), ("DeleteAssociatedSnapshots", "true")];
+        let answer = ec2(&mut world, "DeregisterImage", &both).expect("the AMI is deregistered all the same");
+        assert_eq!(answer["deleteSnapshotResultSet"], json!([{ "snapshotId": SNAPSHOT, "returnCode": code }]));
+        assert!(world.image(REGION, IMAGE).is_none());
+        assert_eq!(world.snapshots(REGION), [SNAPSHOT]);
+    }
 }
 
 #[test]

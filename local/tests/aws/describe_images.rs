@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use local::aws::{ForgottenAs, Image, ImageState, World};
+use local::aws::{Image, ImageState, World};
 
-use super::{REGION, STRANGER, code, copy_with, ec2, ec2_as, ids, stranger, world};
+use super::{REGION, STRANGER, code, ec2, ec2_as, ids, stranger};
 
 const FIRST: &str = "ami-00000000000000001";
 const SECOND: &str = "ami-00000000000000002";
@@ -101,7 +101,7 @@ fn deprecated_images_are_left_out_for_others_unless_included() {
 }
 
 #[test]
-fn an_image_is_seen_by_its_owner_by_everybody_or_by_whom_it_is_shared_with() {
+fn an_image_is_seen_by_its_owner_by_everybody_or_by_those_it_is_shared_with() {
     let mut world = three_images();
     let answer = ec2_as(&stranger(), &mut world, "DescribeImages", &[]).expect("an answer");
     assert_eq!(ids(&answer), [THIRD]);
@@ -161,46 +161,6 @@ fn ids_and_pages_do_not_go_together() {
         assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &[("MaxResults", bad)])), "InvalidParameterValue");
     }
     assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &[("NextToken", "?")])), "InvalidParameterValue");
-}
-
-#[test]
-fn a_new_image_is_invisible_as_long_as_told_yet_holds_its_name_unless_told_otherwise() {
-    let mut world = world();
-    world.behaviour.invisible_for = Duration::from_secs(10);
-    let id = copy_with(&mut world, &[]).expect("a copy");
-    assert_eq!(code(ec2(&mut world, "DescribeImages", &[("ImageId.1", &id)])), "InvalidAMIID.NotFound");
-    assert!(found(&mut world, &[]).is_empty());
-    assert_eq!(code(ec2(&mut world, "DeregisterImage", &[("ImageId", &id)])), "InvalidAMIID.NotFound");
-    assert_eq!(code(copy_with(&mut world, &[])), "InvalidAMIName.Duplicate");
-    world.advance(Duration::from_secs(10));
-    assert_eq!(found(&mut world, &[("ImageId.1", &id)]), [id]);
-    world.behaviour.invisible_hold_names = false;
-    copy_with(&mut world, &[("Name", "other")]).expect("a copy");
-    copy_with(&mut world, &[("Name", "other")]).expect("nobody is seen to have the name");
-    world.advance(Duration::from_secs(10));
-    assert_eq!(code(copy_with(&mut world, &[("Name", "other")])), "InvalidAMIName.Duplicate");
-}
-
-#[test]
-fn a_deregistered_image_is_returned_then_empty_then_an_error() {
-    for (forgotten_as, expected) in
-        [(ForgottenAs::NotFound, "InvalidAMIID.NotFound"), (ForgottenAs::Unavailable, "InvalidAMIID.Unavailable")]
-    {
-        let mut world = three_images();
-        world.behaviour.forgotten_as = forgotten_as;
-        world.deregister(REGION, FIRST);
-        assert!(world.image(REGION, FIRST).is_none());
-
-        let by_id = [("ImageId.1", FIRST)];
-        let answer = ec2(&mut world, "DescribeImages", &by_id).expect("still returned");
-        assert_eq!(answer["imagesSet"][0]["imageState"], "deregistered");
-        assert!(found(&mut world, &[]).contains(&FIRST.to_owned()));
-        world.advance(Duration::from_secs(60));
-        assert!(found(&mut world, &by_id).is_empty());
-        assert!(!found(&mut world, &[]).contains(&FIRST.to_owned()));
-        world.advance(HOUR);
-        assert_eq!(code(ec2(&mut world, "DescribeImages", &by_id)), expected);
-    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use hyper::StatusCode;
-use local::aws::{Aws, Chaos, Fault, Image};
+use local::aws::{Aws, Chaos, Fault, Image, Queue};
 use serde_json::{Value, json};
 
 use super::http::post;
@@ -93,6 +93,48 @@ async fn entries_of_put_events_fail_behind_http_200() {
     assert!(aws.world().put_events().is_empty());
     post(&aws, "eu-west-1/events", Some("AWSEvents.PutEvents"), &put).await.expect("an answer");
     assert_eq!(aws.world().put_events().len(), 1);
+}
+
+#[tokio::test]
+async fn one_entry_of_put_events_fails_and_the_others_are_put() {
+    let aws = aws_with(Fault::on("PutEvents").fail_entry(1, "ThrottlingException", "try again")).await;
+    let entry = |name: &str| json!({ "Source": name, "DetailType": "b", "Detail": "{}" });
+    let put = json!({ "Entries": [entry("first"), entry("second"), entry("third")] }).to_string();
+    let answer = post(&aws, "eu-west-1/events", Some("AWSEvents.PutEvents"), &put).await.expect("an answer");
+    let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!((answer.status, &body["FailedEntryCount"]), (StatusCode::OK, &json!(1)));
+    assert_eq!(body["Entries"][1]["ErrorCode"], "ThrottlingException");
+    assert!(body["Entries"][0]["EventId"].is_string() && body["Entries"][2]["EventId"].is_string());
+    let sources: Vec<_> = aws.world().put_events().into_iter().map(|event| event.source).collect();
+    assert_eq!(sources, ["first", "third"]);
+}
+
+#[tokio::test]
+async fn entries_of_a_message_batch_fail_all_or_one() {
+    let all = Fault::on("SendMessageBatch").fail_entries("InternalError", "try again");
+    let one = Fault::on("SendMessageBatch").fail_entry(0, "InternalError", "try again");
+    for (fault, failed, sent) in [(all, vec!["a", "b"], vec![]), (one, vec!["a"], vec!["body of b"])] {
+        let aws = aws_with(fault).await;
+        let url = aws.world().add_queue(REGION, "queue", Queue::default());
+        let entries = ["a", "b"].map(|id| json!({ "Id": id, "MessageBody": format!("body of {id}") }));
+        let batch = json!({ "QueueUrl": url, "Entries": entries }).to_string();
+        let answer = post(&aws, "eu-west-1/sqs", Some("AmazonSQS.SendMessageBatch"), &batch).await.expect("an answer");
+        let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(answer.status, StatusCode::OK);
+        let ids: Vec<_> = body["Failed"].as_array().expect("a list").iter().map(|entry| entry["Id"].clone()).collect();
+        assert_eq!(ids, failed);
+        assert_eq!(body["Failed"][0]["SenderFault"], false);
+        let bodies: Vec<_> = aws.world().messages(&url).into_iter().map(|message| message.body).collect();
+        assert_eq!(bodies, sent);
+    }
+}
+
+#[tokio::test]
+async fn a_call_of_ec2_in_a_region_that_aws_does_not_have_gets_no_answer() {
+    let aws = Aws::start().await.expect("a free port");
+    assert!(post(&aws, "us-esat-1/ec2", None, "Action=DescribeImages").await.is_err());
+    assert_eq!(aws.world().calls()[0].status, 0);
+    assert!(post(&aws, "us-east-1/ec2", None, "Action=DescribeImages").await.is_ok());
 }
 
 async fn statuses_under(chaos: Chaos, order: impl Iterator<Item = usize>) -> Vec<Option<u16>> {

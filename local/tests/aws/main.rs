@@ -1,14 +1,18 @@
 //! The rules of the embedded AWS, each proven on the pure world; and, in `wire` and `faults`, what clients see of it.
 
+mod blank_volumes;
 mod copy_image;
 mod deregistration;
 mod describe_images;
 mod events;
 mod faults;
 mod http;
+mod names;
 mod sharing;
 mod sqs;
 mod ssm;
+mod tokens;
+mod visibility;
 mod wire;
 
 use local::aws::{ApiError, Caller, Image, World};

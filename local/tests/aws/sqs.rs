@@ -124,6 +124,105 @@ fn messages_that_sqs_refuses_are_refused() {
 }
 
 #[test]
+fn a_delayed_message_is_received_after_its_delay_of_up_to_15_minutes() {
+    let (mut world, url) = world_with_queue(Queue::default());
+    let delayed = |seconds: i64| json!({ "QueueUrl": url, "MessageBody": "hello", "DelaySeconds": seconds });
+    for refused in [-1, 901] {
+        assert_eq!(code(sqs(&mut world, "SendMessage", &delayed(refused))), "InvalidParameterValue", "{refused}");
+    }
+    sqs(&mut world, "SendMessage", &delayed(900)).expect("sent");
+    world.advance(899 * SECOND);
+    assert!(world.receive(&url, 1).is_empty());
+    world.advance(SECOND);
+    assert_eq!(world.receive(&url, 1).len(), 1);
+}
+
+fn batch(url: &str, ids: &[&str]) -> Value {
+    let entries: Vec<Value> =
+        ids.iter().map(|id| json!({ "Id": id, "MessageBody": format!("body of {id}") })).collect();
+    json!({ "QueueUrl": url, "Entries": entries })
+}
+
+#[test]
+fn the_messages_of_a_batch_are_sent_each_with_its_own_delay() {
+    let (mut world, url) = world_with_queue(Queue::default());
+    let mut two = batch(&url, &["now", "later"]);
+    two["Entries"][1]["DelaySeconds"] = json!(900);
+    let answer = sqs(&mut world, "SendMessageBatch", &two).expect("sent");
+    assert_eq!(answer["Failed"], json!([]));
+    let ids: Vec<_> = world.messages(&url).into_iter().map(|message| message.id).collect();
+    for (at, id) in ["now", "later"].into_iter().enumerate() {
+        assert_eq!(answer["Successful"][at]["Id"], id);
+        assert_eq!(answer["Successful"][at]["MessageId"], ids[at].as_str());
+    }
+    // The MD5 of "body of now", by md5sum.
+    assert_eq!(answer["Successful"][0]["MD5OfMessageBody"], "d991efdf7d4861ef37b10432a702134f");
+    let received = |world: &mut World| world.receive(&url, 10).into_iter().map(|it| it.body).collect::<Vec<_>>();
+    assert_eq!(received(&mut world), ["body of now"]);
+    world.advance(900 * SECOND);
+    assert!(received(&mut world).contains(&"body of later".to_owned()));
+}
+
+#[test]
+fn a_batch_has_one_to_ten_entries_with_distinct_well_formed_ids_and_at_most_one_mebibyte() {
+    let (mut world, url) = world_with_queue(Queue::default());
+    let eleven: Vec<String> = (0..11).map(|number| number.to_string()).collect();
+    let eleven: Vec<&str> = eleven.iter().map(String::as_str).collect();
+    let mut too_long = batch(&url, &["a", "b"]);
+    for at in 0..2 {
+        too_long["Entries"][at]["MessageBody"] = json!("x".repeat(600_000));
+    }
+    for (refused, expected) in [
+        (batch(&url, &[]), "EmptyBatchRequest"),
+        (batch(&url, &eleven), "TooManyEntriesInBatchRequest"),
+        (batch(&url, &["a", "a"]), "BatchEntryIdsNotDistinct"),
+        (batch(&url, &["a b"]), "InvalidBatchEntryId"),
+        (too_long, "BatchRequestTooLong"),
+    ] {
+        assert_eq!(code(sqs(&mut world, "SendMessageBatch", &refused)), expected);
+    }
+    assert!(world.messages(&url).is_empty());
+    sqs(&mut world, "SendMessageBatch", &batch(&url, &eleven[..10])).expect("ten fit");
+    assert_eq!(world.messages(&url).len(), 10);
+}
+
+#[test]
+fn an_entry_that_cannot_be_sent_fails_alone() {
+    let (mut world, url) = world_with_queue(Queue::default());
+    let mut three = batch(&url, &["a", "b", "c"]);
+    three["Entries"][1]["DelaySeconds"] = json!(901);
+    let answer = sqs(&mut world, "SendMessageBatch", &three).expect("the batch itself is right");
+    let failed = &answer["Failed"][0];
+    assert_eq!((&failed["Id"], &failed["Code"]), (&json!("b"), &json!("InvalidParameterValue")));
+    assert_eq!(failed["SenderFault"], true);
+    let bodies: Vec<_> = world.messages(&url).into_iter().map(|message| message.body).collect();
+    assert_eq!(bodies, ["body of a", "body of c"]);
+}
+
+#[test]
+fn a_queue_counts_its_messages_as_visible_received_or_delayed() {
+    let (mut world, url) = world_with_queue(Queue::default());
+    let mut sent = batch(&url, &["received", "visible", "also-visible", "delayed"]);
+    sent["Entries"][3]["DelaySeconds"] = json!(60);
+    sqs(&mut world, "SendMessageBatch", &sent).expect("sent");
+    world.receive(&url, 1);
+    let all = json!({ "QueueUrl": url, "AttributeNames": ["All"] });
+    let answer = sqs(&mut world, "GetQueueAttributes", &all).expect("attributes");
+    let attributes = &answer["Attributes"];
+    for (name, expected) in [
+        ("ApproximateNumberOfMessages", "2"),
+        ("ApproximateNumberOfMessagesNotVisible", "1"),
+        ("ApproximateNumberOfMessagesDelayed", "1"),
+        ("QueueArn", "arn:aws:sqs:eu-west-1:123456789012:queue"),
+    ] {
+        assert_eq!(attributes[name], expected, "{name}");
+    }
+    let one = json!({ "QueueUrl": url, "AttributeNames": ["QueueArn"] });
+    let answer = sqs(&mut world, "GetQueueAttributes", &one).expect("attributes");
+    assert_eq!(answer["Attributes"].as_object().expect("an object").len(), 1);
+}
+
+#[test]
 fn a_queue_has_its_redrive_policy_from_its_creation() {
     let mut world = World::default();
     sqs(&mut world, "CreateQueue", &json!({ "QueueName": "dead" })).expect("created");

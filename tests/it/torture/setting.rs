@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use local::aws::{ApiError, Aws, Behaviour, Chaos, Effect, ForgottenAs, Key, Queue, SnapshotIdsAt, World};
+use local::aws::{ApiError, Aws, Behaviour, Chaos, Effect, HiddenAs, Key, Queue, SnapshotIdsAt, World};
 use local::host::{Function, Host};
 
 use super::DAY;
@@ -149,16 +149,18 @@ impl Setting {
         let seconds = |random: &mut Rng, choices: &[u64]| {
             Duration::from_secs(random.choice(choices).copied().unwrap_or_default())
         };
+        let invisible_for = seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]);
         world.behaviour = Behaviour {
             // Longer than a new AMI stays unseen: EC2 announces none that it does not show.
             copy_duration: Duration::from_secs(random.u64(100..900)),
             copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
-            invisible_for: seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]),
+            invisible_by_id_for: invisible_for,
+            invisible_by_filter_for: invisible_for,
             deregistered_returned_for: seconds(random, &[0, 60, 60]),
             // Being sure that an AMI is not there takes the function seconds of real time: not often, and not where an operator
             // has it try ten times.
             deregistered_empty_for: if random.u8(0..16) == 0 && self.sweeps { Duration::ZERO } else { DAY * 365 },
-            forgotten_as: if random.bool() { ForgottenAs::NotFound } else { ForgottenAs::Unavailable },
+            forgotten_as: if random.bool() { HiddenAs::NotFound } else { HiddenAs::Unavailable },
             name_lingers_for: seconds(random, &[0, 0, 60]),
             snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
             // Where they do not, neither a look nor the name stops a second copy: only the token does.
@@ -167,11 +169,7 @@ impl Setting {
             ..Behaviour::default()
         };
         // Time runs on while somebody works, or stands still: then what is not to be seen yet would stay so.
-        let rate = if world.behaviour.invisible_for.is_zero() {
-            *random.choice(&[0.0, 30.0]).expect("a choice")
-        } else {
-            30.0
-        };
+        let rate = if invisible_for.is_zero() { *random.choice(&[0.0, 30.0]).expect("a choice") } else { 30.0 };
         world.set_rate(rate);
         world
     }

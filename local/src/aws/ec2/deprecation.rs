@@ -5,10 +5,8 @@ use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 /// Seconds are rounded to the nearest minute.
@@ -29,7 +27,7 @@ pub(super) fn enable_image_deprecation(world: &mut World, caller: &Caller, param
             "Invalid value '{at}' for DeprecateAt: the time must be at most {years} years from now"
         )));
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     image.deprecation_time = Some(at);
     Ok(json!({ "return": true }))
 }
@@ -43,7 +41,7 @@ fn to_nearest_minute(at: OffsetDateTime) -> OffsetDateTime {
 pub(super) fn disable_image_deprecation(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let id = parameters.required("ImageId")?;
     let image = world.own_image(caller, id)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     image.deprecation_time = None;
     Ok(json!({ "return": true }))
 }

@@ -3,14 +3,13 @@
 
 use serde_json::{Value, json};
 
-use super::image::{Gone, Image, ImageState, Protection};
+use super::image::{Image, ImageState, Protection};
 use super::parameters::Parameters;
-use super::snapshot::{Orphan, Snapshot, SnapshotState};
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
+use super::snapshot::{Snapshot, SnapshotState};
+use super::store::{DeregisteredImage, OrphanedSnapshot, Store};
+use crate::aws::behaviour::SnapshotDeletion;
 use crate::aws::error::ApiError;
-use crate::aws::region::Region;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 pub(super) fn deregister_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
@@ -26,25 +25,35 @@ pub(super) fn deregister_image(world: &mut World, caller: &Caller, parameters: &
             format!("The image '{id}' is protected from deregistration, or was until less than 24 hours ago."),
         ));
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
 
     let snapshot_ids: Vec<String> = image.snapshots.iter().map(|snapshot| snapshot.id.clone()).collect();
     world.deregister(&caller.region, id);
     if !deletes_snapshots {
         return Ok(json!({ "return": true }));
     }
-    let region = world.region_mut(&caller.region);
+    let deletion = world.behaviour.snapshot_deletion;
+    let store = world.store_mut(&caller.region);
     let results: Vec<Value> = snapshot_ids
         .iter()
-        .map(|id| json!({ "snapshotId": id, "returnCode": delete_unless_in_use(region, id) }))
+        .map(|id| json!({ "snapshotId": id, "returnCode": delete_unless_in_use(store, id, deletion) }))
         .collect();
     Ok(json!({ "return": true, "deleteSnapshotResultSet": results }))
 }
 
-fn delete_unless_in_use(region: &mut Region, snapshot_id: &str) -> &'static str {
-    region.orphans.retain(|orphan| orphan.snapshot.id != snapshot_id);
-    let in_use = region.snapshots().any(|(_, snapshot)| snapshot.id == snapshot_id);
-    if in_use { "skipped" } else { "success" }
+/// The `returnCode` of a snapshot. One that another AMI uses, or whose deletion fails, stays.
+fn delete_unless_in_use(store: &mut Store, snapshot_id: &str, deletion: SnapshotDeletion) -> &'static str {
+    let is_in_use = store.images.values().flat_map(|image| &image.snapshots).any(|snapshot| snapshot.id == snapshot_id);
+    if is_in_use || deletion == SnapshotDeletion::Success {
+        store.orphans.retain(|orphan| orphan.snapshot.id != snapshot_id);
+    }
+    match deletion {
+        _ if is_in_use => "skipped",
+        SnapshotDeletion::Success => "success",
+        SnapshotDeletion::MissingPermissions => "missing-permissions",
+        SnapshotDeletion::InternalError => "internal-error",
+        SnapshotDeletion::ClientError => "client-error",
+    }
 }
 
 impl World {
@@ -52,25 +61,19 @@ impl World {
     /// Whether there was one.
     pub fn deregister(&mut self, region: &str, id: &str) -> bool {
         let now = self.now();
-        let Some(mut image) = self.region_mut(region).images.remove(id) else {
+        let Some(mut image) = self.store_mut(region).images.remove(id) else {
             return false;
         };
         let was_pending = image.state == ImageState::Pending;
-        let orphans = std::mem::take(&mut image.snapshots).into_iter().map(|snapshot| Orphan {
+        let orphans = std::mem::take(&mut image.snapshots).into_iter().map(|snapshot| OrphanedSnapshot {
             owner: image.owner.clone(),
             snapshot: if was_pending { cancelled(snapshot) } else { snapshot },
         });
-        self.region_mut(region).orphans.extend(orphans);
-        self.emit_image_state(region, &image.owner, id, ImageState::Deregistered.as_str(), "");
+        self.store_mut(region).orphans.extend(orphans);
+        self.emit_image_state(region, &image.owner, id, ImageState::Deregistered, "");
         let image = Image { state: ImageState::Deregistered, ..image };
-        self.region_mut(region).gone.insert(id.to_owned(), Gone { image, at: now });
+        self.store_mut(region).deregistered.insert(id.to_owned(), DeregisteredImage { image, at: now });
         true
-    }
-
-    /// Removes an AMI with its snapshots without a trace or an event, as if it had never been. Whether there was one.
-    pub fn forget_image(&mut self, region: &str, id: &str) -> bool {
-        let region = self.region_mut(region);
-        region.images.remove(id).is_some() | region.gone.remove(id).is_some()
     }
 }
 

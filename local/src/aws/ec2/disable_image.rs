@@ -6,9 +6,7 @@ use serde_json::json;
 use super::image::ImageState;
 use super::lookup::unavailable;
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 /// Disabling takes all launch permissions away, for good. Disabling twice is no error, and no event.
@@ -32,13 +30,13 @@ fn change_state(
     if image.state != from && image.state != to {
         return Err(unavailable(id));
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     if image.state == from {
         image.state = to;
         if to == ImageState::Disabled {
             image.launch_permissions.clear();
         }
-        world.emit_image_state(&caller.region, &caller.account, id, to.as_str(), "");
+        world.emit_image_state(&caller.region, &caller.account, id, to, "");
     }
     Ok(json!({ "return": true }))
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use time::OffsetDateTime;
 
 use super::snapshot::Snapshot;
-use crate::aws::ACCOUNT;
+use super::visibility::Visibility;
+use crate::aws::account::ACCOUNT;
 use crate::aws::clock::START;
 use crate::aws::digest::ec2_id;
 
@@ -26,6 +27,8 @@ pub struct Image {
     pub tags: BTreeMap<String, String>,
     /// In the order of the block devices; the first is the root device's.
     pub snapshots: Vec<Snapshot>,
+    /// The block devices after those of the snapshots.
+    pub blank_volumes: Vec<BlankVolume>,
     pub creation_date: OffsetDateTime,
     pub launch_permissions: BTreeSet<LaunchPermission>,
     pub deprecation_time: Option<OffsetDateTime>,
@@ -41,10 +44,9 @@ pub struct Image {
     pub boot_mode: Option<String>,
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
-    /// Before this it is not found.
-    pub(in crate::aws) visible_from: OffsetDateTime,
+    pub(super) visibility: Visibility,
     /// While protection with a cool-down wears off.
-    pub(in crate::aws) protected_until: Option<OffsetDateTime>,
+    pub(super) protected_until: Option<OffsetDateTime>,
 }
 
 impl Image {
@@ -63,6 +65,7 @@ impl Image {
             description: None,
             tags: BTreeMap::new(),
             snapshots: vec![snapshot],
+            blank_volumes: Vec::new(),
             creation_date: START,
             launch_permissions: BTreeSet::new(),
             deprecation_time: None,
@@ -77,7 +80,7 @@ impl Image {
             boot_mode: None,
             imds_support: None,
             tpm_support: None,
-            visible_from: START,
+            visibility: Visibility::since_start(),
             protected_until: None,
         }
     }
@@ -119,6 +122,13 @@ impl Image {
         self
     }
 
+    /// Adds a block device with a size and no snapshot. `DescribeImages` says nothing about its encryption.
+    #[must_use]
+    pub fn blank_volume(mut self, size_gib: u32) -> Self {
+        self.blank_volumes.push(BlankVolume { size_gib, encrypted: None });
+        self
+    }
+
     /// Makes it a copy of that AMI.
     #[must_use]
     pub fn copy_of(mut self, source_image_id: &str, source_region: &str) -> Self {
@@ -156,6 +166,15 @@ impl Image {
             || self.is_public()
             || self.launch_permissions.contains(&LaunchPermission::UserId(account.to_owned()))
     }
+}
+
+/// A block device with a size and no snapshot: instances get an empty volume. It is legal and common (documented: both
+/// `SnapshotId` and `VolumeSize` of a mapping are optional; reported: the ECS AMI has one).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlankVolume {
+    pub size_gib: u32,
+    /// The `Encrypted` flag that `DescribeImages` shows; `None`: it shows none. Assumed, both ways.
+    pub encrypted: Option<bool>,
 }
 
 /// The states of an AMI.
@@ -246,18 +265,4 @@ pub struct Reference {
     /// `ec2:Instance`, `ec2:LaunchTemplate`, `ssm:Parameter`, `imagebuilder:ImageRecipe` or `imagebuilder:ContainerRecipe`.
     pub resource_type: String,
     pub arn: String,
-}
-
-/// A deregistered AMI, as it was.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Gone {
-    pub(super) image: Image,
-    pub(super) at: OffsetDateTime,
-}
-
-/// Whether an id has the form EC2 gives: the prefix and 8 or 17 hexadecimal digits.
-pub(super) fn is_well_formed(id: &str, prefix: &str) -> bool {
-    id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-')).is_some_and(|digits| {
-        matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    })
 }

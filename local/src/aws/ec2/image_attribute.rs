@@ -7,11 +7,9 @@ use serde_json::{Value, json};
 
 use super::image::{Image, LaunchPermission};
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::events::ec2_time;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
+use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
 pub(super) fn modify_image_attribute(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
@@ -19,7 +17,7 @@ pub(super) fn modify_image_attribute(world: &mut World, caller: &Caller, paramet
     let change = Change::read(parameters)?;
     let image = world.own_available_image(caller, id)?;
     change.check(image, &caller.region)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     match change {
         Change::Description(text) => image.description = Some(text.to_owned()).filter(|text| !text.is_empty()),
         Change::ImdsSupport(value) => image.imds_support = Some(value.to_owned()),
@@ -149,7 +147,7 @@ pub(super) fn describe_image_attribute(world: &mut World, caller: &Caller, param
     let id = parameters.required("ImageId")?;
     let attribute = parameters.required("Attribute")?;
     let image = world.own_image(caller, id)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     let text = |value: Option<String>| json!({ "value": value });
     let value = match attribute {
         "description" => text(image.description.clone()),

@@ -1,27 +1,27 @@
-//! Finding an AMI as EC2 does: by id, for an account, at a time; and finding a free id and name.
+//! Finding an AMI as EC2 does: by id, for an account, at a time.
 
-use super::image::{Gone, Image, ImageState, is_well_formed};
-use crate::aws::behaviour::ForgottenAs;
-use crate::aws::call::Caller;
-use crate::aws::digest::ec2_id;
+use super::id::check_image_id;
+use super::image::{Image, ImageState};
+use super::store::DeregisteredImage;
+use super::visibility::Look;
+use crate::aws::behaviour::HiddenAs;
 use crate::aws::error::ApiError;
+use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// How a deregistered AMI fades from `DescribeImages`.
+/// What EC2 has under an id, for an account.
+pub(super) enum Found<'w> {
+    Image(&'w Image),
+    Deregistered(Phase, &'w Image),
+    Hidden(HiddenAs),
+}
+
+/// How far a deregistered AMI has disappeared from `DescribeImages`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     StillReturned,
     Empty,
     Forgotten,
-}
-
-/// # Errors
-/// `InvalidAMIID.Malformed`
-pub(super) fn check_image_id(id: &str) -> Result<(), ApiError> {
-    if is_well_formed(id, "ami") {
-        return Ok(());
-    }
-    Err(ApiError::client("InvalidAMIID.Malformed", format!("Invalid id: \"{id}\" (expecting \"ami-...\")")))
 }
 
 pub(super) fn not_found(id: &str) -> ApiError {
@@ -33,29 +33,27 @@ pub(super) fn unavailable(id: &str) -> ApiError {
 }
 
 impl World {
-    /// An AMI of a Region that this account can see by now.
-    pub(in crate::aws) fn visible_image(&self, region: &str, account: &str, id: &str) -> Result<&Image, ApiError> {
-        check_image_id(id)?;
-        if let Some((phase, _)) = self.gone_image(region, account, id) {
-            return Err(match phase {
-                Phase::StillReturned | Phase::Empty => unavailable(id),
-                Phase::Forgotten => self.forgotten(id),
-            });
+    pub(super) fn find_image(&self, region: &str, account: &str, id: &str) -> Found<'_> {
+        let deregistered = self.store(region).and_then(|store| store.deregistered.get(id));
+        if let Some(deregistered) = deregistered.filter(|it| it.image.is_visible_to(account)) {
+            return Found::Deregistered(self.phase_of(deregistered), &deregistered.image);
         }
-        let now = self.now();
-        self.image(region, id)
-            .filter(|image| image.is_visible_to(account) && image.visible_from <= now)
-            .ok_or_else(|| not_found(id))
+        match self.image(region, id) {
+            None => Found::Hidden(HiddenAs::NotFound),
+            Some(image) if !image.is_visible_to(account) => Found::Hidden(self.behaviour.not_shared_as),
+            Some(image) if !self.shows(image, Look::ById) => Found::Hidden(self.behaviour.invisible_as),
+            Some(image) => Found::Image(image),
+        }
     }
 
-    /// An AMI that this account could see before it was deregistered, and how far it has faded.
-    pub(super) fn gone_image(&self, region: &str, account: &str, id: &str) -> Option<(Phase, &Image)> {
-        let gone = self.region(region)?.gone.get(id)?;
-        gone.image.is_visible_to(account).then(|| (self.phase_of(gone), &gone.image))
+    /// Whether this look shows the AMI. Until its time has come, each look may have another answer.
+    pub(super) fn shows(&self, image: &Image, look: Look) -> bool {
+        image.visibility.is_certain(look, self.now())
+            || self.behaviour.flicker_seed.is_some_and(|seed| image.visibility.flickers(look, &image.id, seed))
     }
 
-    pub(super) fn phase_of(&self, gone: &Gone) -> Phase {
-        let age = self.now() - gone.at;
+    pub(super) fn phase_of(&self, deregistered: &DeregisteredImage) -> Phase {
+        let age = self.now() - deregistered.at;
         let returned_for = self.behaviour.deregistered_returned_for;
         if age < returned_for {
             Phase::StillReturned
@@ -66,11 +64,19 @@ impl World {
         }
     }
 
-    /// What EC2 says, in the end, of an AMI that was deregistered.
-    pub(super) fn forgotten(&self, id: &str) -> ApiError {
-        match self.behaviour.forgotten_as {
-            ForgottenAs::NotFound => not_found(id),
-            ForgottenAs::Unavailable => unavailable(id),
+    /// An AMI of a Region that this account can see now, for any action but `DescribeImages`.
+    ///
+    /// # Errors
+    /// `InvalidAMIID.Malformed`, `InvalidAMIID.NotFound`, `InvalidAMIID.Unavailable`
+    pub(in crate::aws) fn visible_image(&self, region: &str, account: &str, id: &str) -> Result<&Image, ApiError> {
+        check_image_id(id)?;
+        match self.find_image(region, account, id) {
+            Found::Image(image) => Ok(image),
+            Found::Deregistered(Phase::Forgotten, _) if self.behaviour.forgotten_as == HiddenAs::NotFound => {
+                Err(not_found(id))
+            }
+            Found::Deregistered(..) | Found::Hidden(HiddenAs::Unavailable) => Err(unavailable(id)),
+            Found::Hidden(HiddenAs::NotFound | HiddenAs::Empty) => Err(not_found(id)),
         }
     }
 
@@ -90,35 +96,5 @@ impl World {
             return Err(unavailable(id));
         }
         Ok(image)
-    }
-
-    /// A new id, the same for the same seed in the same world, however calls interleave.
-    pub(super) fn new_image_id(&self, region: &str, seed: &str) -> String {
-        let known = self.region(region);
-        (0..=u32::MAX)
-            .map(|n| ec2_id("ami", &format!("{region} {seed} {n}")))
-            .find(|id| !known.is_some_and(|region| region.images.contains_key(id) || region.gone.contains_key(id)))
-            .expect("there are more ids than AMIs")
-    }
-
-    /// # Errors
-    /// `InvalidAMIName.Duplicate`, if an AMI of this account has the name, or had it a moment ago.
-    pub(super) fn check_name_is_free(&self, caller: &Caller, name: &str) -> Result<(), ApiError> {
-        let Some(region) = self.region(&caller.region) else {
-            return Ok(());
-        };
-        let now = self.now();
-        let lingers_since = now - self.behaviour.name_lingers_for;
-        let is_seen = |image: &&Image| self.behaviour.invisible_hold_names || image.visible_from <= now;
-        let existing = region.images.values().filter(is_seen);
-        let lingering = region.gone.values().filter(|gone| gone.at > lingers_since).map(|gone| &gone.image);
-        let holder = existing.chain(lingering).find(|image| image.name == name && image.owner == caller.account);
-        match holder {
-            None => Ok(()),
-            Some(image) => Err(ApiError::client(
-                "InvalidAMIName.Duplicate",
-                format!("AMI name {name} is already in use by AMI {}", image.id),
-            )),
-        }
     }
 }

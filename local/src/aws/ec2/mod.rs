@@ -2,32 +2,43 @@
 //! [`Answer`]; the rules and words are those of the API reference.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/>
 
+mod block_device;
 pub(super) mod copy_image;
 mod deprecation;
 mod deregister_image;
 mod describe_images;
 mod disable_image;
 mod filter;
+mod id;
 pub(super) mod image;
 mod image_attribute;
+mod image_filter;
+mod image_view;
 mod lookup;
+mod name;
 mod page;
 mod parameters;
 mod protection;
 mod references;
 mod register_image;
+mod share_later;
 pub(super) mod snapshot;
 mod snapshot_attribute;
+mod snapshot_lookup;
 mod snapshots;
-pub(super) mod tags;
+mod state_change;
+mod store;
+mod tags;
+mod visibility;
 
 use serde_json::Value;
 
-use super::call::Caller;
 use super::error::ApiError;
-use super::wire::Answer;
+use super::request::{Answer, Caller};
 use super::world::World;
 use parameters::Parameters;
+
+pub(super) use tags::of_targets as tags_of_targets;
 
 pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
     let perform = match action {
@@ -59,12 +70,4 @@ pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, paramet
         }
     };
     perform(world, caller, &Parameters::new(parameters))
-}
-
-/// With `DryRun=true`, a call that could be carried out ends here.
-fn stop_if_dry_run(parameters: &Parameters<'_>) -> Result<(), ApiError> {
-    if parameters.flag("DryRun")? == Some(true) {
-        return Err(ApiError::new(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
-    }
-    Ok(())
 }

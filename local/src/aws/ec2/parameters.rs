@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use crate::aws::error::ApiError;
-use crate::aws::events::parse_time;
+use crate::aws::timestamp::parse_time;
 
 /// The parameters, or those below a prefix.
 pub(super) struct Parameters<'a> {
@@ -41,6 +41,17 @@ impl<'a> Parameters<'a> {
             Some("false") => Ok(Some(false)),
             Some(other) => Err(self.invalid(name, other, "It must be true or false")),
         }
+    }
+
+    /// With `DryRun=true`, a call that could be carried out ends here.
+    ///
+    /// # Errors
+    /// `DryRunOperation`
+    pub(super) fn stop_if_dry_run(&self) -> Result<(), ApiError> {
+        if self.flag("DryRun")? == Some(true) {
+            return Err(ApiError::new(412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."));
+        }
+        Ok(())
     }
 
     pub(super) fn integer(&self, name: &str) -> Result<Option<i64>, ApiError> {

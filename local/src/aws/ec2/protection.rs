@@ -6,9 +6,7 @@ use time::Duration;
 
 use super::image::Protection;
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 const COOLDOWN: Duration = Duration::hours(24);
@@ -24,7 +22,7 @@ pub(super) fn enable_image_deregistration_protection(
         _ => Protection::Enabled,
     };
     let image = world.own_image(caller, id)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     image.deregistration_protection = protection;
     image.protected_until = None;
     Ok(json!({ "return": "true" }))
@@ -38,7 +36,7 @@ pub(super) fn disable_image_deregistration_protection(
     let id = parameters.required("ImageId")?;
     let now = world.now();
     let image = world.own_image(caller, id)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     if image.deregistration_protection == Protection::EnabledWithCooldown {
         image.protected_until = Some(now + COOLDOWN);
     }

@@ -5,10 +5,8 @@ use serde_json::{Value, json};
 
 use super::image::Reference;
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 const RESOURCE_TYPES: [&str; 5] =
@@ -38,7 +36,7 @@ pub(super) fn describe_image_references(world: &mut World, caller: &Caller, para
                 ),
         );
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     Ok(json!({ "imageReferenceSet": Value::from(references) }))
 }
 

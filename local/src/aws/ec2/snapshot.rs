@@ -1,16 +1,11 @@
-//! EBS snapshots. Each belongs to its AMI, until the AMI is deregistered without it.
+//! EBS snapshots: what EC2 keeps of one, and who may use it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
-use super::image::is_well_formed;
-use crate::aws::call::Caller;
 use crate::aws::clock::START;
-use crate::aws::error::ApiError;
 use crate::aws::kms::default_key_arn;
-use crate::aws::region::Region;
-use crate::aws::world::World;
 
 /// An EBS snapshot.
 #[derive(Clone, Debug)]
@@ -98,56 +93,5 @@ impl SnapshotState {
             SnapshotState::Completed => "completed",
             SnapshotState::Error => "error",
         }
-    }
-}
-
-/// A snapshot whose AMI was deregistered without it.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Orphan {
-    pub(in crate::aws) owner: String,
-    pub(in crate::aws) snapshot: Snapshot,
-}
-
-/// # Errors
-/// `InvalidSnapshotID.Malformed`
-pub(super) fn check_snapshot_id(id: &str) -> Result<(), ApiError> {
-    if is_well_formed(id, "snap") {
-        return Ok(());
-    }
-    Err(ApiError::client(
-        "InvalidSnapshotID.Malformed",
-        format!("Value ({id}) for parameter snapshotId is invalid. Expected: 'snap-...'."),
-    ))
-}
-
-pub(super) fn snapshot_not_found(id: &str) -> ApiError {
-    ApiError::client("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))
-}
-
-impl World {
-    /// A snapshot that the caller owns or that is shared with it, and its owner.
-    pub(super) fn visible_snapshot(&self, caller: &Caller, id: &str) -> Result<(&str, &Snapshot), ApiError> {
-        check_snapshot_id(id)?;
-        self.region(&caller.region)
-            .into_iter()
-            .flat_map(Region::snapshots)
-            .find(|(owner, snapshot)| snapshot.id == id && snapshot.is_visible_to(owner, &caller.account))
-            .ok_or_else(|| snapshot_not_found(id))
-    }
-
-    /// # Errors
-    /// If the caller cannot see the snapshot, or does not own it.
-    pub(super) fn check_owns_snapshot(&self, caller: &Caller, id: &str) -> Result<(), ApiError> {
-        let (owner, _) = self.visible_snapshot(caller, id)?;
-        if owner == caller.account {
-            return Ok(());
-        }
-        Err(ApiError::client("OperationNotPermitted", format!("You do not own the snapshot '{id}'.")))
-    }
-
-    /// Changes a snapshot of the Region.
-    pub(super) fn change_snapshot(&mut self, region: &str, id: &str, change: impl Fn(&mut Snapshot)) {
-        let snapshots = self.region_mut(region).snapshots_mut();
-        snapshots.filter(|snapshot| snapshot.id == id).for_each(change);
     }
 }

@@ -7,10 +7,8 @@ use serde_json::{Value, json};
 
 use super::image_attribute::check_account;
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 const ATTRIBUTE: &str = "createVolumePermission";
@@ -35,7 +33,7 @@ pub(super) fn modify_snapshot_attribute(world: &mut World, caller: &Caller, para
     if added.contains("all") && snapshot.encrypted {
         return Err(ApiError::client("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly"));
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     added.remove(&caller.account);
     removed.remove(&caller.account);
     world.change_snapshot(&caller.region, id, |snapshot| {
@@ -80,7 +78,7 @@ pub(super) fn describe_snapshot_attribute(world: &mut World, caller: &Caller, pa
     let attribute = parameters.required("Attribute")?;
     world.check_owns_snapshot(caller, id)?;
     let (_, snapshot) = world.visible_snapshot(caller, id)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     let permissions: Vec<Value> = match attribute {
         ATTRIBUTE => snapshot
             .shared_with

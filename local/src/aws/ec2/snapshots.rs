@@ -9,12 +9,11 @@ use super::filter::Filter;
 use super::page::page;
 use super::parameters::Parameters;
 use super::snapshot::{Snapshot, SnapshotState};
-use super::{stop_if_dry_run, tags};
-use crate::aws::call::Caller;
+use super::store::Store;
+use super::tags;
 use crate::aws::error::ApiError;
-use crate::aws::events::ec2_time;
-use crate::aws::region::Region;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
+use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
 pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
@@ -30,14 +29,14 @@ pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters:
     }
     let owners = parameters.list("Owner");
     let filters = Filter::read(parameters, &FILTERS)?;
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     let has_owner = |owner: &str| {
         owners.is_empty() || owners.contains(&owner) || (owners.contains(&"self") && owner == caller.account)
     };
     let mut found: Vec<(&str, &Snapshot)> = world
-        .region(&caller.region)
+        .store(&caller.region)
         .into_iter()
-        .flat_map(Region::snapshots)
+        .flat_map(Store::snapshots)
         .filter(|(owner, snapshot)| {
             snapshot.is_visible_to(owner, &caller.account)
                 && (ids.is_empty() || ids.contains(&snapshot.id.as_str()))
@@ -103,21 +102,21 @@ fn view(caller: &Caller, owner: &str, snapshot: &Snapshot) -> Value {
 pub(super) fn delete_snapshot(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let id = parameters.required("SnapshotId")?;
     world.check_owns_snapshot(caller, id)?;
-    let region = world.region_mut(&caller.region);
-    let user = region.images.values().find(|image| image.snapshots.iter().any(|snapshot| snapshot.id == id));
+    let store = world.store_mut(&caller.region);
+    let user = store.images.values().find(|image| image.snapshots.iter().any(|snapshot| snapshot.id == id));
     if let Some(image) = user {
         return Err(ApiError::client(
             "InvalidSnapshot.InUse",
             format!("The snapshot {id} is currently in use by {}", image.id),
         ));
     }
-    stop_if_dry_run(parameters)?;
-    region.orphans.retain(|orphan| orphan.snapshot.id != id);
+    parameters.stop_if_dry_run()?;
+    store.orphans.retain(|orphan| orphan.snapshot.id != id);
     Ok(json!({ "return": true }))
 }
 
 pub(super) fn get_ebs_encryption_by_default(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     let is_on = world.behaviour.encryption_by_default.contains(&caller.region);
     Ok(json!({
         "ebsEncryptionByDefault": is_on,

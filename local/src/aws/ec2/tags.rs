@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
-use crate::aws::wire::Answer;
+use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 pub(super) type Tags = BTreeMap<String, String>;
@@ -122,7 +120,7 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
         merged.extend(tags.clone());
         check_limit(&merged)?;
     }
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     for id in ids {
         change(world, &caller.region, id, |existing| existing.extend(tags.clone()));
     }
@@ -137,7 +135,7 @@ pub(super) fn delete_tags(world: &mut World, caller: &Caller, parameters: &Param
         .iter()
         .map(|tag| (tag.text("Key").unwrap_or_default(), tag.text("Value")))
         .collect();
-    stop_if_dry_run(parameters)?;
+    parameters.stop_if_dry_run()?;
     let goes = |key: &str, value: &str| {
         doomed.is_empty()
             || doomed
@@ -208,6 +206,6 @@ fn tags_of<'a>(world: &'a World, region: &str, id: &str) -> Option<&'a Tags> {
     if !id.starts_with("snap-") {
         return None;
     }
-    let mut snapshots = world.region(region)?.snapshots();
+    let mut snapshots = world.store(region)?.snapshots();
     Some(&snapshots.find(|(_, snapshot)| snapshot.id == id)?.1.tags)
 }

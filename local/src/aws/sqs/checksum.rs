@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::Attribute;
+use super::queue::Attribute;
 use crate::aws::digest::{hex, md5};
 
 pub(super) fn of_body(body: &str) -> String {

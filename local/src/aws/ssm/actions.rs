@@ -4,41 +4,30 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{IMAGE, PendingCheck, arn};
-use crate::aws::call::Caller;
+use super::parameter::{IMAGE, PendingCheck, arn};
 use crate::aws::ec2::image::ImageState;
 use crate::aws::error::ApiError;
 use crate::aws::events::ServiceEvent;
-use crate::aws::wire::{Answer, typed};
-use crate::aws::world::{Due, World};
-
-pub(in crate::aws) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
-    match action {
-        "GetParameter" => get_parameter(world, caller, &typed(parameters)?),
-        "GetParameters" => get_parameters(world, caller, &typed(parameters)?),
-        "PutParameter" => put_parameter(world, caller, typed(parameters)?),
-        "AddTagsToResource" => add_tags_to_resource(world, caller, typed(parameters)?),
-        _ => Err(ApiError::client("UnknownOperationException", format!("The embedded SSM has no {action}"))),
-    }
-}
+use crate::aws::request::{Answer, Caller};
+use crate::aws::world::World;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct GetParameter {
+pub(super) struct GetParameter {
     name: String,
 }
 
-fn get_parameter(world: &World, caller: &Caller, request: &GetParameter) -> Answer {
+pub(super) fn get_parameter(world: &World, caller: &Caller, request: &GetParameter) -> Answer {
     Ok(json!({ "Parameter": read(world, caller, &request.name)? }))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct GetParameters {
+pub(super) struct GetParameters {
     names: Vec<String>,
 }
 
-fn get_parameters(world: &World, caller: &Caller, request: &GetParameters) -> Answer {
+pub(super) fn get_parameters(world: &World, caller: &Caller, request: &GetParameters) -> Answer {
     if !(1..=10).contains(&request.names.len()) {
         return Err(validation("GetParameters takes from 1 to 10 names"));
     }
@@ -92,7 +81,7 @@ fn read(world: &World, caller: &Caller, reference: &str) -> Result<Value, ApiErr
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct PutParameter {
+pub(super) struct PutParameter {
     name: String,
     value: String,
     r#type: Option<String>,
@@ -111,7 +100,7 @@ struct Tag {
 }
 
 /// A value of type `aws:ec2:image` is taken at once, but becomes the parameter's value only after its check.
-fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> Answer {
+pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> Answer {
     let stored = world.stored_parameter(caller, &request.name);
     if stored.is_some() && !request.overwrite {
         return Err(ApiError::client(
@@ -146,7 +135,7 @@ fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> A
     match data_type.as_str() {
         IMAGE => {
             let at = world.now() + world.behaviour.parameter_check_duration;
-            world.schedule(at, Due::ParameterChecked(new));
+            world.schedule(at, move |world| conclude(world, &new));
         }
         "text" => {
             let operation = operation(world, &new);
@@ -159,7 +148,7 @@ fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> A
 }
 
 /// The check of an `aws:ec2:image` value: a bad one shows in an event alone, and nothing changes.
-pub(in crate::aws) fn conclude(world: &mut World, check: &PendingCheck) {
+fn conclude(world: &mut World, check: &PendingCheck) {
     let PendingCheck { caller, value, .. } = check;
     let is_available = world
         .visible_image(&caller.region, &caller.account, value)
@@ -202,20 +191,18 @@ fn tell(world: &mut World, new: &PendingCheck, data_type: &str, operation: &str,
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct AddTagsToResource {
+pub(super) struct AddTagsToResource {
     resource_type: String,
     resource_id: String,
     tags: Vec<Tag>,
 }
 
-fn add_tags_to_resource(world: &mut World, caller: &Caller, request: AddTagsToResource) -> Answer {
+pub(super) fn add_tags_to_resource(world: &mut World, caller: &Caller, request: AddTagsToResource) -> Answer {
     if request.resource_type != "Parameter" {
         return Err(ApiError::client("InvalidResourceType", "The embedded SSM has parameters only"));
     }
     let stored = world
-        .region_mut(&caller.region)
-        .parameters
-        .get_mut(&(caller.account.clone(), request.resource_id))
+        .stored_parameter_mut(caller, &request.resource_id)
         .ok_or_else(|| ApiError::client("InvalidResourceId", "The resource ID isn't valid."))?;
     stored.tags.extend(request.tags.into_iter().map(|tag| (tag.key, tag.value)));
     Ok(json!({}))

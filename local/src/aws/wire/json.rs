@@ -5,7 +5,8 @@ use hyper::body::Bytes;
 use hyper::{Response, header};
 use serde_json::json;
 
-use super::{Answer, status};
+use super::status::status;
+use crate::aws::request::Answer;
 
 pub(super) fn respond(content_type: &str, service: &str, request_id: &str, answer: &Answer) -> Response<Bytes> {
     let mut response = Response::builder()
@@ -35,6 +36,11 @@ fn query_error(code: &str, status: u16) -> String {
         "QueueNameExists" => "QueueAlreadyExists",
         "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight",
         "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
+        "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
+        "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
+        "InvalidBatchEntryId" => "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "TooManyEntriesInBatchRequest" => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
         code => code,
     };
     let blame = if status < 500 { "Sender" } else { "Receiver" };

@@ -9,7 +9,8 @@ use quick_xml::Writer;
 use quick_xml::events::BytesText;
 use serde_json::{Value, json};
 
-use super::{Answer, status};
+use super::status::status;
+use crate::aws::request::Answer;
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 

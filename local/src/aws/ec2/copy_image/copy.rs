@@ -1,26 +1,29 @@
 //! The copy: how it is made, what it is encrypted with, how it ends.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::request::Request;
-use crate::aws::call::Caller;
+use super::fate::Fate;
+use super::request::CopyImage;
 use crate::aws::digest::ec2_id;
 use crate::aws::ec2::image::{Image, ImageState, Protection};
 use crate::aws::ec2::snapshot::{Snapshot, SnapshotState};
 use crate::aws::ec2::tags::Tags;
-use crate::aws::kms::{Key, default_key_arn, resolve};
-use crate::aws::world::{Due, Fate, World};
+use crate::aws::ec2::visibility::Visibility;
+use crate::aws::kms::default_key_arn;
+use crate::aws::request::Caller;
+use crate::aws::world::World;
 
-/// The id of the copy, now pending.
-pub(super) fn start(world: &mut World, caller: &Caller, request: &Request<'_>, source: &Image, tags: Tags) -> String {
+/// Makes the copy, in state pending, and returns its id. Blank volumes go over as they are, even if the copy is encrypted
+/// (assumed: a volume without a snapshot has nothing to encrypt yet).
+pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>, source: &Image, tags: Tags) -> String {
     let now = world.now();
     let seed = format!("{} {} {} {}", caller.account, request.source_region, source.id, request.name);
     let image_id = world.new_image_id(&caller.region, &seed);
     let key = destination_key(world, caller, request);
-    let mut fate = world.dooms.get_mut(&source.id).and_then(VecDeque::pop_front);
+    let mut fate = world.next_fate(&source.id);
     let snapshots: Vec<Snapshot> = source
         .snapshots
         .iter()
@@ -55,15 +58,15 @@ pub(super) fn start(world: &mut World, caller: &Caller, request: &Request<'_>, s
         source_image_region: Some(request.source_region.to_owned()),
         last_launched_time: None,
         referenced_by: Vec::new(),
-        visible_from: now + world.behaviour.invisible_for,
+        visibility: Visibility::of_new_image(now, &world.behaviour),
         protected_until: None,
         ..source.clone()
     };
     let longest = request.completion_duration.unwrap_or(Duration::MAX);
-    world.schedule(
-        now + world.behaviour.copy_duration.min(longest),
-        Due::CopyEnds { region: caller.region.clone(), image_id: image_id.clone(), fate },
-    );
+    let ends_at = now + world.behaviour.copy_duration.min(longest);
+    let region = caller.region.clone();
+    world.copy_begins(&region, &image_id);
+    world.schedule(ends_at, move |world| end(world, &region, &image_id, fate));
     world.add_image(&caller.region, copy)
 }
 
@@ -77,12 +80,11 @@ struct DestinationKey {
     forced: bool,
 }
 
-fn destination_key(world: &World, caller: &Caller, request: &Request<'_>) -> DestinationKey {
+fn destination_key(world: &World, caller: &Caller, request: &CopyImage<'_>) -> DestinationKey {
     let reference = request.kms_key.unwrap_or("alias/aws/ebs");
-    let keys = world.region(&caller.region).map_or(&[][..], |region| &region.keys);
     DestinationKey {
         reference: reference.to_owned(),
-        arn: resolve(keys, reference, &caller.region, &caller.account),
+        arn: world.usable_key(reference, &caller.region, &caller.account),
         forced: request.encrypted == Some(true) || world.behaviour.encryption_by_default.contains(&caller.region),
     }
 }
@@ -91,7 +93,7 @@ fn destination_key(world: &World, caller: &Caller, request: &Request<'_>) -> Des
 fn source_key_is_usable(
     world: &World,
     caller: &Caller,
-    request: &Request<'_>,
+    request: &CopyImage<'_>,
     source: &Image,
     snapshot: &Snapshot,
 ) -> bool {
@@ -101,8 +103,7 @@ fn source_key_is_usable(
     if source.owner != caller.account && *key_arn == default_key_arn(request.source_region, &source.owner) {
         return false;
     }
-    let keys = world.region(request.source_region).map_or(&[][..], |region| &region.keys);
-    keys.iter().find(|key| key.arn(request.source_region) == *key_arn).is_none_or(Key::is_usable)
+    !world.key_is_out_of_order(request.source_region, key_arn)
 }
 
 fn copied_snapshot(
@@ -134,7 +135,8 @@ fn copied_snapshot(
 }
 
 /// A copy's time is up: it is available, or has met its fate.
-pub(in crate::aws) fn end(world: &mut World, region: &str, image_id: &str, fate: Option<Fate>) {
+fn end(world: &mut World, region: &str, image_id: &str, fate: Option<Fate>) {
+    world.copy_ends(region, image_id);
     let Some(image) = world.image_mut(region, image_id) else {
         return;
     };
@@ -154,5 +156,5 @@ pub(in crate::aws) fn end(world: &mut World, region: &str, image_id: &str, fate:
     let error_message = state_reason.as_ref().map_or(String::new(), |reason| reason.message.clone());
     image.state_reason = state_reason;
     let owner = image.owner.clone();
-    world.emit_image_state(region, &owner, image_id, state.as_str(), &error_message);
+    world.emit_image_state(region, &owner, image_id, state, &error_message);
 }

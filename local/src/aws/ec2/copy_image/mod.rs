@@ -1,90 +1,53 @@
-//! `CopyImage`: what is checked when, client tokens, limits. `request` reads the parameters, `copy` makes the copy.
+//! `CopyImage`: what is checked when. `request` reads the parameters, `token` knows repeated calls, `under_way` the limits,
+//! `copy` makes the copy, `fate` says which copies fail.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
 mod copy;
+mod fate;
 mod request;
-
-use std::collections::BTreeMap;
+mod token;
+mod under_way;
 
 use serde_json::json;
 
 use super::image::{Image, ImageState};
 use super::lookup::unavailable;
 use super::parameters::Parameters;
-use super::stop_if_dry_run;
-use crate::aws::call::Caller;
 use crate::aws::error::ApiError;
 use crate::aws::region::{exists, partition_of};
-use crate::aws::wire::Answer;
-use crate::aws::world::{Due, World};
-use request::Request;
+use crate::aws::request::{Answer, Caller};
+use crate::aws::world::World;
+use request::CopyImage;
 
-pub(in crate::aws) use copy::end;
-pub(super) use request::check_name;
-
-/// A client token is known per account and Region.
-pub(in crate::aws) type TokenKey = (String, String, String);
-
-/// The first answer to a client token. It outlives the AMI.
-#[derive(Clone, Debug)]
-pub(in crate::aws) struct Remembered {
-    parameters: BTreeMap<String, String>,
-    image_id: String,
-}
+pub use fate::Fate;
 
 pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    let request = Request::read(parameters)?;
+    let request = CopyImage::read(parameters)?;
     request.check_key_needs_encryption(world, caller)?;
-    if let Some(image_id) = remembered_answer(world, caller, parameters, request.client_token)? {
-        stop_if_dry_run(parameters)?;
+    if let Some(token) = request.client_token
+        && let Some(image_id) = world.image_of_token(caller, token, parameters)?
+    {
+        parameters.stop_if_dry_run()?;
         return Ok(json!({ "imageId": image_id }));
     }
     let source = source_image(world, caller, &request)?.clone();
     request.check_encryption(&source)?;
-    let copy_tags = request.tags_for_image(&source, caller)?;
-    world.check_name_is_free(caller, request.name)?;
-    stop_if_dry_run(parameters)?;
-    check_limits(world, caller, source.snapshots.len())?;
+    let tags = request.tags_for_image(&source, caller)?;
+    if world.behaviour.copy_image_refuses_taken_names {
+        world.check_name_is_free(caller, request.name)?;
+    }
+    parameters.stop_if_dry_run()?;
+    world.check_limits(caller, source.snapshots.len())?;
 
-    let image_id = copy::start(world, caller, &request, &source, copy_tags);
+    let image_id = copy::start(world, caller, &request, &source, tags);
     if let Some(token) = request.client_token {
-        world.tokens.insert(
-            token_key(caller, token),
-            Remembered { parameters: without_token(parameters), image_id: image_id.clone() },
-        );
+        world.remember_token(caller, token, parameters, &image_id);
     }
     Ok(json!({ "imageId": image_id }))
 }
 
-fn token_key(caller: &Caller, token: &str) -> TokenKey {
-    (caller.account.clone(), caller.region.clone(), token.to_owned())
-}
-
-fn without_token(parameters: &Parameters<'_>) -> BTreeMap<String, String> {
-    parameters.without(&["ClientToken", "DryRun"])
-}
-
-/// The answer that this token once had, whatever became of the AMI.
-fn remembered_answer(
-    world: &World,
-    caller: &Caller,
-    parameters: &Parameters<'_>,
-    token: Option<&str>,
-) -> Result<Option<String>, ApiError> {
-    let Some(remembered) = token.and_then(|token| world.tokens.get(&token_key(caller, token))) else {
-        return Ok(None);
-    };
-    if remembered.parameters != without_token(parameters) {
-        return Err(ApiError::client(
-            "IdempotentParameterMismatch",
-            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-        ));
-    }
-    Ok(Some(remembered.image_id.clone()))
-}
-
-fn source_image<'w>(world: &'w World, caller: &Caller, request: &Request<'_>) -> Result<&'w Image, ApiError> {
-    let Request { source_region, source_image_id, .. } = request;
+fn source_image<'w>(world: &'w World, caller: &Caller, request: &CopyImage<'_>) -> Result<&'w Image, ApiError> {
+    let CopyImage { source_region, source_image_id, .. } = request;
     if !exists(source_region) {
         return Err(ApiError::invalid_value(format!(
             "Value ({source_region}) for parameter sourceRegion is invalid. There is no such Region."
@@ -108,32 +71,4 @@ fn source_image<'w>(world: &'w World, caller: &Caller, request: &Request<'_>) ->
         return Err(ApiError::client("InvalidRequest", "You do not have permission to access the storage of this ami"));
     }
     Ok(image)
-}
-
-/// # Errors
-/// `ResourceLimitExceeded`, if as many copies are under way as may be.
-fn check_limits(world: &World, caller: &Caller, more_snapshots: usize) -> Result<(), ApiError> {
-    let under_way: Vec<&Image> = world
-        .agenda
-        .values()
-        .filter_map(|due| match due {
-            Due::CopyEnds { region, image_id, .. } if *region == caller.region => world.image(region, image_id),
-            _ => None,
-        })
-        .filter(|image| image.state == ImageState::Pending && image.owner == caller.account)
-        .collect();
-    let snapshots: usize = under_way.iter().map(|image| image.snapshots.len()).sum();
-    let exceeded = |what: &str, limit: usize| {
-        Err(ApiError::client(
-            "ResourceLimitExceeded",
-            format!("Too many {what} copies in progress. The limit is {limit} for this destination region."),
-        ))
-    };
-    if under_way.len() >= world.behaviour.copies_in_progress_limit {
-        return exceeded("AMI", world.behaviour.copies_in_progress_limit);
-    }
-    if snapshots + more_snapshots > world.behaviour.snapshot_copies_limit {
-        return exceeded("snapshot", world.behaviour.snapshot_copies_limit);
-    }
-    Ok(())
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crate::aws::call::Caller;
 use crate::aws::ec2::image::Image;
+use crate::aws::ec2::name::check_name;
 use crate::aws::ec2::parameters::Parameters;
 use crate::aws::ec2::tags::{self, TagSpecifications, Tags};
 use crate::aws::error::ApiError;
+use crate::aws::request::Caller;
 use crate::aws::world::World;
 
 /// The parameters, each right in itself.
-pub(super) struct Request<'a> {
+pub(super) struct CopyImage<'a> {
     pub(super) name: &'a str,
     pub(super) source_image_id: &'a str,
     pub(super) source_region: &'a str,
@@ -23,9 +24,9 @@ pub(super) struct Request<'a> {
     pub(super) completion_duration: Option<Duration>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> CopyImage<'a> {
     pub(super) fn read(parameters: &Parameters<'a>) -> Result<Self, ApiError> {
-        let request = Request {
+        let request = CopyImage {
             name: parameters.required("Name")?,
             source_image_id: parameters.required("SourceImageId")?,
             source_region: parameters.required("SourceRegion")?,
@@ -82,20 +83,6 @@ impl<'a> Request<'a> {
         tags::check_limit(&merged)?;
         Ok(merged)
     }
-}
-
-/// # Errors
-/// `InvalidAMIName.Malformed`
-pub(in crate::aws::ec2) fn check_name(name: &str) -> Result<(), ApiError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
-    if (3..=128).contains(&name.chars().count()) && name.chars().all(allowed) {
-        return Ok(());
-    }
-    Err(ApiError::client(
-        "InvalidAMIName.Malformed",
-        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '[', ']', \
-         ' ', '.', '/', '-', ''', '@' and '_'",
-    ))
 }
 
 /// Also checks the destination, of which there is one at most, and none with a duration.

@@ -1,29 +1,11 @@
-//! `aws ec2 copy-image`, flag for flag, with the function in between.
-//!
-//! The arguments become the document of `--cli-input-json`, the function gets it as a direct request, and its
-//! answer is printed as the AWS CLI prints EC2's: layout, streams and exit codes are the AWS CLI's
-//! (<https://docs.aws.amazon.com/cli/latest/reference/ec2/copy-image.html>).
-
-mod document;
-mod shorthand;
-
-use std::process::ExitCode;
+//! The arguments of `aws ec2 copy-image`, and the request that they make.
 
 use clap::{ArgAction, Args, ValueEnum};
-use serde::Serialize;
-use serde_json::ser::{PrettyFormatter, Serializer};
 use serde_json::{Value, json};
 
-use super::options::{self, FunctionOptions};
-use super::seeding::Seeding;
-use crate::aws::Aws;
-use crate::host::{Host, InvokeError};
-use document::Document;
-
-/// The AWS CLI's exit code when the arguments cannot be right.
-pub(super) const USAGE_ERROR: u8 = 252;
-/// The AWS CLI's exit code when the service answers with an error.
-const SERVICE_ERROR: u8 = 254;
+use super::document::{self, Document};
+use super::input::{input_document, tag_specifications};
+use crate::cli::options::FunctionOptions;
 
 /// Copy an AMI into a Region, as `aws ec2 copy-image` does, through the function.
 ///
@@ -40,7 +22,7 @@ Examples:
       --tag-specifications 'ResourceType=image,Tags=[{Key=team,Value=web}]' 'ResourceType=snapshot,Tags=[{Key=team,Value=web}]'")]
 #[allow(clippy::struct_excessive_bools, reason = "the AWS CLI has its boolean flags in pairs")]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// Identifier that makes a repeated request the same request; at most 64 ASCII characters.
     #[arg(long, value_name = "TOKEN")]
     client_token: Option<String>,
@@ -102,7 +84,7 @@ pub(super) struct Arguments {
     /// Only ask whether the copy would be permitted: the answer is the error DryRunOperation.
     #[arg(long, overrides_with = "no_dry_run")]
     dry_run: bool,
-    /// Copy in earnest.
+    /// Make the copy.
     #[arg(long)]
     no_dry_run: bool,
 
@@ -115,7 +97,7 @@ pub(super) struct Arguments {
     generate_cli_skeleton: Option<Skeleton>,
 
     #[command(flatten)]
-    function: FunctionOptions,
+    pub(super) function: FunctionOptions,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -126,64 +108,19 @@ enum Skeleton {
 
 /// What the arguments ask for.
 #[derive(Debug, PartialEq)]
-enum Request {
+pub(super) enum Request {
     /// Print this, send nothing.
     Print(Value),
     /// Hand this document to the function.
     Send(Document),
 }
 
-/// Runs the command.
-pub(super) async fn run(arguments: Arguments) -> ExitCode {
-    let document = match arguments.request() {
-        Ok(Request::Print(value)) => return print(&value),
-        Ok(Request::Send(document)) => document,
-        Err(reason) => return fail(USAGE_ERROR, &reason),
-    };
-    match send(&arguments.function, &Value::Object(document)).await {
-        Ok(Ok(answer)) => match reading_of(&answer) {
-            Reading::Copy(image_id) => print(&json!({ "ImageId": image_id })),
-            Reading::Error(error) => fail(SERVICE_ERROR, &error),
-        },
-        Ok(Err((InvokeError::Function { message, .. }, _))) => fail(SERVICE_ERROR, &service_error(&message)),
-        Ok(Err((error, logs))) => super::fail(options::explain(&error, &logs)),
-        Err(reason) => super::fail(reason),
-    }
-}
-
-/// An answer, or an error with the function's log.
-type Answer = Result<Value, (InvokeError, Vec<String>)>;
-
-/// Runs the function on the document; an `Err` is a function that did not even start.
-async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, String> {
-    let function = options.function()?;
-    let seeding = Seeding::of(document, options);
-    let aws = match options.endpoint_url {
-        Some(_) => None,
-        None => Some(Aws::start().await.map_err(|error| format!("cannot open a port on loopback: {error}"))?),
-    };
-    let endpoint = match (&aws, &options.endpoint_url) {
-        (Some(aws), _) => {
-            seeding.plant(&mut aws.world(), &options.region);
-            aws.endpoint()
-        }
-        (None, url) => url.clone().unwrap_or_default(),
-    };
-    let host: Host = function
-        .endpoint_url(&endpoint)
-        .account(&seeding.account)
-        .start()
-        .await
-        .map_err(|error| options::with_logs(&error, &error.logs))?;
-    let answer = host.invoke(document).await.map_err(|error| (error, host.logs()));
-    if options.logs {
-        host.logs().iter().for_each(|line| eprintln!("{line}"));
-    }
-    Ok(answer)
-}
-
 impl Arguments {
-    fn request(&self) -> Result<Request, String> {
+    /// What the arguments ask for.
+    ///
+    /// # Errors
+    /// The reason, in the words of the AWS CLI, if they cannot be right.
+    pub(super) fn request(&self) -> Result<Request, String> {
         if matches!(self.generate_cli_skeleton, Some(Skeleton::Input)) {
             return Ok(Request::Print(Value::Object(document::skeleton())));
         }
@@ -226,101 +163,6 @@ impl Arguments {
         ];
         Ok(fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
     }
-}
-
-/// Reads `--cli-input-json`.
-fn input_document(argument: &str) -> Result<Document, String> {
-    let text = text_or_file("--cli-input-json", argument)?;
-    serde_json::from_str(&text).map_err(|error| {
-        format!("Error parsing parameter '--cli-input-json': Invalid JSON object: {error}\nJSON received: {text}")
-    })
-}
-
-/// Reads `--tag-specifications`: JSON if it looks like it, else shorthand, one specification an argument.
-fn tag_specifications(arguments: &[String]) -> Result<Value, String> {
-    const NAME: &str = "--tag-specifications";
-    let parse_error = |reason: &str| format!("Error parsing parameter '{NAME}': {reason}");
-    let read_json = |text: &str| {
-        serde_json::from_str::<Value>(text)
-            .map_err(|error| parse_error(&format!("Invalid JSON: {error}\nJSON received: {text}")))
-    };
-    let mut specifications = Vec::new();
-    for argument in arguments {
-        let text = text_or_file(NAME, argument)?;
-        match text.trim_start().chars().next() {
-            Some('[') => match read_json(&text)? {
-                Value::Array(list) => specifications.extend(list),
-                other => specifications.push(other),
-            },
-            Some('{') => specifications.push(read_json(&text)?),
-            _ => specifications
-                .push(shorthand::parse(&text).map_err(|reason| parse_error(&format!("{reason} in: {text}")))?),
-        }
-    }
-    Ok(Value::Array(specifications))
-}
-
-/// The argument itself, or the content of the file that it names with `file://`.
-fn text_or_file(name: &str, argument: &str) -> Result<String, String> {
-    match argument.strip_prefix("file://") {
-        None => Ok(argument.to_owned()),
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| format!("Error parsing parameter '{name}': Unable to load paramfile {argument}: {error}")),
-    }
-}
-
-/// What the function's answer would be on the AWS CLI.
-#[derive(Debug, PartialEq)]
-enum Reading {
-    Copy(String),
-    Error(String),
-}
-
-fn reading_of(answer: &Value) -> Reading {
-    match (answer["Outcome"].as_str(), answer["ImageId"].as_str()) {
-        (Some("DryRun"), _) => {
-            Reading::Error(service_error("DryRunOperation: Request would have succeeded, but DryRun flag is set."))
-        }
-        (_, Some(image_id)) => Reading::Copy(image_id.to_owned()),
-        (Some("Ignored"), None) => {
-            let reason = answer["Reason"].as_str().unwrap_or("no reason given");
-            Reading::Error(format!("Nothing was copied: {reason}"))
-        }
-        _ => Reading::Error(format!("The function's answer has no ImageId: {answer}")),
-    }
-}
-
-/// The function's `CODE: words` as the AWS CLI shows an error of the service.
-fn service_error(message: &str) -> String {
-    match message.split_once(": ") {
-        Some((code, words)) if is_error_code(code) => {
-            format!("An error occurred ({code}) when calling the CopyImage operation: {words}")
-        }
-        _ => format!("An error occurred when calling the CopyImage operation: {message}"),
-    }
-}
-
-/// Whether a word may be one of EC2's error codes, such as `InvalidAMIID.NotFound`.
-fn is_error_code(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')
-}
-
-fn print(value: &Value) -> ExitCode {
-    super::say(in_cli_layout(value));
-    ExitCode::SUCCESS
-}
-
-fn fail(code: u8, message: &str) -> ExitCode {
-    eprintln!("\n{message}");
-    ExitCode::from(code)
-}
-
-/// JSON with the AWS CLI's indentation of four spaces.
-fn in_cli_layout(value: &Value) -> String {
-    let mut text = Vec::new();
-    let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b"    "));
-    value.serialize(&mut serializer).expect("a JSON value is written to memory");
-    String::from_utf8(text).expect("JSON is UTF-8")
 }
 
 #[cfg(test)]
@@ -465,43 +307,5 @@ mod tests {
         assert!(request(&["--generate-cli-skeleton", "output"]).expect_err("lacks all").contains("--name"));
         let error = request(&with(&["--generate-cli-skeleton", "output", "--cli-input-json", r#"{"Nme":"x"}"#]));
         assert!(error.expect_err("unknown field").starts_with("Parameter validation failed:\nUnknown parameter"));
-    }
-
-    #[test]
-    fn the_answer_has_the_aws_cli_s_layout() {
-        assert_eq!(in_cli_layout(&json!({"ImageId": "ami-438bea42"})), "{\n    \"ImageId\": \"ami-438bea42\"\n}");
-    }
-
-    #[test]
-    fn outcomes_read_as_the_aws_cli_would_tell_them() {
-        for outcome in ["Started", "AlreadyCopied"] {
-            assert_eq!(reading_of(&json!({"Outcome": outcome, "ImageId": "ami-1"})), Reading::Copy("ami-1".to_owned()));
-        }
-        for (answer, words) in [
-            (
-                json!({"Outcome": "DryRun"}),
-                "An error occurred (DryRunOperation) when calling the CopyImage operation: ",
-            ),
-            (
-                json!({"Outcome": "Ignored", "Reason": "the Region is not trusted"}),
-                "Nothing was copied: the Region is not trusted",
-            ),
-            (json!(null), "has no ImageId: null"),
-        ] {
-            let Reading::Error(error) = reading_of(&answer) else { panic!("{answer} is no copy") };
-            assert!(error.contains(words), "{error}");
-        }
-    }
-
-    #[test]
-    fn an_error_of_the_function_shows_its_code_as_the_aws_cli_does() {
-        assert_eq!(
-            service_error("InvalidAMIID.NotFound: ami-1 is not in us-east-1; check the Region"),
-            "An error occurred (InvalidAMIID.NotFound) when calling the CopyImage operation: ami-1 is not in us-east-1; check the Region"
-        );
-        assert_eq!(
-            service_error("not understood: no such message"),
-            "An error occurred when calling the CopyImage operation: not understood: no such message"
-        );
     }
 }

@@ -1,0 +1,55 @@
+//! From a call to its service: above all services, which know nothing of each other's actions.
+
+use serde_json::Value;
+
+use super::error::ApiError;
+use super::fault::Effect;
+use super::request::{Answer, Caller, Request};
+use super::world::World;
+use super::{ec2, events, sqs, ssm};
+
+impl World {
+    /// Makes one call, as if it came over the wire, but unrecorded and untouched by faults. EC2's parameters are a flat
+    /// object (`{"Filter.1.Name": "name", ...}`) and its answer the tree of its XML; the other services' are their JSON.
+    ///
+    /// # Errors
+    /// As the service answers them.
+    pub fn call(
+        &mut self,
+        caller: &Caller,
+        service: &str,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Value, ApiError> {
+        self.carry_out(&Request {
+            service: service.to_owned(),
+            action: action.to_owned(),
+            caller: caller.clone(),
+            parameters: parameters.clone(),
+        })
+    }
+
+    /// Records a call. Returns its number, and the fault that hits it.
+    pub(super) fn arrive(&mut self, request: &Request) -> (u64, Option<Effect>) {
+        let fault = self.strike(request);
+        let target_tags = ec2::tags_of_targets(self, &request.caller.region, &request.parameters);
+        (self.record_arrival(request, target_tags, fault.clone()), fault)
+    }
+
+    pub(super) fn carry_out(&mut self, request: &Request) -> Answer {
+        self.settle();
+        let Request { service, action, caller, parameters } = request;
+        let answer = match service.as_str() {
+            "ec2" => ec2::dispatch(self, caller, action, parameters),
+            "ssm" => ssm::dispatch(self, caller, action, parameters),
+            "events" => events::dispatch(self, caller, action, parameters),
+            "sqs" => sqs::dispatch(self, caller, action, parameters),
+            _ => Err(ApiError::client(
+                "UnknownService",
+                format!("The embedded AWS has EC2, SSM, EventBridge and SQS, but no '{service}'"),
+            )),
+        };
+        self.settle();
+        answer
+    }
+}

@@ -1,0 +1,79 @@
+//! Client tokens: what a repeated call is answered.
+//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::aws::behaviour::TokenOfDeadImage;
+use crate::aws::ec2::image::ImageState;
+use crate::aws::ec2::parameters::Parameters;
+use crate::aws::error::ApiError;
+use crate::aws::request::Caller;
+use crate::aws::world::World;
+
+/// The first answer to each token, by account, Region and token.
+#[derive(Default)]
+struct Tokens(BTreeMap<(String, String, String), FirstCall>);
+
+/// The first call with a token. It outlives its AMI.
+struct FirstCall {
+    at: OffsetDateTime,
+    parameters: BTreeMap<String, String>,
+    image_id: String,
+}
+
+fn key(caller: &Caller, token: &str) -> (String, String, String) {
+    (caller.account.clone(), caller.region.clone(), token.to_owned())
+}
+
+/// What makes two calls the same call: every parameter as it is on the wire, tags and tag specifications in their order. Whether
+/// EC2 sees through another order is unknown.
+fn compared(parameters: &Parameters<'_>) -> BTreeMap<String, String> {
+    parameters.without(&["ClientToken", "DryRun"])
+}
+
+impl World {
+    pub(super) fn remember_token(&mut self, caller: &Caller, token: &str, parameters: &Parameters<'_>, image_id: &str) {
+        let first = FirstCall { at: self.now(), parameters: compared(parameters), image_id: image_id.to_owned() };
+        self.state_mut::<Tokens>().0.insert(key(caller, token), first);
+    }
+
+    /// The AMI of the first call with this token; `None`: the token is new, or forgotten.
+    ///
+    /// # Errors
+    /// `IdempotentParameterMismatch`, if the first call had other parameters; `IdempotentInstanceTerminated`, if the AMI is dead and
+    /// the world answers so.
+    pub(super) fn image_of_token(
+        &self,
+        caller: &Caller,
+        token: &str,
+        parameters: &Parameters<'_>,
+    ) -> Result<Option<String>, ApiError> {
+        let first = self.state::<Tokens>().and_then(|tokens| tokens.0.get(&key(caller, token)));
+        let Some(first) = first.filter(|first| self.remembers(first)) else {
+            return Ok(None);
+        };
+        if first.parameters != compared(parameters) {
+            return Err(ApiError::client(
+                "IdempotentParameterMismatch",
+                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+            ));
+        }
+        if self.behaviour.token_of_dead_image == TokenOfDeadImage::Error && self.is_dead(caller, &first.image_id) {
+            return Err(ApiError::client(
+                "IdempotentInstanceTerminated",
+                "The request uses the same client token as a previous request whose resource has been terminated.",
+            ));
+        }
+        Ok(Some(first.image_id.clone()))
+    }
+
+    fn remembers(&self, first: &FirstCall) -> bool {
+        self.behaviour.tokens_remembered_for.is_none_or(|duration| self.now() < first.at + duration)
+    }
+
+    fn is_dead(&self, caller: &Caller, image_id: &str) -> bool {
+        self.image(&caller.region, image_id).is_none_or(|image| image.state == ImageState::Failed)
+    }
+}

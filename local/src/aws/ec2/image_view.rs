@@ -1,0 +1,69 @@
+//! An AMI as `DescribeImages` shows it.
+
+use serde_json::{Value, json};
+
+use super::block_device::{BlockDevice, block_devices};
+use super::image::{Image, ImageState};
+use super::tags;
+use crate::aws::behaviour::SnapshotIdsAt;
+use crate::aws::request::Caller;
+use crate::aws::timestamp::ec2_time;
+use crate::aws::world::World;
+
+/// An item of the `imagesSet`.
+pub(super) fn view(world: &World, caller: &Caller, image: &Image) -> Value {
+    let is_own = image.owner == caller.account;
+    json!({
+        "imageId": image.id,
+        "imageLocation": format!("{}/{}", image.owner, image.name),
+        "imageState": image.state.as_str(),
+        "imageOwnerId": image.owner,
+        "imageOwnerAlias": image.owner_alias,
+        "creationDate": ec2_time(image.creation_date),
+        "isPublic": image.is_public(),
+        "architecture": image.architecture,
+        "imageType": "machine",
+        "platformDetails": image.platform_details,
+        "usageOperation": "RunInstances",
+        "name": image.name,
+        "description": image.description,
+        "stateReason": image.state_reason.as_ref().map(|reason| json!({
+            "code": reason.code,
+            "message": reason.message,
+        })),
+        "rootDeviceType": "ebs",
+        "rootDeviceName": image.root_device_name,
+        "blockDeviceMapping": block_devices(image).iter().map(|device| device_view(world, image, device)).collect::<Vec<_>>(),
+        "virtualizationType": "hvm",
+        "hypervisor": "xen",
+        "enaSupport": true,
+        "sriovNetSupport": "simple",
+        "bootMode": image.boot_mode,
+        "imdsSupport": image.imds_support,
+        "tpmSupport": image.tpm_support,
+        "tagSet": if is_own { tags::view(&image.tags) } else { Value::Null },
+        "deprecationTime": image.deprecation_time.map(ec2_time),
+        "deregistrationProtection": is_own.then(|| image.deregistration_protection.as_str()),
+        "lastLaunchedTime": image.last_launched_time.filter(|_| is_own).map(ec2_time),
+        "sourceImageId": image.source_image_id,
+        "sourceImageRegion": image.source_image_region,
+    })
+}
+
+fn device_view(world: &World, image: &Image, device: &BlockDevice<'_>) -> Value {
+    let shows_snapshot_ids = match world.behaviour.snapshot_ids_at {
+        SnapshotIdsAt::Start => true,
+        SnapshotIdsAt::End => image.state != ImageState::Pending,
+        SnapshotIdsAt::Never => image.source_image_id.is_none(),
+    };
+    json!({
+        "deviceName": device.name,
+        "ebs": {
+            "snapshotId": device.snapshot.filter(|_| shows_snapshot_ids).map(|snapshot| &snapshot.id),
+            "volumeSize": device.size_gib,
+            "deleteOnTermination": true,
+            "volumeType": "gp3",
+            "encrypted": device.encrypted,
+        },
+    })
+}

@@ -1,0 +1,47 @@
+//! The events that AWS services send by themselves.
+
+use serde_json::{Value, json};
+
+use crate::aws::timestamp::event_time;
+use crate::aws::world::World;
+
+/// An AWS service's own event.
+pub(in crate::aws) struct ServiceEvent<'a> {
+    pub(in crate::aws) region: &'a str,
+    pub(in crate::aws) account: &'a str,
+    pub(in crate::aws) source: &'a str,
+    pub(in crate::aws) detail_type: &'a str,
+    pub(in crate::aws) resource: String,
+    pub(in crate::aws) detail: Value,
+}
+
+/// The events that were not taken yet, oldest first.
+#[derive(Default)]
+struct Sent(Vec<Value>);
+
+impl World {
+    /// The events that AWS itself has sent since this was last asked ("EC2 AMI State Change", "Parameter Store
+    /// Change"), oldest first, in `EventBridge`'s JSON.
+    pub fn take_events(&mut self) -> Vec<Value> {
+        std::mem::take(&mut self.state_mut::<Sent>().0)
+    }
+
+    pub(in crate::aws) fn emit(&mut self, event: &ServiceEvent<'_>) {
+        if !self.behaviour.events {
+            return;
+        }
+        let id = self.new_uuid();
+        let time = event_time(self.now());
+        self.state_mut::<Sent>().0.push(json!({
+            "version": "0",
+            "id": id,
+            "detail-type": event.detail_type,
+            "source": event.source,
+            "account": event.account,
+            "time": time,
+            "region": event.region,
+            "resources": [event.resource],
+            "detail": event.detail,
+        }));
+    }
+}
