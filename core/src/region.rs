@@ -65,13 +65,23 @@ pub fn is_known(region: &Region) -> bool {
 /// Whether the name is built as AWS builds the names of Regions: AWS may have added it since [`KNOWN`] was written.
 fn may_be_new(region: &Region) -> bool {
     let parts: Vec<&str> = region.as_str().split('-').collect();
-    parts[0].len() == 2 && parts.len() >= 2 && DIRECTIONS.contains(&parts[parts.len() - 2])
+    let (is_place, direction) = match parts.as_slice() {
+        [place, direction, _number] => (place.len() == 2, direction),
+        // The partitions of governments and of the European Sovereign Cloud.
+        [place, partition, direction, _number] => {
+            let of_government = place.len() == 2 && (*partition == "gov" || partition.starts_with("iso"));
+            (of_government || (*place == "eusc" && partition.len() == 2), direction)
+        }
+        _ => return false,
+    };
+    is_place && DIRECTIONS.contains(direction)
 }
 
 /// The known Region with the most similar name.
 #[must_use]
 pub fn nearest(region: &Region) -> &'static str {
-    let distance = |known: &&&str| strsim::damerau_levenshtein(known, region.as_str());
+    // The shorter of two: it is the one without a partition in its name.
+    let distance = |known: &&&str| (strsim::damerau_levenshtein(known, region.as_str()), known.len());
     KNOWN.iter().min_by_key(distance).copied().unwrap_or(KNOWN[0])
 }
 

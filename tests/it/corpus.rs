@@ -1,6 +1,6 @@
 //! Each file in `events/` is a sample for people and a case for this test: what the real function answers when AWS has
-//! what the file names, as it is and in every envelope. A file without an expectation fails, and so does an expectation
-//! without a file.
+//! what the file names, as it is and in every envelope. `tests/events.json` says what it must answer: a file without an
+//! entry fails, and so does an entry without a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,143 +9,66 @@ use std::path::Path;
 use local::aws::ACCOUNT;
 use local::cli::plant_for;
 use local::host::Host;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::stage::{HERE, Stage, THERE, batch};
 
-/// What comes of a file.
-#[derive(Clone, Copy)]
-enum Expected {
-    /// The outcomes of a list, each with a part of its reason where it has one.
-    List(&'static [&'static str]),
-    /// The one outcome of a direct request.
-    Outcome(&'static str),
-    /// An error whose message has these words.
-    Rejected(&'static str),
-    /// The copies that a batch made, and the codes of what went to the dead-letter queue. Nothing failed.
-    Batch { copies: usize, dead: &'static [&'static str] },
-    /// A batch whose one record went to the dead-letter queue, with these words.
-    DeadLetter(&'static str),
+/// The table of all files: the tests of `courier-core` read the rest of it.
+const TABLE: &str = include_str!("../events.json");
+
+/// What a file leads to.
+#[derive(Deserialize)]
+struct Expected {
+    ends: Ends,
 }
 
-use Expected::{Batch, DeadLetter, List, Outcome, Rejected};
+/// What the function makes of a message.
+#[derive(Deserialize)]
+enum Ends {
+    /// The outcomes of a list, each with a part of its reason where it has one.
+    List(Vec<String>),
+    /// The one outcome of a direct request.
+    Outcome(String),
+    /// An error whose message has this part.
+    Rejected(String),
+    /// The copies that a batch made, and the codes of what went to the dead-letter queue. Nothing failed.
+    Batch { copies: usize, dead: Vec<String> },
+    /// A batch whose one record went to the dead-letter queue, with this part in its reason.
+    DeadLetter(String),
+}
 
-const EXPECTED: &[(&str, Expected)] = &[
-    ("cloudtrail-copy-image-into-this-region", List(&["Ignored: is itself a copy into this Region"])),
-    ("cloudtrail-copy-image", List(&["Started"])),
-    ("cloudtrail-create-image-failed", List(&["Ignored: Client.InvalidAMIName.Duplicate"])),
-    ("cloudtrail-create-image", List(&["Started"])),
-    ("cloudtrail-register-image", List(&["Started"])),
-    ("cloudtrail-run-instances", List(&["Ignored: RunInstances"])),
-    ("copy-image-request-dry-run", Outcome("DryRun")),
-    ("copy-image-request-full", Outcome("Started")),
-    ("copy-image-request-in-camel-case", Rejected("UnknownParameter")),
-    ("copy-image-request-of-china", Rejected("OtherPartition")),
-    ("copy-image-request-of-skeleton", Rejected("`TagSpecifications[0].ResourceType`")),
-    ("copy-image-request-with-bad-image-id", Rejected("InvalidAMIID.Malformed")),
-    ("copy-image-request-with-bad-name", Rejected("InvalidAMIName.Malformed: `Name` is `golden:latest`")),
-    ("copy-image-request-with-bad-tags", Rejected("`TagSpecifications[0].Tags")),
-    ("copy-image-request-with-key-without-encrypted", Rejected("InvalidParameterCombination: `KmsKeyId`")),
-    ("copy-image-request-with-outpost", Rejected("SourceNotAllowed")),
-    ("copy-image-request-with-reserved-tag", Rejected("`aws:`")),
-    ("copy-image-request-with-two-destinations", Rejected("InvalidParameterCombination")),
-    ("copy-image-request-with-unknown-field", Rejected("did you mean `SourceImageId`?")),
-    ("copy-image-request-with-zone-and-duration", Rejected("InvalidParameterCombination")),
-    ("copy-image-request-with-zone", Outcome("Started")),
-    ("copy-image-request-without-name", Rejected("MissingParameter: the request has no `Name`")),
-    ("copy-image-request", Outcome("Started")),
-    ("custom-event-not-understood", Rejected("NotUnderstood")),
-    ("custom-event-with-request", List(&["Started"])),
-    ("deeply-nested", Batch { copies: 1, dead: &[] }),
-    ("ec2-ami-state-change-deregistered", List(&["Ignored: its copies stay"])),
-    ("ec2-ami-state-change-disabled", List(&["Ignored: its copies stay"])),
-    ("ec2-ami-state-change-failed", List(&["Ignored: the source AMI failed"])),
-    ("ec2-ami-state-change-of-a-failed-copy", Rejected("CopyFailed")),
-    // It is that account's, and not shared.
-    ("ec2-ami-state-change-of-another-account", Rejected("InvalidAMIID.NotFound")),
-    ("ec2-ami-state-change-of-govcloud", Rejected("OtherPartition")),
-    ("ec2-ami-state-change-of-this-region", List(&["Finished"])),
-    ("ec2-ami-state-change-of-wrong-type", Rejected("`detail.State`")),
-    ("ec2-ami-state-change-without-arn", List(&["Started"])),
-    ("ec2-ami-state-change", List(&["Started"])),
-    ("event-of-the-courier", List(&["Ignored: the courier's own"])),
-    ("event-with-image-resource", List(&["Started", "Started"])),
-    ("eventbridge-in-sns-in-sqs", Batch { copies: 1, dead: &[] }),
-    ("fast-launch-state-change", List(&["Started"])),
-    ("image-builder-cve-detected", List(&["Ignored: tells of no new AMI"])),
-    ("image-builder-sns-distributed-here", List(&["Ignored: put it here itself"])),
-    ("image-builder-sns-failed", List(&["Ignored: FAILED"])),
-    ("image-builder-sns-of-container", List(&["Ignored: DOCKER"])),
-    ("image-builder-sns", List(&["Started"])),
-    ("image-builder-state-change-failed", List(&["Ignored: FAILED"])),
-    ("image-builder-state-change-testing", List(&["Ignored: TESTING"])),
-    ("image-builder-state-change", List(&["Started"])),
-    ("nested-too-deep", Rejected("NestedTooDeep")),
-    ("not-understood", Rejected("NotUnderstood")),
-    ("other-ec2-event", List(&["Ignored: tells of no new AMI"])),
-    ("packer-manifest-here-already", List(&["Ignored: put it here itself"])),
-    ("packer-manifest-with-bad-artifact", Rejected("`builds[1].artifact_id`")),
-    ("packer-manifest", List(&["Started", "Started", "Ignored: virtualbox-iso"])),
-    ("parameter-store-change-deleted", List(&["Ignored: Delete"])),
-    ("parameter-store-change-of-plain-string", List(&["Ignored: text"])),
-    ("parameter-store-change-with-exception", List(&["Ignored: "])),
-    ("parameter-store-change", List(&["Started"])),
-    ("s3-notification", List(&["Ignored: S3"])),
-    ("s3-test-event", List(&["Ignored: S3"])),
-    ("scheduled-event-of-rule", List(&[])),
-    ("scheduled-sweep", List(&[])),
-    ("sns-in-sqs", Batch { copies: 1, dead: &[] }),
-    ("sns-raw-in-sqs", Batch { copies: 1, dead: &[] }),
-    ("sns-subscription-confirmation", Rejected("SubscriptionConfirmation")),
-    ("sns-to-lambda", List(&["Started"])),
-    ("sqs-batch-of-ten-with-bad-ones", Batch { copies: 8, dead: &["InvalidAMIName.Malformed", "NotUnderstood"] }),
-    ("sqs-batch-of-three", Batch { copies: 3, dead: &[] }),
-    ("sqs-batch-with-duplicate-ids", Batch { copies: 2, dead: &[] }),
-    ("sqs-batch-with-one-announcement-twice", Batch { copies: 1, dead: &[] }),
-    ("sqs-batch-without-message-id", Batch { copies: 1, dead: &["NotUnderstood"] }),
-    ("sqs-batch", Batch { copies: 1, dead: &[] }),
-    ("sqs-empty-batch", Batch { copies: 0, dead: &[] }),
-    ("sqs-fifo-batch", Batch { copies: 3, dead: &["NotUnderstood"] }),
-    ("sweep", List(&[])),
-    ("tag-change-of-instance", List(&["Ignored: instance"])),
-    ("tag-change", List(&["Started"])),
-];
+use Ends::{Batch, DeadLetter, List, Outcome, Rejected};
+
+fn expected() -> BTreeMap<String, Ends> {
+    let table: BTreeMap<String, Expected> = serde_json::from_str(TABLE).expect("tests/events.json");
+    table.into_iter().map(|(name, Expected { ends })| (name, ends)).collect()
+}
 
 #[test]
 fn every_event_has_an_expected_outcome_and_every_expectation_an_event() {
-    let files: BTreeSet<String> = events().into_keys().collect();
-    let expected: BTreeSet<String> = EXPECTED.iter().map(|(name, _)| (*name).to_owned()).collect();
-    assert_eq!(files, expected);
-    assert_eq!(expected.len(), EXPECTED.len(), "an expectation stands there twice");
+    let (files, expected) = (events(), expected());
+    assert!(files.keys().eq(expected.keys()), "{:?} and {:?} differ", files.keys(), expected.keys());
 }
 
 /// Hands each of these messages over to one function, in this envelope, in a world that has what the message names.
-async fn all_end_as_expected<'a>(
-    messages: impl IntoIterator<Item = (&'a str, &'a Value, Expected)>,
-    envelope: fn(&Value) -> Value,
-) {
+async fn all_end_as_expected(messages: impl IntoIterator<Item = (String, Value, Ends)>, envelope: fn(&Value) -> Value) {
     let stage = Stage::new().await;
     let function = stage.function().await;
     let mut wrong = Vec::new();
     let mut tried = 0;
-    for (name, message, expected) in messages {
+    for (name, message, ends) in messages {
         stage.start_afresh();
-        plant_for(message, HERE, &mut stage.aws.world());
+        plant_for(&message, HERE, &mut stage.aws.world());
         tried += 1;
-        wrong.extend(outcome_is_wrong(&stage, &function, name, &envelope(message), expected).await);
+        wrong.extend(outcome_is_wrong(&stage, &function, &name, &envelope(&message), &ends).await);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(tried > 60, "only {tried} cases");
 }
 
 /// What is wrong with what comes of an event.
-async fn outcome_is_wrong(
-    stage: &Stage,
-    function: &Host,
-    name: &str,
-    event: &Value,
-    expected: Expected,
-) -> Option<String> {
+async fn outcome_is_wrong(stage: &Stage, function: &Host, name: &str, event: &Value, ends: &Ends) -> Option<String> {
     let ids = || -> BTreeSet<String> { stage.copies().into_iter().map(|image| image.id).collect() };
     let before = ids();
     let answer = function.invoke(event).await.map_err(|error| error.to_string());
@@ -154,9 +77,9 @@ async fn outcome_is_wrong(
         stage.dead().into_iter().map(|(_, why)| format!("{}: {}", why["Code"], why["Explanation"])).collect();
     dead.sort();
     let nothing_failed = |answer: &Value| answer["batchItemFailures"] == json!([]);
-    let right = match (expected, &answer) {
-        (Rejected(words), Err(message)) => message.contains(words) && made == 0,
-        (Outcome(outcome), Ok(answer)) => answer["Outcome"] == *outcome && made == started(&[outcome]),
+    let right = match (ends, &answer) {
+        (Rejected(part), Err(message)) => message.contains(part) && made == 0,
+        (Outcome(outcome), Ok(answer)) => answer["Outcome"] == *outcome && made == started([outcome]),
         (List(outcomes), Ok(Value::Array(answers))) => {
             answers.len() == outcomes.len()
                 && outcomes.iter().zip(answers).all(|(expected, answer)| is(answer, expected))
@@ -164,62 +87,66 @@ async fn outcome_is_wrong(
         }
         (Batch { copies, dead: codes }, Ok(answer)) => {
             nothing_failed(answer)
-                && made == copies
+                && made == *copies
                 && dead.len() == codes.len()
                 && dead.iter().zip(codes).all(|(dead, code)| dead.starts_with(&format!("{code}: ")))
         }
-        (DeadLetter(words), Ok(answer)) => {
-            nothing_failed(answer) && made == 0 && dead.len() == 1 && dead[0].contains(words)
+        (DeadLetter(part), Ok(answer)) => {
+            nothing_failed(answer) && made == 0 && dead.len() == 1 && dead[0].contains(part)
         }
         _ => false,
     };
     (!right).then(|| format!("{name}: {made} copies, dead letters {dead:?}, answer {answer:?}"))
 }
 
-fn started(outcomes: &[&str]) -> usize {
-    outcomes.iter().filter(|outcome| **outcome == "Started").count()
+fn started<'a>(outcomes: impl IntoIterator<Item = &'a String>) -> usize {
+    outcomes.into_iter().filter(|outcome| *outcome == "Started").count()
 }
 
-/// `Ignored: words`: the outcome, and words of its reason.
+/// `Ignored: PART`: the outcome, and a part of its reason.
 fn is(answer: &Value, expected: &str) -> bool {
-    let (outcome, words) = expected.split_once(": ").unwrap_or((expected, ""));
-    answer["Outcome"] == outcome && answer["Reason"].as_str().unwrap_or_default().contains(words)
+    let (outcome, part) = expected.split_once(": ").unwrap_or((expected, ""));
+    answer["Outcome"] == outcome && answer["Reason"].as_str().unwrap_or_default().contains(part)
 }
 
 #[tokio::test]
 async fn every_event_has_its_expected_outcome_on_the_real_function() {
-    let events = events();
-    let files = EXPECTED.iter().map(|(name, expected)| (*name, &events[*name], *expected));
-    all_end_as_expected(files, Value::clone).await;
+    all_end_as_expected(messages(), Value::clone).await;
+}
+
+/// Each file, by name, and what it leads to.
+fn messages() -> impl Iterator<Item = (String, Value, Ends)> {
+    let mut events = events();
+    expected().into_iter().map(move |(name, ends)| {
+        let message = events.remove(&name).unwrap_or_else(|| panic!("no file {name}"));
+        (name, message, ends)
+    })
 }
 
 /// Each message of the corpus, in an envelope. SQS batches are in theirs already.
-async fn each_message_says_the_same(envelope: fn(&Value) -> Value, enveloped: fn(Expected) -> Expected) {
-    let events = events();
-    let messages = EXPECTED.iter().filter(|(_, expected)| !matches!(expected, Batch { .. }));
-    let messages = messages.map(|(name, expected)| (*name, &events[*name], enveloped(*expected)));
-    all_end_as_expected(messages, envelope).await;
+async fn each_message_says_the_same(envelope: fn(&Value) -> Value, enveloped: fn(Ends) -> Ends) {
+    let messages = messages().filter(|(_, _, ends)| !matches!(ends, Batch { .. }));
+    all_end_as_expected(messages.map(|(name, message, ends)| (name, message, enveloped(ends))), envelope).await;
 }
 
-fn in_a_queue(expected: Expected) -> Expected {
-    match expected {
-        List(outcomes) => Batch { copies: started(outcomes), dead: &[] },
-        Outcome(outcome) => Batch { copies: started(&[outcome]), dead: &[] },
-        Rejected(words) => DeadLetter(words),
+fn in_a_queue(ends: Ends) -> Ends {
+    match ends {
+        List(outcomes) => Batch { copies: started(&outcomes), dead: Vec::new() },
+        Outcome(outcome) => Batch { copies: started([&outcome]), dead: Vec::new() },
+        Rejected(part) => DeadLetter(part),
         batch => batch,
     }
 }
 
-/// Who does not ask directly gets a list.
-fn in_a_list(expected: Expected) -> Expected {
-    match expected {
-        Outcome("Started") => List(&["Started"]),
-        Outcome("DryRun") => List(&["DryRun"]),
+/// Only a direct request is answered with one outcome.
+fn in_a_list(ends: Ends) -> Ends {
+    match ends {
+        Outcome(outcome) => List(vec![outcome]),
         other => other,
     }
 }
 
-/// Delivered often enough that what is not to be seen is not merely late.
+/// Delivered often enough for a missing AMI to count as missing, not as late.
 fn in_sqs(message: &Value) -> Value {
     let mut records = batch([("m1", message.to_string())]);
     records["Records"][0]["attributes"]["ApproximateReceiveCount"] = json!("3");
@@ -238,7 +165,7 @@ fn in_sns_to_lambda(message: &Value) -> Value {
     json!({ "Records": [{ "EventVersion": "1.0", "EventSource": "aws:sns", "EventSubscriptionArn": "arn", "Sns": in_sns(message) }] })
 }
 
-/// An event is in EventBridge's envelope already; anything else is put on the bus by its sender.
+/// An event is in the envelope of EventBridge already; anything else its sender puts on the bus.
 fn in_event_bridge(message: &Value) -> Value {
     if message.get("detail-type").is_some() {
         return message.clone();

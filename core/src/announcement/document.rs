@@ -155,13 +155,15 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// How an object is shown: by its fields' names.
+/// How an object is shown: by its fields' names, sorted.
 pub(super) fn fields_of(fields: &Map<String, Value>) -> String {
     const MOST: usize = 12;
     if fields.is_empty() {
         return "an empty object".to_owned();
     }
-    let names: Vec<&str> = fields.keys().take(MOST).map(String::as_str).collect();
+    let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names.truncate(MOST);
     let more = if fields.len() > MOST { ", …" } else { "" };
     format!("an object with `{}`{more}", shortened(&names.join("`, `")))
 }

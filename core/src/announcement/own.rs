@@ -10,7 +10,7 @@ use super::announced_by::AnnouncedBy;
 use super::document::{fields_of, not_understood};
 use super::request::{self, CopyRequest};
 use crate::error::Rejection;
-use crate::identity::{Identity, ImageId};
+use crate::identity::{Identity, ImageId, shortened};
 use crate::protocol::Try;
 
 const ENVELOPE: &str = "AmiCourier";
@@ -120,14 +120,13 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Rejection
     let Some((kind, fields)) = kinds.and_then(|kinds| kinds.iter().next()) else {
         return Err(not_a_message(&fields_of(message)));
     };
-    let fields = Fields::deserialize(fields).map_err(|why| not_a_message(&format!("`{kind}`: {why}")))?;
+    let fields = Fields::deserialize(fields)
+        .map_err(|why| not_a_message(&format!("`{}`: {}", shortened(kind), shortened(&why.to_string()))))?;
     let request = fields.request.as_ref().map(request::read).transpose()?;
-    match parts(kind, &fields, request) {
-        Some(message) => Ok(message),
-        None => {
-            Err(not_a_message(&format!("`{kind}` with other fields than this kind has, or without one that it needs")))
-        }
-    }
+    parts(kind, &fields, request).ok_or_else(|| {
+        let kind = shortened(kind);
+        not_a_message(&format!("`{kind}` with other fields than this kind has, or without one that it needs"))
+    })
 }
 
 /// `None` where a field is missing, malformed or one too many.

@@ -105,7 +105,7 @@ pub fn looks_like_one(document: &Map<String, Value>) -> bool {
 /// `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`, `InvalidParameterCombination` and EC2's own
 /// `…Malformed` codes: what a call with these parameters would be refused with, before it is made.
 pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Rejection> {
-    if let Some(unknown) = document.keys().find(|key| !FIELDS.contains(&key.as_str())) {
+    if let Some(unknown) = document.keys().filter(|key| !FIELDS.contains(&key.as_str())).min() {
         return Err(unknown_field(unknown));
     }
     let fields = Fields(document);

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use courier_core::copy_image::*;
+use courier_core::identity::Region;
 
 #[test]
 fn an_ami_name_has_3_to_128_of_the_characters_that_ec2_takes() {
@@ -69,17 +70,14 @@ fn only_a_key_that_an_arn_names_can_be_of_another_region() {
 
 #[test]
 fn a_completion_time_is_15_to_2880_minutes_in_steps_of_15() {
-    let taken: Vec<u64> = (0..=3000)
-        .chain([u64::from(u16::MAX), u64::MAX])
-        .filter(|m| CompletionMinutes::new(*m).is_some())
-        .collect();
+    let taken: Vec<u64> =
+        (0..=3000).chain([u64::from(u16::MAX), u64::MAX]).filter(|m| CompletionMinutes::new(*m).is_some()).collect();
     assert_eq!(taken, (1..=192).map(|quarter| quarter * 15).collect::<Vec<u64>>());
 }
 
 #[test]
 fn a_tag_keeps_to_ec2s_rules() {
-    for (key, value) in [("k", ""), (&"ü".repeat(128), &"ü".repeat(256)), ("awsome", "x"), ("ami-courier:skip", "")]
-    {
+    for (key, value) in [("k", ""), (&"ü".repeat(128), &"ü".repeat(256)), ("awsome", "x"), ("ami-courier:skip", "")] {
         assert!(Tag::new(key, value).is_ok(), "{key}");
     }
     for (key, value) in [("", "v"), (&"k".repeat(129), ""), ("k", &"v".repeat(257)), ("aws:x", ""), ("AWS:x", "")] {

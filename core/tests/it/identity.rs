@@ -5,9 +5,7 @@ fn image_ids_have_8_or_17_hexadecimal_digits() {
     for good in ["ami-5731123e", "ami-0abcdef1234567890"] {
         assert_eq!(good.parse::<ImageId>().unwrap().as_str(), good);
     }
-    for bad in
-        ["", "ami-", "ami-5731123", "ami-5731123E", "snap-5731123e", "ami-0abcdef12345678901", "ami-5731123e "]
-    {
+    for bad in ["", "ami-", "ami-5731123", "ami-5731123E", "snap-5731123e", "ami-0abcdef12345678901", "ami-5731123e "] {
         assert!(bad.parse::<ImageId>().is_err(), "{bad}");
     }
 }

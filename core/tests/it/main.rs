@@ -1,1 +1,14 @@
+//! The tests of the pure part, in one binary. Each name is the sentence that its test proves.
 
+mod announcement;
+mod any;
+mod copy_image;
+mod error;
+mod identity;
+mod image;
+mod naming;
+mod outcome;
+mod plan;
+mod region;
+mod selection;
+mod settings;

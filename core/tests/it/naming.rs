@@ -1,24 +1,16 @@
 use proptest::prelude::*;
 use time::macros::datetime;
 
+use courier_core::image::Image;
 use courier_core::naming::*;
-use courier_core::image::State;
 
 fn source() -> Image {
     Image {
-        id: "ami-0abcdef1234567890".parse().unwrap(),
         name: "golden-1".to_owned(),
-        description: None,
         owner: "123456789012".parse().ok(),
-        state: State::Available,
-        state_reason: None,
         created: Some(datetime!(2026-01-31 23:30:05 -01:30)),
-        deprecated_from: None,
-        last_launched: None,
-        protected: false,
         tags: [("Build Id".to_owned(), "{name}".to_owned())].into(),
-        volumes: Vec::new(),
-        source: None,
+        ..Image::new("ami-0abcdef1234567890".parse().unwrap())
     }
 }
 
@@ -52,9 +44,7 @@ fn what_the_source_lacks_is_named() {
 
 #[test]
 fn an_unknown_placeholder_and_a_brace_that_stands_alone_are_refused() {
-    for bad in
-        ["{", "}", "{}", "{Name}", "{ name }", "{tag}", "{tag:}", "a}b{name}", "{name}}", "{{name}}", "{name"]
-    {
+    for bad in ["{", "}", "{}", "{Name}", "{ name }", "{tag}", "{tag:}", "a}b{name}", "{name}}", "{{name}}", "{name"] {
         assert_eq!(Template::parse(bad), None, "{bad}");
     }
 }

@@ -1,11 +1,20 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
+use courier_core::announcement::{CopyRequest, request};
+use courier_core::copy_image::{ClientToken, CompletionMinutes, CopyImageCall, Destination, Encryption, Tag};
+use courier_core::identity::{Identity, Region};
+use courier_core::image::{Image, MadeFor, tag};
 use courier_core::plan::*;
-use courier_core::copy_image::{CompletionMinutes, Encryption};
-use courier_core::image::State;
-use courier_core::settings::Settings;
+use courier_core::protocol::Try;
+use courier_core::settings::{Copying, Settings};
+
+use crate::any;
+
+/// Tags that a user's settings and source can bring along: two places are kept for the courier.
+const MOST_BY_USER: usize = 48;
 
 fn source() -> Identity {
     Identity { region: "us-east-1".parse().unwrap(), image: "ami-0abcdef1234567890".parse().unwrap() }
@@ -16,54 +25,73 @@ fn stack_region() -> Region {
 }
 
 fn image(tags: BTreeMap<String, String>) -> Image {
-    Image {
-        id: source().image,
-        name: "golden-1".to_owned(),
-        description: None,
-        owner: "123456789012".parse().ok(),
-        state: State::Available,
-        state_reason: None,
-        created: None,
-        deprecated_from: None,
-        last_launched: None,
-        protected: false,
-        tags,
-        volumes: Vec::new(),
-        source: None,
-    }
+    Image { name: "golden-1".to_owned(), owner: "123456789012".parse().ok(), tags, ..Image::new(source().image) }
 }
 
 fn copying(settings: &[(&str, &str)]) -> Copying {
-    let of =
-        |name: &str| settings.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
-    Settings::read(|name| if name == "AWS_REGION" { Some("eu-west-1".to_owned()) } else { of(name) })
-        .unwrap()
-        .copying
+    let all = [&[("AWS_REGION", "eu-west-1")], settings].concat();
+    let of = |name: &str| all.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+    Settings::read(of).unwrap().copying
 }
 
-fn planned(settings: &[(&str, &str)], tags: &[(&str, &str)]) -> Plan {
-    let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    plan(&source(), &image(tags), None, &copying(settings), &stack_region()).unwrap()
+fn tagged(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// The plan for an announcement.
+fn announced(settings: &[(&str, &str)], tags: &[(&str, &str)]) -> Plan {
+    plan(&source(), &image(tagged(tags)), None, &copying(settings), &stack_region()).unwrap()
+}
+
+/// The smallest request and these fields.
+fn request(more: Value) -> CopyRequest {
+    let smallest = json!({ "Name": "golden-1", "SourceImageId": source().image, "SourceRegion": source().region });
+    let (Value::Object(mut document), Value::Object(more)) = (smallest, more) else { panic!("no object") };
+    document.extend(more);
+    request::read(&document).unwrap()
+}
+
+fn requested(more: Value, settings: &[(&str, &str)], tags: &[(&str, &str)]) -> Plan {
+    plan(&source(), &image(tagged(tags)), Some(&request(more)), &copying(settings), &stack_region()).unwrap()
+}
+
+fn token(plan: &Plan, at: Try) -> ClientToken {
+    plan.attempt(at, &stack_region()).unwrap().token.unwrap()
+}
+
+fn a_try(epoch: u32, number: u32) -> Try {
+    Try { epoch, number }
+}
+
+fn keys(tags: &[Tag]) -> Vec<&str> {
+    tags.iter().map(|tag| tag.key.as_str()).collect()
 }
 
 #[test]
-fn the_token_of_a_call_never_changes_between_versions() {
-    // A new version of the courier that changed it would copy everything that is under way once more.
-    assert_eq!(planned(&[], &[]).token.as_str(), "4de2951c-6bbc-5cbe-82d4-486188f53a57");
+fn tokens_never_change_between_versions() {
+    // A version of the courier that changed them would copy everything that is under way once more.
+    let announced = announced(&[], &[]);
+    assert_eq!(token(&announced, Try::FIRST).as_str(), "0606ab88-92bc-5ece-86ed-1c8ed07d56a6");
+    assert_eq!(token(&announced, a_try(1, 2)).as_str(), "99ed935e-2a36-5924-ae67-fea8a89e787a");
+    let requested = requested(json!({ "Encrypted": true, "KmsKeyId": "alias/golden" }), &[], &[("team", "platform")]);
+    assert_eq!(token(&requested, Try::FIRST).as_str(), "50774693-8095-50b5-80a6-fc26b9b80abe");
+    assert_eq!(token(&requested, a_try(1, 2)).as_str(), "87e0d0db-38c6-58f6-ad20-f6adf5fe97e8");
 }
 
 #[test]
-fn every_parameter_of_the_call_and_the_region_are_in_the_token() {
-    let call = planned(&[], &[]).call;
+fn every_parameter_of_a_requested_call_its_region_and_its_try_are_in_the_token() {
+    let planned = requested(json!({}), &[], &[]);
     let changed = |change: fn(&mut CopyImageCall)| {
-        let mut call = call.clone();
-        change(&mut call);
-        first_token(&call, &stack_region()).unwrap()
+        let mut plan = planned.clone();
+        change(&mut plan.call);
+        token(&plan, Try::FIRST)
     };
     let tag = || Tag::new("a", "b").unwrap();
     let tokens = [
-        first_token(&call, &stack_region()).unwrap(),
-        first_token(&call, &"eu-west-3".parse().unwrap()).unwrap(),
+        token(&planned, Try::FIRST),
+        token(&planned, a_try(0, 1)),
+        token(&planned, a_try(1, 0)),
+        planned.attempt(Try::FIRST, &"eu-west-3".parse().unwrap()).unwrap().token.unwrap(),
         changed(|call| call.source.image = "ami-0abcdef1234567891".parse().unwrap()),
         changed(|call| call.source.region = "us-east-2".parse().unwrap()),
         changed(|call| call.name = "golden-2".parse().unwrap()),
@@ -76,54 +104,168 @@ fn every_parameter_of_the_call_and_the_region_are_in_the_token() {
         changed(|call| call.copy_image_tags = Some(false)),
         changed(|call| call.copy_image_tags = Some(true)),
         {
-            let mut call = call.clone();
-            call.image_tags.push(tag());
-            first_token(&call, &stack_region()).unwrap()
+            let mut plan = planned.clone();
+            plan.call.image_tags.push(tag());
+            token(&plan, Try::FIRST)
         },
         {
-            let mut call = call.clone();
-            call.snapshot_tags.push(tag());
-            first_token(&call, &stack_region()).unwrap()
+            let mut plan = planned.clone();
+            plan.call.snapshot_tags.push(tag());
+            token(&plan, Try::FIRST)
         },
+        token(&announced(&[], &[]), Try::FIRST),
     ];
     let distinct: BTreeSet<&str> = tokens.iter().map(ClientToken::as_str).collect();
     assert_eq!(distinct.len(), tokens.len(), "{tokens:?}");
 }
 
 #[test]
-fn a_chain_of_tokens_follows_from_the_first_and_the_dead_amis_alone() {
-    let first = planned(&[], &[]).token;
-    let dead: ImageId = "ami-0123456789abcdef0".parse().unwrap();
-    let other: ImageId = "ami-0123456789abcdef1".parse().unwrap();
-    assert_eq!(next_token(&first, &dead), next_token(&first, &dead));
-    assert_ne!(next_token(&first, &dead), next_token(&first, &other));
-    assert_ne!(next_token(&first, &dead), first);
+fn a_requests_own_token_is_used_as_it_is_for_each_try() {
+    let plan = requested(json!({ "ClientToken": "mine" }), &[], &[]);
+    for at in [Try::FIRST, a_try(0, 1), a_try(3, 0)] {
+        assert_eq!(token(&plan, at).as_str(), "mine");
+    }
 }
 
 #[test]
-fn tags_come_in_order_of_precedence_and_what_does_not_fit_is_named() {
+fn a_dry_run_has_no_token_of_the_couriers() {
+    let dry_run = |plan: Plan| {
+        assert!(plan.is_dry_run());
+        let attempt = plan.attempt(Try::FIRST, &stack_region()).unwrap();
+        assert!(attempt.dry_run);
+        assert!(!keys(&attempt.call.image_tags).contains(&tag::TRY), "nothing is made, so no try is recorded");
+        attempt.token
+    };
+    assert_eq!(dry_run(announced(&[("DRY_RUN", "true")], &[])), None);
+    assert_eq!(dry_run(requested(json!({ "DryRun": true }), &[], &[])), None);
+    assert_eq!(dry_run(requested(json!({}), &[("DRY_RUN", "true")], &[])), None);
+    let own = requested(json!({ "DryRun": true, "ClientToken": "mine" }), &[], &[]);
+    assert_eq!(dry_run(own), Some("mine".parse().unwrap()));
+    let real = requested(json!({ "DryRun": false }), &[("DRY_RUN", "true")], &[]);
+    assert!(!real.is_dry_run() && !real.attempt(Try::FIRST, &stack_region()).unwrap().dry_run);
+}
+
+#[test]
+fn the_copy_records_its_try_on_image_and_snapshots_but_for_the_very_first_of_an_announcement() {
+    let recorded = |plan: &Plan, at: Try| {
+        let call = plan.attempt(at, &stack_region()).unwrap().call;
+        let values = [&call.image_tags, &call.snapshot_tags].map(|tags| {
+            assert!(tags.is_sorted(), "{tags:?}");
+            tags.iter().find(|tag| tag.key == tag::TRY).map(|tag| tag.value.clone())
+        });
+        assert_eq!(values[0], values[1]);
+        values[0].clone()
+    };
+    let announced = announced(&[], &[("team", "platform")]);
+    let requested = requested(json!({}), &[], &[]);
+    assert_eq!(recorded(&announced, Try::FIRST), None);
+    assert_eq!(recorded(&announced, a_try(0, 1)).as_deref(), Some("0.1"));
+    assert_eq!(recorded(&announced, a_try(12, 0)).as_deref(), Some("12.0"));
+    assert_eq!(recorded(&requested, Try::FIRST).as_deref(), Some("request 0.0"));
+    assert_eq!(recorded(&requested, a_try(2, 3)).as_deref(), Some("request 2.3"));
+}
+
+#[test]
+fn tags_are_gathered_in_order_of_precedence_and_what_does_not_fit_is_named() {
     let own: Vec<(String, String)> = (0..60).map(|n| (format!("key-{n:02}"), "own".to_owned())).collect();
     let own: Vec<(&str, &str)> = own.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    let plan = planned(&[("EXTRA_TAGS", "key-03=extra,team=platform")], &own);
-    let keys: Vec<&str> = plan.call.image_tags.iter().map(|tag| tag.key.as_str()).collect();
-    assert_eq!(keys[..5], [tag::SOURCE_IMAGE, tag::SOURCE_REGION, tag::SOURCE_OWNER, "key-03", "team"]);
-    assert!(plan.call.image_tags.contains(&Tag::new("key-03", "extra").unwrap()));
-    assert!(plan.call.image_tags.len() <= Tag::MOST && plan.call.image_tags == plan.call.snapshot_tags);
-    assert_eq!(plan.left_out.len() + plan.call.image_tags.len(), 3 + 1 + 60);
+    let plan = announced(&[("EXTRA_TAGS", "key-03=extra,team=platform")], &own);
+    let tags = &plan.call.image_tags;
+    for key in [tag::SOURCE_IMAGE, tag::SOURCE_REGION, tag::SOURCE_OWNER, "key-03", "team"] {
+        assert!(keys(tags).contains(&key), "{key}");
+    }
+    assert!(tags.contains(&Tag::new("key-03", "extra").unwrap()));
+    assert!(tags.contains(&Tag::new("key-04", "own").unwrap()));
+    assert_eq!((tags.len(), tags), (MOST_BY_USER, &plan.call.snapshot_tags));
+    assert_eq!(plan.left_out.len() + tags.len(), 3 + 1 + 60);
     assert!(plan.left_out.contains(&"key-59".to_owned()), "{:?}", plan.left_out);
+    let requested = requested(
+        json!({ "TagSpecifications": [{ "ResourceType": "image", "Tags": [{ "Key": "team", "Value": "request" }] }] }),
+        &[("EXTRA_TAGS", "team=extra,a=extra")],
+        &[("a", "own"), ("b", "own")],
+    );
+    let value = |tags: &[Tag], key: &str| tags.iter().find(|tag| tag.key == key).map(|tag| tag.value.clone());
+    let (image, snapshot) = (&requested.call.image_tags, &requested.call.snapshot_tags);
+    assert_eq!(["team", "a", "b"].map(|key| value(image, key).unwrap()), ["request", "extra", "own"]);
+    assert_eq!(["team", "a", "b"].map(|key| value(snapshot, key).unwrap()), ["extra", "extra", "own"]);
+}
+
+#[test]
+fn more_explicit_tags_than_there_is_room_for_are_rejected_not_left_out() {
+    let with = |tags: usize| {
+        let tags: Vec<Value> = (0..tags).map(|n| json!({ "Key": format!("k{n}"), "Value": "" })).collect();
+        let request = request(json!({ "TagSpecifications": [{ "ResourceType": "snapshot", "Tags": tags }] }));
+        plan(&source(), &image(BTreeMap::new()), Some(&request), &copying(&[]), &stack_region())
+    };
+    assert_eq!(with(MOST_BY_USER - 3).unwrap().call.snapshot_tags.len(), MOST_BY_USER);
+    let rejection = with(MOST_BY_USER - 2).unwrap_err();
+    assert_eq!(rejection.code, "TagLimitExceeded");
+    assert!(rejection.message.contains("49 tags") && rejection.message.contains("48"), "{rejection}");
 }
 
 #[test]
 fn what_the_courier_or_aws_put_on_the_source_is_not_carried_over() {
-    let plan = planned(&[], &[("ami-courier:finished", "once"), ("aws:x", "y"), ("team", "platform")]);
-    let keys: Vec<&str> = plan.call.image_tags.iter().skip(3).map(|tag| tag.key.as_str()).collect();
-    assert_eq!(keys, ["team"]);
+    let plan = announced(&[], &[("ami-courier:finished", "once"), ("aws:x", "y"), ("team", "platform")]);
+    let expected = [tag::SOURCE_IMAGE, tag::SOURCE_OWNER, tag::SOURCE_REGION, "team"];
+    assert_eq!(keys(&plan.call.image_tags), expected);
+    assert_eq!(keys(&plan.call.snapshot_tags), expected);
+}
+
+#[test]
+fn ec2_is_asked_for_a_sources_tags_only_where_none_of_them_is_the_couriers() {
+    let request = json!({ "CopyImageTags": true });
+    let plain = requested(request.clone(), &[], &[("team", "platform")]).call;
+    assert_eq!(plain.copy_image_tags, Some(true));
+    assert!(!keys(&plain.image_tags).contains(&"team"), "EC2 carries it over");
+    let copy = requested(request, &[], &[(tag::FINISHED, "2026-01-01T00:00:00Z"), ("team", "platform")]).call;
+    assert_eq!(copy.copy_image_tags, None);
+    assert!(keys(&copy.image_tags).contains(&"team") && !keys(&copy.image_tags).contains(&tag::FINISHED));
+    assert!(!keys(&copy.snapshot_tags).contains(&"team"), "EC2 would not tag the snapshots either");
+    let none = requested(json!({ "CopyImageTags": false }), &[], &[(tag::FINISHED, "x"), ("team", "platform")]).call;
+    assert_eq!(none.copy_image_tags, Some(false));
+    assert!(!keys(&none.image_tags).contains(&"team") && !keys(&none.snapshot_tags).contains(&"team"));
+}
+
+#[test]
+fn what_a_request_leaves_out_the_settings_decide_and_what_it_says_wins() {
+    let settings = [
+        ("COPY_NAME", "copy-{name}"),
+        ("COPY_DESCRIPTION", "of {image_id}"),
+        ("KMS_KEY_ID", "alias/setting"),
+        ("SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES", "60"),
+    ];
+    let minutes = |minutes| Destination::Region { completion: CompletionMinutes::new(minutes) };
+    let key = |alias: &str| Encryption::Key(alias.parse().unwrap());
+    let announced = announced(&settings, &[]).call;
+    assert_eq!(announced.name.as_str(), "copy-golden-1");
+    let bare = requested(json!({}), &settings, &[]).call;
+    assert_eq!(bare.name.as_str(), "golden-1");
+    for call in [announced, bare] {
+        assert_eq!(call.description.unwrap().as_str(), "of ami-0abcdef1234567890");
+        assert_eq!((call.encryption, call.destination), (key("alias/setting"), minutes(60)));
+    }
+    let said = json!({
+        "Description": "mine", "Encrypted": true, "KmsKeyId": "alias/mine", "SnapshotCopyCompletionDurationMinutes": 15,
+    });
+    let said = requested(said, &settings, &[]).call;
+    assert_eq!(said.description.unwrap().as_str(), "mine");
+    assert_eq!((said.encryption, said.destination), (key("alias/mine"), minutes(15)));
+}
+
+#[test]
+fn a_key_of_another_region_is_rejected_before_ec2_lets_the_copy_fail() {
+    let key = "arn:aws:kms:us-east-1:123456789012:alias/golden";
+    let request = request(json!({ "Encrypted": true, "KmsKeyId": key }));
+    let rejection =
+        plan(&source(), &image(BTreeMap::new()), Some(&request), &copying(&[]), &stack_region()).unwrap_err();
+    assert_eq!(rejection.code, "InvalidParameterValue");
+    assert!(rejection.message.contains(key) && rejection.message.contains("eu-west-1"), "{rejection}");
 }
 
 #[test]
 fn a_name_that_ec2_would_refuse_is_rejected_with_the_rule() {
     let refused = |template: &str| {
-        let image = image(BTreeMap::from([("Build".to_owned(), "a:b".to_owned())]));
+        let image = image(tagged(&[("Build", "a:b")]));
         plan(&source(), &image, None, &copying(&[("COPY_NAME", template)]), &stack_region()).unwrap_err().to_string()
     };
     assert!(refused("{tag:Build}").contains("`a:b` is not an AMI name (3 to 128 of"));
@@ -131,28 +273,124 @@ fn a_name_that_ec2_would_refuse_is_rejected_with_the_rule() {
     assert!(refused("x-{tag:Role}").contains("the source AMI has no tag `Role`"));
 }
 
+#[test]
+fn a_description_is_the_sources_or_says_where_the_copy_is_from_and_a_long_one_is_cut() {
+    let description = |own: &str, settings: &[(&str, &str)]| {
+        let image = Image { description: Some(own.to_owned()), ..image(tagged(&[("Notes", &"ü".repeat(256))])) };
+        let call = plan(&source(), &image, None, &copying(settings), &stack_region()).unwrap().call;
+        call.description.unwrap().to_string()
+    };
+    assert_eq!(description("own", &[]), "own");
+    assert_eq!(description("", &[]), "Copied from ami-0abcdef1234567890 in us-east-1");
+    assert_eq!(description("own", &[("COPY_DESCRIPTION", "{tag:Notes}")]), "ü".repeat(255));
+}
+
+/// Settings that change the call in every way that settings can.
+fn any_settings() -> impl Strategy<Value = Copying> {
+    let optional = |variable: &'static str, value: BoxedStrategy<String>| {
+        proptest::option::of(value).prop_map(move |value| value.map(|value| (variable, value)))
+    };
+    let settings = [
+        optional("COPY_NAME", "[a-z]{3,20}-\\{name\\}".boxed()),
+        optional("COPY_DESCRIPTION", "[a-z ]{1,40}".boxed()),
+        optional("KMS_KEY_ID", "alias/[a-z]{1,20}".boxed()),
+        optional("COPY_TAGS", "true|false".boxed()),
+        optional("EXTRA_TAGS", "[a-m]{1,8}=[a-z]{0,8},[n-z]{1,8}=[a-z]{0,8}".boxed()),
+        optional("SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES", "15|30|2880".boxed()),
+    ];
+    settings.to_vec().prop_map(|settings| {
+        let settings: Vec<_> = settings.into_iter().flatten().collect();
+        copying(&settings.iter().map(|(variable, value)| (*variable, value.as_str())).collect::<Vec<_>>())
+    })
+}
+
 proptest! {
     #[test]
-    fn the_order_of_tags_means_nothing_to_the_token(
-        tags in proptest::collection::btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..20),
-        seed in any::<u64>(),
+    fn the_token_of_an_announcement_is_of_source_region_and_try_and_of_nothing_else(
+        settings in any_settings(),
+        tags in any::tags(10),
+        description in any::<Option<String>>(),
+        at in any::a_try(),
     ) {
-        let mut call = plan(&source(), &image(tags), None, &copying(&[]), &stack_region()).unwrap().call;
-        let token = first_token(&call, &stack_region()).unwrap();
-        let len = call.image_tags.len();
-        call.image_tags.rotate_left(usize::try_from(seed % len as u64).unwrap());
-        call.snapshot_tags.reverse();
-        prop_assert_eq!(first_token(&call, &stack_region()).unwrap(), token);
+        let changed = Image { name: "other".to_owned(), description, owner: None, ..image(tags) };
+        let plan = plan(&source(), &changed, None, &settings, &stack_region()).unwrap();
+        prop_assert_eq!(token(&plan, at), token(&announced(&[], &[]), at));
     }
 
     #[test]
-    fn whatever_tags_a_source_has_the_plan_stays_within_ec2s_rules(
-        tags in proptest::collection::btree_map("\\PC{1,140}", "\\PC{0,300}", 0..80),
+    fn announcements_that_differ_in_source_region_or_try_have_different_tokens(
+        one in (any::source(), any::region(), any::a_try()),
+        other in (any::source(), any::region(), any::a_try()),
+    ) {
+        let token = |(source, region, at): &(Identity, Region, Try)| {
+            let plan = plan(source, &image(BTreeMap::new()), None, &copying(&[]), region).unwrap();
+            plan.attempt(*at, region).unwrap().token
+        };
+        prop_assert_eq!(token(&one) == token(&other), one == other);
+        for (index, part) in [(0, (other.0, one.1.clone(), one.2)), (1, (one.0.clone(), other.1, one.2)), (2, (one.0.clone(), one.1.clone(), other.2))] {
+            prop_assert_eq!(token(&part) == token(&one), part == one, "part {}", index);
+        }
+    }
+
+    #[test]
+    fn requests_have_the_same_token_when_their_calls_and_tries_are_the_same_and_only_then(
+        (mut one, other) in (any::request(), any::request()),
+        tags in any::tags(10),
+        settings in any_settings(),
+        (at, then) in (any::a_try(), any::a_try()),
+        turn in any::<prop::sample::Index>(),
+    ) {
+        let planned = |request: &CopyRequest| {
+            let request = CopyRequest { client_token: None, dry_run: None, ..request.clone() };
+            plan(&request.source, &image(tags.clone()), Some(&request), &settings, &stack_region()).unwrap()
+        };
+        let (first, second) = (planned(&one), planned(&other));
+        prop_assert_eq!(token(&first, at) == token(&second, at), first.call == second.call);
+        prop_assert_eq!(token(&first, at) == token(&first, then), at == then);
+        // Whatever the order in which a request names its tags.
+        let places = one.image_tags.len().max(1);
+        one.image_tags.rotate_left(turn.index(places));
+        one.snapshot_tags.reverse();
+        let again = planned(&one);
+        prop_assert_eq!(token(&again, at), token(&first, at));
+        prop_assert_eq!(again, first);
+    }
+
+    #[test]
+    fn one_try_is_always_the_same_call(request in any::request(), tags in any::tags(10), at in any::a_try()) {
+        let image = image(tags);
+        let attempt = |request: Option<&CopyRequest>, source: &Identity| {
+            plan(source, &image, request, &copying(&[]), &stack_region()).unwrap().attempt(at, &stack_region()).unwrap()
+        };
+        prop_assert_eq!(attempt(Some(&request), &request.source), attempt(Some(&request), &request.source));
+        prop_assert_eq!(attempt(None, &source()), attempt(None, &source()));
+    }
+
+    #[test]
+    fn whatever_tags_a_source_has_the_call_stays_within_ec2s_rules(
+        tags in proptest::collection::btree_map("\\PC{1,3}|[äz]{120,140}", "\\PC{0,3}|[äz]{250,260}", 0..80),
+        at in any::a_try(),
     ) {
         let plan = plan(&source(), &image(tags), None, &copying(&[]), &stack_region()).unwrap();
-        prop_assert!(plan.call.image_tags.len() <= Tag::MOST);
-        let keys: BTreeSet<&str> = plan.call.image_tags.iter().map(|tag| tag.key.as_str()).collect();
-        prop_assert_eq!(keys.len(), plan.call.image_tags.len());
+        prop_assert!(plan.call.image_tags.len() <= MOST_BY_USER);
+        for tags in { let call = plan.attempt(at, &stack_region()).unwrap().call; [call.image_tags, call.snapshot_tags] } {
+            let distinct: BTreeSet<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
+            prop_assert_eq!(distinct.len(), tags.len());
+            prop_assert!(tags.len() < Tag::MOST, "one is kept for `{}`", tag::FINISHED);
+            prop_assert!(tags.is_sorted());
+            prop_assert!(tags.iter().all(|tag| Tag::new(&tag.key, &tag.value).is_ok()));
+        }
+    }
+
+    #[test]
+    fn the_tag_of_a_try_is_read_as_it_was_written(at in any::a_try(), value in "\\PC{0,20}|(request )?[0-9]{1,11}[.]?[0-9]{0,11}") {
+        for made_for in [MadeFor::Announcement(at), MadeFor::Request(at)] {
+            let tags = made_for.tag().map(|value| (tag::TRY.to_owned(), value)).into_iter().collect();
+            prop_assert_eq!(image(tags).made_for(), Some(made_for));
+        }
+        if let Some(made_for) = image(tagged(&[(tag::TRY, &value)])).made_for() {
+            prop_assert!(matches!(made_for, MadeFor::Announcement(_) | MadeFor::Request(_)));
+        }
     }
 
     #[test]

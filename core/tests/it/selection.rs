@@ -1,7 +1,12 @@
 use proptest::prelude::*;
 
+use courier_core::announcement::AnnouncedBy;
+use courier_core::identity::{Identity, Region};
+use courier_core::image::{Image, tag};
 use courier_core::selection::*;
-use courier_core::image::State;
+use courier_core::settings::Settings;
+
+use crate::any;
 
 fn settings(of: &[(&str, &str)]) -> Settings {
     let all = [&[("AWS_REGION", "eu-west-1")], of].concat();
@@ -11,24 +16,19 @@ fn settings(of: &[(&str, &str)]) -> Settings {
 
 fn source(name: &str, tags: &[(&str, &str)]) -> Image {
     Image {
-        id: "ami-0abcdef1234567890".parse().unwrap(),
         name: name.to_owned(),
-        description: None,
-        owner: None,
-        state: State::Available,
-        state_reason: None,
-        created: None,
-        deprecated_from: None,
-        last_launched: None,
-        protected: false,
         tags: tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
-        volumes: Vec::new(),
-        source: None,
+        ..Image::new("ami-0abcdef1234567890".parse().unwrap())
     }
 }
 
 fn region(text: &str) -> Region {
     text.parse().unwrap()
+}
+
+/// Whether this AMI in us-east-1 is wanted.
+fn is_wanted_of(source: &Image, announced_by: AnnouncedBy, of: &[(&str, &str)]) -> Result<(), String> {
+    is_wanted(source, &region("us-east-1"), announced_by, &settings(of).sources)
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_list_of_source_regions_that_names_the_own_region_still_does_not_allow_it() 
     let shared_list = settings(&[("SOURCE_REGIONS", "us-east-1,eu-west-1")]);
     assert_eq!(region_is_allowed(&region("us-east-1"), &shared_list), Ok(()));
     let own = region_is_allowed(&region("eu-west-1"), &shared_list).unwrap_err();
-    assert_eq!(own, "eu-west-1 is none of SOURCE_REGIONS (us-east-1)");
+    assert_eq!(own, "eu-west-1 is not one of SOURCE_REGIONS (us-east-1)");
 }
 
 #[test]
@@ -58,45 +58,82 @@ fn of_a_build_in_several_regions_the_first_allowed_one_counts_in_the_builders_or
     assert_eq!(first(&[]), Ok("us-east-1".to_owned()));
     assert_eq!(first(&[("SOURCE_REGIONS", "us-west-1,us-west-2")]), Ok("us-west-2".to_owned()));
     let refusal = first(&[("SOURCE_REGIONS", "eu-north-1")]).unwrap_err();
-    assert_eq!(refusal.matches("is none of SOURCE_REGIONS (eu-north-1)").count(), 3, "{refusal}");
+    assert_eq!(refusal.matches("is not one of SOURCE_REGIONS (eu-north-1)").count(), 3, "{refusal}");
 }
 
 #[test]
 fn the_skip_tag_comes_before_everything_else_whatever_its_value() {
-    let wanted = settings(&[("NAME_PATTERNS", "nothing-*")]).sources;
     for value in ["", "false"] {
-        let refusal = is_wanted(&source("golden", &[(tag::SKIP, value)]), AnnouncedBy::Publisher, &wanted).unwrap_err();
-        assert_eq!(refusal, "it bears the tag `ami-courier:skip`");
+        let skipped = source("golden", &[(tag::SKIP, value)]);
+        let refusal = is_wanted_of(&skipped, AnnouncedBy::Publisher, &[("NAME_PATTERNS", "nothing-*")]).unwrap_err();
+        assert_eq!(refusal, "it has the tag `ami-courier:skip`");
+        assert_eq!(may_be_copied(&skipped), Err(refusal), "a request cannot copy it either");
     }
+    assert_eq!(may_be_copied(&source("golden", &[(tag::SOURCE_IMAGE, "ami-5731123e")])), Ok(()));
 }
 
 #[test]
-fn image_builders_own_word_or_a_publishers_is_needed_for_what_it_made_unless_any_will_do() {
+fn name_and_required_tags_are_each_refused_with_what_was_seen() {
+    let of = [("NAME_PATTERNS", "golden-*,base-????"), ("REQUIRED_TAGS", "approved,team=platform")];
+    let refusal = |name: &str, tags: &[(&str, &str)]| {
+        is_wanted_of(&source(name, tags), AnnouncedBy::Ec2, &of).err().unwrap_or_default()
+    };
+    let approved = [("approved", "no matter what"), ("team", "platform")];
+    assert_eq!(refusal("golden-1", &approved), "");
+    assert_eq!(refusal("base-2026", &approved), "");
+    assert_eq!(refusal("base-1", &approved), "name `base-1` matches none of `golden-*`, `base-????`");
+    assert_eq!(refusal("golden-1", &approved[..1]), "it has no tag `team`, which REQUIRED_TAGS asks for");
+    assert_eq!(refusal("golden-1", &approved[1..]), "it has no tag `approved`, which REQUIRED_TAGS asks for");
+    let other_team = [("approved", ""), ("team", "web")];
+    assert_eq!(refusal("golden-1", &other_team), "tag `team` is `web`, REQUIRED_TAGS asks for `platform`");
+}
+
+#[test]
+fn an_image_builder_ami_needs_image_builders_own_announcement_or_a_publishers_unless_any_will_do() {
     let made = source("golden", &[(tag::IMAGE_BUILDER, "arn")]);
     for (setting, announced_by, wanted) in [
         ("Tested", AnnouncedBy::Ec2, false),
+        ("Tested", AnnouncedBy::Sweep, false),
         ("Tested", AnnouncedBy::ImageBuilder, true),
         ("Tested", AnnouncedBy::Publisher, true),
         ("Any", AnnouncedBy::Ec2, true),
+        ("Any", AnnouncedBy::Sweep, true),
     ] {
-        let sources = settings(&[("IMAGE_BUILDER", setting)]).sources;
-        assert_eq!(is_wanted(&made, announced_by, &sources).is_ok(), wanted, "{setting} {announced_by:?}");
+        let seen = is_wanted_of(&made, announced_by, &[("IMAGE_BUILDER", setting)]);
+        assert_eq!(seen.is_ok(), wanted, "{setting} {announced_by:?}");
     }
-    assert!(is_wanted(&source("golden", &[]), AnnouncedBy::Ec2, &settings(&[]).sources).is_ok());
+    assert!(is_wanted_of(&source("golden", &[]), AnnouncedBy::Ec2, &[]).is_ok());
+}
+
+#[test]
+fn an_ami_that_image_builder_distributed_to_another_region_than_its_pipelines_is_tested_already() {
+    let arn = "arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3";
+    let made = source("golden", &[(tag::IMAGE_BUILDER, arn)]);
+    let tested = settings(&[]).sources;
+    for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::Sweep] {
+        assert_eq!(is_wanted(&made, &region("us-west-2"), announced_by, &tested), Ok(()));
+        let refusal = is_wanted(&made, &region("us-east-1"), announced_by, &tested).unwrap_err();
+        assert!(refusal.contains("IMAGE_BUILDER=Tested"), "{refusal}");
+    }
+    for unreadable in ["", "arn", "arn:aws:imagebuilder"] {
+        let made = source("golden", &[(tag::IMAGE_BUILDER, unreadable)]);
+        let seen = is_wanted(&made, &region("us-west-2"), AnnouncedBy::Ec2, &tested);
+        assert!(seen.is_err(), "`{unreadable}` does not say where the pipeline is");
+    }
 }
 
 proptest! {
     #[test]
-    fn a_copy_of_the_couriers_is_never_wanted_whoever_tells_of_it(
+    fn a_copy_of_the_couriers_is_never_wanted_whoever_announces_it(
         name in "[a-z-]{3,20}",
         tags in proptest::collection::btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..8),
         any in any::<bool>(),
+        announced_by in any::announced_by(),
+        region in any::region(),
     ) {
         let sources = settings(&[("IMAGE_BUILDER", if any { "Any" } else { "Tested" })]).sources;
         let mut copy = source(&name, &[(tag::SOURCE_IMAGE, "ami-5731123e")]);
         copy.tags.extend(tags);
-        for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::ImageBuilder, AnnouncedBy::Publisher] {
-            prop_assert!(is_wanted(&copy, announced_by, &sources).is_err());
-        }
+        prop_assert!(is_wanted(&copy, &region, announced_by, &sources).is_err());
     }
 }

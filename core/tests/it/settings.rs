@@ -1,52 +1,59 @@
 use proptest::prelude::*;
 
+use courier_core::copy_image::{Encryption, Tag};
+use courier_core::identity::Region;
+use courier_core::naming::Template;
 use courier_core::settings::*;
-
-const VARIABLES: [&str; 22] = [
-    "SOURCE_REGIONS",
-    "SOURCE_OWNERS",
-    "NAME_PATTERNS",
-    "REQUIRED_TAGS",
-    "IMAGE_BUILDER",
-    "COPY_NAME",
-    "COPY_DESCRIPTION",
-    "ENCRYPTED",
-    "KMS_KEY_ID",
-    "COPY_TAGS",
-    "EXTRA_TAGS",
-    "SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES",
-    "DRY_RUN",
-    "SHARE_WITH",
-    "DEPRECATE",
-    "DEREGISTRATION_PROTECTION",
-    "PARAMETER_NAME",
-    "EVENT_BUS_NAME",
-    "RETIRE_WITH_SOURCE",
-    "BACKFILL_DAYS",
-    "QUEUE_URL",
-    "DEAD_LETTER_QUEUE_URL",
-];
 
 fn read(of: &[(&str, &str)]) -> Result<Settings, WrongSetting> {
     let all = [&[("AWS_REGION", "eu-west-1")], of].concat();
     Settings::read(|name| all.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned()))
 }
 
+/// What is said of a wrong value.
+fn refusal(variable: &'static str, value: &str) -> String {
+    let wrong = read(&[(variable, value)]).err().unwrap_or_else(|| panic!("{variable}={value} is taken"));
+    assert_eq!((wrong.variable, wrong.value.as_str()), (variable, value));
+    wrong.to_string()
+}
+
+#[test]
+fn the_list_of_variables_is_all_that_is_read() {
+    let asked = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    Settings::read(|name| {
+        asked.borrow_mut().insert(name.to_owned());
+        (name == "AWS_REGION").then(|| "eu-west-1".to_owned())
+    })
+    .unwrap();
+    let expected = VARIABLES.into_iter().chain(["AWS_REGION"]).map(str::to_owned).collect();
+    assert_eq!(asked.into_inner(), expected);
+}
+
 #[test]
 fn without_settings_the_defaults_of_the_design_hold() {
-    let Settings { sources, copying, finishing, retire_with_source, backfill_days, queue_url, .. } =
-        read(&[]).unwrap();
+    let settings = read(&[]).unwrap();
+    let Settings { sources, copying, finishing, .. } = &settings;
     assert!(sources.regions.is_empty() && sources.required_tags.is_empty());
     assert_eq!(sources.owners, [Owner::Myself]);
     assert!(sources.name_patterns.iter().any(|pattern| pattern.matches("anything at all")));
     assert_eq!(sources.image_builder, ImageBuilder::Tested);
-    assert_eq!((copying.name, copying.description), (Template::name(), None));
-    assert_eq!((copying.encryption, copying.copy_tags), (Encryption::AsSource, true));
-    assert_eq!((copying.extra_tags, copying.completion, copying.dry_run), (Vec::new(), None, false));
-    assert_eq!((finishing.share_with, finishing.deprecate), (Vec::new(), Deprecate::Source));
-    assert_eq!((finishing.protection, finishing.parameter_name), (Protection::Off, None));
+    assert_eq!((&copying.name, &copying.description), (&Template::name(), &None));
+    assert_eq!((&copying.encryption, copying.copy_tags), (&Encryption::AsSource, true));
+    assert_eq!((copying.extra_tags.len(), copying.completion, copying.dry_run), (0, None, false));
+    assert_eq!((finishing.share_with.len(), finishing.deprecate), (0, Deprecate::Source));
+    assert_eq!((finishing.protection, &finishing.parameter_name), (Protection::Off, &None));
     assert_eq!(finishing.event_bus.as_deref(), Some("default"));
-    assert_eq!((retire_with_source, backfill_days, queue_url), (false, 7, None));
+    assert_eq!((settings.retire_with_source, settings.retire_after_days, settings.backfill_days), (false, 7, 7));
+    assert_eq!((settings.queue_url, settings.dead_letter_queue_url), (None, None));
+    assert_eq!(settings.stack_region.as_str(), "eu-west-1");
+}
+
+#[test]
+fn without_its_region_the_function_does_not_start() {
+    for region in [None, Some(""), Some("nowhere")] {
+        let wrong = Settings::read(|_| region.map(str::to_owned)).unwrap_err();
+        assert_eq!(wrong.variable, "AWS_REGION");
+    }
 }
 
 #[test]
@@ -61,6 +68,50 @@ fn an_empty_setting_is_none_but_an_empty_event_bus_is_nowhere() {
 fn the_own_region_is_passed_over_in_a_list_that_all_stacks_share() {
     let regions = read(&[("SOURCE_REGIONS", "us-east-1, eu-west-1 ,us-west-2")]).unwrap().sources.regions;
     assert_eq!(regions.iter().map(Region::as_str).collect::<Vec<_>>(), ["us-east-1", "us-west-2"]);
+    assert!(refusal("SOURCE_REGIONS", "eu-west-1").contains("other than the function's own"));
+}
+
+#[test]
+fn a_source_region_that_cannot_exist_is_refused_with_the_nearest_one() {
+    let refused = refusal("SOURCE_REGIONS", "us-west-2,us-esat-1");
+    assert!(refused.contains("AWS has no `us-esat-1`, did you mean `us-east-1`?"), "{refused}");
+    let new = read(&[("SOURCE_REGIONS", "us-east-3")]).unwrap().sources.regions;
+    assert_eq!(new.iter().map(Region::as_str).collect::<Vec<_>>(), ["us-east-3"], "AWS may have added it");
+    assert!(refusal("SOURCE_REGIONS", "cn-north-1").contains("of its partition"));
+}
+
+#[test]
+fn a_copy_is_retired_1_to_365_days_after_its_source_was_found_gone() {
+    let days = |days: &str| read(&[("RETIRE_AFTER_DAYS", days)]).map(|settings| settings.retire_after_days);
+    assert_eq!((days("1"), days("365")), (Ok(1), Ok(365)));
+    for wrong in ["0", "366", "-1", "1.5", "week", "99999999999"] {
+        assert!(refusal("RETIRE_AFTER_DAYS", wrong).contains("a number of days (1 to 365)"));
+    }
+}
+
+#[test]
+fn no_tag_of_an_ami_chooses_the_first_part_of_a_parameters_name() {
+    let name = |name: &str| read(&[("PARAMETER_NAME", name)]).map(|settings| settings.finishing.parameter_name);
+    for good in ["golden", "/golden/latest", "golden/{name}", "/golden/{tag:Team}/{region}", "/golden.v1/{name}-x"] {
+        assert_eq!(name(good), Ok(Template::parse(good)), "{good}");
+    }
+    for bad in ["{tag:Team}", "/{name}", "{name}/latest", "/{tag:Team}/x", "//{name}", "go{name}", "/golden-{name}/x"] {
+        assert!(refusal("PARAMETER_NAME", bad).contains("first part is literal"), "{bad}");
+    }
+    for bad in ["/golden latest", "golden:1", "/golden/{nonsense}"] {
+        assert!(refusal("PARAMETER_NAME", bad).contains("parameter"), "{bad}");
+    }
+}
+
+#[test]
+fn extra_tags_are_distinct_at_most_40_and_not_reserved() {
+    let tags = |tags: &str| read(&[("EXTRA_TAGS", tags)]).map(|settings| settings.copying.extra_tags);
+    assert_eq!(tags("a=1, b="), Ok(vec![Tag::new("a", "1").unwrap(), Tag::new("b", "").unwrap()]));
+    let numbered = |tags: usize| (0..tags).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
+    assert_eq!(tags(&numbered(40)).map(|tags| tags.len()), Ok(40));
+    for wrong in [numbered(41).as_str(), "a=1,a=2", "a", "=1", "aws:a=1", "ami-courier:skip=1"] {
+        assert!(refusal("EXTRA_TAGS", wrong).contains("keys distinct"), "{wrong}");
+    }
 }
 
 #[test]
@@ -72,6 +123,8 @@ fn a_key_implies_encryption_and_forbids_to_say_otherwise() {
     assert_eq!(encryption(&[("ENCRYPTED", "true")]), Ok(Encryption::DefaultKey));
     assert_eq!(encryption(&[("ENCRYPTED", "false")]), Ok(Encryption::AsSource));
     assert!(encryption(&[("KMS_KEY_ID", "alias/golden"), ("ENCRYPTED", "false")]).is_err());
+    let shared = read(&[("KMS_KEY_ID", "alias/aws/ebs"), ("SHARE_WITH", "111122223333")]).unwrap_err();
+    assert!(shared.to_string().contains("cannot be shared"), "{shared}");
 }
 
 proptest! {

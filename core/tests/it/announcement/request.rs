@@ -1,6 +1,9 @@
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use courier_core::announcement::request::*;
+use courier_core::copy_image::{CompletionMinutes, Destination, Encryption, Tag};
+use courier_core::error::Rejection;
+use courier_core::identity::Identity;
 
 fn smallest() -> Map<String, Value> {
     object(json!({ "Name": "golden", "SourceImageId": "ami-0abcdef1234567890", "SourceRegion": "us-east-1" }))
@@ -85,16 +88,16 @@ fn encryption_and_destination_are_one_of_their_forms() {
     }
 }
 
-/// Reads a request with these fields in it: each is refused with this code, in words that have these in them.
+/// Reads a request with these fields in it: each is refused with this code, in a message that has these parts.
 fn refused(cases: &[(Value, &str, &[&str])]) {
-    for (fields, code, words) in cases {
+    for (fields, code, parts) in cases {
         let shown: String = fields.to_string().chars().take(120).collect();
         let Err(rejection) = with(fields.clone()) else { panic!("{shown} is taken") };
         assert_eq!(&rejection.code, code, "{shown}: {rejection}");
-        for word in *words {
-            assert!(rejection.words.contains(word), "{shown}: {rejection} has no {word}");
+        for part in *parts {
+            assert!(rejection.message.contains(part), "{shown}: {rejection} has no {part}");
         }
-        assert!(rejection.words.len() < 500 && !rejection.advice.is_empty(), "{shown}: {rejection}");
+        assert!(rejection.message.len() < 500 && !rejection.advice.is_empty(), "{shown}: {rejection}");
     }
 }
 
@@ -184,11 +187,7 @@ fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
             "InvalidParameterValue",
             &["`TagSpecifications` is an object with `ResourceType`", "a list"],
         ),
-        (
-            json!({ "TagSpecifications": ["image"] }),
-            "InvalidParameterValue",
-            &["`TagSpecifications[0]` is `image`"],
-        ),
+        (json!({ "TagSpecifications": ["image"] }), "InvalidParameterValue", &["`TagSpecifications[0]` is `image`"]),
         (
             json!({ "TagSpecifications": [{ "Tags": [] }] }),
             "InvalidParameterValue",
@@ -204,11 +203,7 @@ fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
             "UnknownParameter",
             &["`TagSpecifications[0]` is an object with `ResourceType`, `Tag`", "`ResourceType` and `Tags`"],
         ),
-        (
-            tags(json!({ "a": "1" })),
-            "InvalidParameterValue",
-            &["`TagSpecifications[0].Tags` is an object with `a`"],
-        ),
+        (tags(json!({ "a": "1" })), "InvalidParameterValue", &["`TagSpecifications[0].Tags` is an object with `a`"]),
         (tags(json!("a=1")), "InvalidParameterValue", &["`TagSpecifications[0].Tags` is `a=1`", "a list"]),
         (tags(json!([["a", "1"]])), "InvalidParameterValue", &["`TagSpecifications[0].Tags[0]` is a list"]),
         (
@@ -255,13 +250,13 @@ fn an_unknown_field_is_told_with_the_nearest_known_one() {
     ] {
         let rejection = with(json!({ field: "x" })).unwrap_err();
         assert_eq!(rejection.code, "UnknownParameter");
-        let words = format!("a CopyImage request has no field `{field}`: did you mean `{near}`?");
-        assert_eq!(rejection.words, words);
+        let message = format!("a CopyImage request has no field `{field}`: did you mean `{near}`?");
+        assert_eq!(rejection.message, message);
     }
     for strange in ["", "Owner", "DestinationRegion", &"Name".repeat(10_000)] {
         let rejection = with(json!({ strange: "x" })).unwrap_err();
         assert_eq!(rejection.code, "UnknownParameter");
-        assert!(rejection.words.contains(&FIELDS.join(", ")) && rejection.words.len() < 800, "{rejection}");
+        assert!(rejection.message.contains(&FIELDS.join(", ")) && rejection.message.len() < 800, "{rejection}");
     }
 }
 

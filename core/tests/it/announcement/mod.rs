@@ -1,0 +1,5 @@
+mod corpus;
+mod hostile;
+mod own;
+mod request;
+mod shapes;

@@ -1,0 +1,143 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, read_text};
+
+use super::corpus::{file, stack};
+use crate::any;
+
+proptest! {
+    #[test]
+    fn what_the_courier_writes_to_itself_it_reads_as_it_was_meant(message in any::own_message()) {
+        let read = read_text(&message.body(), &stack()).map_err(|why| TestCaseError::fail(why.to_string()))?;
+        prop_assert_eq!(read, [Announcement::Own(Box::new(message))]);
+    }
+}
+
+/// A sample, as the courier reads it.
+fn sample(name: &str) -> OwnMessage {
+    let announcements = read_text(&file(name).to_string(), &stack()).unwrap();
+    let [Announcement::Own(message)] = announcements.as_slice() else { panic!("{announcements:?}") };
+    (**message).clone()
+}
+
+const SAMPLES: [&str; 5] =
+    ["courier-missed", "courier-unfinished", "courier-source-gone", "courier-next-try", "courier-second-look"];
+
+#[test]
+fn each_sample_is_written_as_the_courier_writes_it() {
+    for name in SAMPLES {
+        assert_eq!(serde_json::from_str::<Value>(&sample(name).body()).unwrap(), file(name), "{name}");
+    }
+}
+
+#[test]
+fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
+    let from_sweep = |name| Announcement::Own(Box::new(sample(name))).is_from_sweep();
+    assert_eq!(SAMPLES.map(from_sweep), [true, true, true, false, false]);
+    let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
+    look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
+    assert!(OwnMessage::SecondLook(look).is_from_sweep());
+    assert!(!Announcement::Sweep.is_from_sweep());
+}
+
+#[test]
+fn only_a_message_about_a_source_names_it() {
+    let named = SAMPLES.map(|name| sample(name).source().is_some());
+    assert_eq!(named, [true, false, false, true, true]);
+}
+
+#[test]
+fn a_message_that_the_courier_would_not_write_is_rejected() {
+    const AMI: &str = "ami-5731123e";
+    let source = json!({ "SourceImageId": AMI, "SourceRegion": "us-east-1" });
+    let with = |fields: &Value, more: Value| {
+        let mut fields = fields.clone();
+        fields.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        fields
+    };
+    let copy = json!({ "ImageId": AMI });
+    let next = with(&source, json!({ "Epoch": 0, "Try": 1 }));
+    let second = with(&next, json!({ "AnnouncedBy": "Ec2" }));
+    let request = with(&source, json!({ "Name": "golden" }));
+    let requested = with(&next, json!({ "Request": request }));
+    for (kind, fields) in [
+        ("Missed", &source),
+        ("Unfinished", &copy),
+        ("SourceGone", &copy),
+        ("NextTry", &next),
+        ("SecondLook", &second),
+        ("SecondLook", &requested),
+    ] {
+        let body = json!({ "AmiCourier": { kind: fields } }).to_string();
+        assert!(matches!(read_text(&body, &stack()).as_deref(), Ok([Announcement::Own(_)])), "{body} is refused");
+    }
+    let other_source = with(&request, json!({ "SourceImageId": "ami-0abcdef1234567890" }));
+    for wrong in [
+        json!(null),
+        json!("Missed"),
+        json!([]),
+        json!({}),
+        json!({ "Missed": source, "SourceGone": copy }),
+        json!({ "Missed": null }),
+        json!({ "Missed": AMI }),
+        json!({ "Missed": {} }),
+        json!({ "missed": source }),
+        json!({ "Sweep": {} }),
+        json!({ "Missed": copy }),
+        json!({ "Missed": { "SourceImageId": AMI } }),
+        json!({ "Missed": { "SourceRegion": "us-east-1" } }),
+        json!({ "Missed": with(&source, json!({ "SourceImageId": "ami-1" })) }),
+        json!({ "Missed": with(&source, json!({ "SourceImageId": 1 })) }),
+        json!({ "Missed": with(&source, json!({ "SourceRegion": "us east" })) }),
+        json!({ "Missed": with(&source, json!({ "Name": "golden" })) }),
+        json!({ "Missed": with(&source, json!({ "ImageId": AMI })) }),
+        json!({ "Missed": next }),
+        json!({ "Missed": second }),
+        json!({ "Unfinished": source }),
+        json!({ "Unfinished": with(&copy, source.clone()) }),
+        json!({ "SourceGone": with(&copy, json!({ "Epoch": 0, "Try": 1 })) }),
+        json!({ "SourceGone": { "ImageId": "i-5731123e" } }),
+        json!({ "NextTry": source }),
+        json!({ "NextTry": with(&source, json!({ "Epoch": 0 })) }),
+        json!({ "NextTry": with(&source, json!({ "Try": 0 })) }),
+        json!({ "NextTry": with(&next, json!({ "Try": -1 })) }),
+        json!({ "NextTry": with(&next, json!({ "Try": 1.5 })) }),
+        json!({ "NextTry": with(&next, json!({ "Epoch": u64::MAX })) }),
+        json!({ "NextTry": with(&next, json!({ "Epoch": "0" })) }),
+        json!({ "NextTry": second }),
+        json!({ "NextTry": with(&next, json!({ "AcceptedImageId": AMI })) }),
+        json!({ "SecondLook": next }),
+        json!({ "SecondLook": with(&source, json!({ "AnnouncedBy": "Ec2" })) }),
+        json!({ "SecondLook": with(&second, json!({ "AcceptedImageId": "" })) }),
+        json!({ "SecondLook": with(&second, json!({ "AnnouncedBy": "Somebody" })) }),
+        json!({ "SecondLook": with(&second, json!({ "Request": request })) }),
+        json!({ "SecondLook": with(&next, json!({ "Request": other_source })) }),
+        json!({ "SecondLook": with(&next, json!({ "Request": "golden" })) }),
+        json!({ "SecondLook": with(&second, json!({ "ImageId": AMI })) }),
+        json!({ "SecondLook": with(&second, json!({ "x".repeat(10_000): AMI })) }),
+        json!({ "SecondLook": with(&second, json!({ "AnnouncedBy": "x".repeat(10_000) })) }),
+        json!({ "x".repeat(10_000): source }),
+    ] {
+        let body = json!({ "AmiCourier": wrong }).to_string();
+        let shown: String = body.chars().take(200).collect();
+        let Err(rejection) = read_text(&body, &stack()) else { panic!("{shown} is taken") };
+        assert_eq!(rejection.code, "NotUnderstood", "{shown}: {rejection}");
+        assert!(rejection.message.contains("of the courier to itself"), "{shown}: {rejection}");
+        assert!(rejection.message.len() < 1000, "{shown}: {rejection}");
+    }
+    let beside = json!({ "AmiCourier": { "Missed": source }, "Name": "golden" }).to_string();
+    assert_eq!(read_text(&beside, &stack()).unwrap_err().code, "NotUnderstood");
+    // A wrong request in it is told as any other.
+    let bad_request = with(&next, json!({ "Request": with(&request, json!({ "Name": "a?" })) }));
+    let body = json!({ "AmiCourier": { "SecondLook": bad_request } }).to_string();
+    assert_eq!(read_text(&body, &stack()).unwrap_err().code, "InvalidAMIName.Malformed");
+}
+
+#[test]
+fn a_source_out_of_reach_is_rejected_here_too() {
+    for (region, code) in [("cn-north-1", "OtherPartition"), ("us-esat-1", "NoSuchRegion")] {
+        let body = json!({ "AmiCourier": { "Missed": { "SourceImageId": "ami-5731123e", "SourceRegion": region } } });
+        assert_eq!(read_text(&body.to_string(), &stack()).unwrap_err().code, code);
+    }
+}

@@ -1,0 +1,70 @@
+use std::error::Error as _;
+use std::io;
+
+use time::macros::datetime;
+
+use courier_core::error::*;
+
+#[test]
+fn a_temporary_error_says_when_it_will_be_retried() {
+    let told = |after| Error::retry(after, "Throttling", "slow down").to_string();
+    assert_eq!(told(RetryAfter::Seconds), "Throttling: slow down; temporary, will be retried in seconds");
+    assert_eq!(told(RetryAfter::Minutes), "Throttling: slow down; temporary, will be retried in minutes");
+    for (time, shown) in [
+        (datetime!(2026-01-31 09:30 UTC), "2026-01-31 09:30 UTC"),
+        (datetime!(2026-01-31 09:30:01 UTC), "2026-01-31 09:31 UTC"),
+        (datetime!(2026-01-31 23:59:30 -01:00), "2026-02-01 01:00 UTC"),
+    ] {
+        assert_eq!(
+            told(RetryAfter::Until(time)),
+            format!("Throttling: slow down; temporary, will be retried at {shown}")
+        );
+    }
+}
+
+#[test]
+fn a_rejection_says_what_happened_and_what_to_do() {
+    assert_eq!(Error::rejected("Code", "it failed", "do this").to_string(), "Code: it failed; do this");
+    assert_eq!(Error::from(Rejection::new("Code", "it failed", "")).to_string(), "Code: it failed");
+}
+
+#[test]
+fn an_error_knows_its_kind_its_code_and_when_to_retry() {
+    let retry = Error::retry(RetryAfter::Minutes, code::NO_ANSWER, "no answer");
+    let rejected = Error::rejected(code::NAME_TAKEN, "taken", "rename it");
+    assert_eq!((retry.name(), retry.code(), retry.retry_after()), ("Retry", "NoAnswer", Some(RetryAfter::Minutes)));
+    assert_eq!(
+        (rejected.name(), rejected.code(), rejected.retry_after()),
+        ("Rejected", "InvalidAMIName.Duplicate", None)
+    );
+}
+
+#[test]
+fn the_cause_of_an_error_is_its_source() {
+    let cause = Cause::new(io::Error::other("connection reset"));
+    let retry = Error::retry(RetryAfter::Seconds, code::NO_ANSWER, "no answer").caused_by(Some(cause.clone()));
+    let rejected = Error::rejected("Code", "it failed", "").caused_by(Some(cause));
+    for error in [&retry, &rejected] {
+        assert_eq!(error.source().unwrap().to_string(), "connection reset");
+    }
+    let Error::Rejected(rejection) = &rejected else { panic!("{rejected}") };
+    assert_eq!(rejection.source().unwrap().to_string(), "connection reset");
+    assert!(Error::rejected("Code", "it failed", "").source().is_none());
+    let other = Cause::new(io::Error::other("connection reset"));
+    assert_eq!(retry, retry.clone());
+    assert_ne!(retry, retry.clone().caused_by(Some(other)), "another occurrence is another cause");
+}
+
+#[test]
+fn what_is_worth_another_attempt_sooner_comes_first() {
+    let until = |time| RetryAfter::Until(time);
+    let mut all = [
+        until(datetime!(2026-02-01 0:00 UTC)),
+        RetryAfter::Minutes,
+        until(datetime!(2026-01-01 0:00 UTC)),
+        RetryAfter::Seconds,
+    ];
+    all.sort();
+    assert_eq!(all[..2], [RetryAfter::Seconds, RetryAfter::Minutes]);
+    assert!(all[2] < all[3]);
+}
