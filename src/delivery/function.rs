@@ -168,7 +168,8 @@ impl Function {
             }
             Err(rejection) => vec![Report::rejected(rejection.clone())].into(),
         };
-        let closed = self.close(record, handled, announcements, started).await;
+        // Boxed, as the steps are.
+        let closed = Box::pin(self.close(record, handled, announcements, started)).await;
         if let Err(after) = closed {
             self.outbox.hide(record, after).await;
         }
@@ -207,7 +208,7 @@ impl Function {
     async fn close_sweep(&self, handled: &Handled) -> Result<(), Error> {
         let Some(sweep) = &handled.sweep else { return Ok(()) };
         telemetry::swept(&self.stack_region, &sweep.tally);
-        self.outbox.send_to_self(&sweep.announcements).await.inspect_err(|error| {
+        Box::pin(self.outbox.send_to_self(&sweep.announcements)).await.inspect_err(|error| {
             error!(%error, "the sweep could not send its announcements");
         })
     }
@@ -223,7 +224,7 @@ impl Function {
         const IN_A_DOCUMENT: usize = 50;
         let mut all = Vec::new();
         for report in reports {
-            let carried = self.outbox.carry_out(report, record).await;
+            let carried = Box::pin(self.outbox.carry_out(report, record)).await;
             telemetry::reported(&self.stack_region, &carried.report, started.elapsed(), by_sweep);
             all.push(carried);
             if all.len() % IN_A_DOCUMENT == 0 {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
+use hyper::header::{DATE, HeaderValue};
 
 use super::batch::{all_entries_failed, one_entry_failed};
 use super::error::ApiError;
@@ -11,6 +12,7 @@ use super::fault::{Effect, throttling};
 use super::region::exists;
 use super::request::{Answer, Request};
 use super::shared::SharedWorld;
+use super::timestamp::http_date;
 use super::wire::{parse, respond};
 
 /// There is no answer: hyper closes the connection.
@@ -35,17 +37,29 @@ pub(super) async fn answer(
     world: SharedWorld,
     request: hyper::Request<Incoming>,
 ) -> Result<hyper::Response<Full<Bytes>>, Dropped> {
+    let mut response = answer_by_world(&world, request).await?;
+    // Clients may count by AWS's clock: it is the world's.
+    if let Ok(date) = HeaderValue::from_str(&http_date(world.lock().now())) {
+        response.headers_mut().insert(DATE, date);
+    }
+    Ok(response.map(Full::new))
+}
+
+async fn answer_by_world(
+    world: &SharedWorld,
+    request: hyper::Request<Incoming>,
+) -> Result<hyper::Response<Bytes>, Dropped> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
     let request_id = world.lock().new_uuid();
     let request = match parse(&head, &body) {
         Ok(request) => request,
-        Err(error) => return Ok(respond("", "", &request_id, &Err(error)).map(Full::new)),
+        Err(error) => return Ok(respond("", "", &request_id, &Err(error))),
     };
     let (number, effect) = world.lock().arrive(&request);
-    let answer = carry_out(&world, &request, effect).await?;
+    let answer = carry_out(world, &request, effect).await?;
     world.lock().record_answer(number, &answer);
-    Ok(respond(&request.service, &request.action, &request_id, &answer).map(Full::new))
+    Ok(respond(&request.service, &request.action, &request_id, &answer))
 }
 
 async fn carry_out(world: &SharedWorld, request: &Request, effect: Option<Effect>) -> Result<Answer, Dropped> {
