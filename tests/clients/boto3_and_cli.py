@@ -126,7 +126,9 @@ def copying(aws):
         RootDeviceName="/dev/sda1",
         BlockDeviceMappings=[
             {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 30}},
-            {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 100}},
+            {"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 100, "SnapshotId": f"snap-{RUN}000000000"}},
+            # Blank: a size and no snapshot.
+            {"DeviceName": "/dev/sdc", "Ebs": {"VolumeSize": 5}},
         ],
         TagSpecifications=[{"ResourceType": "image", "Tags": [{"Key": "team", "Value": "infra & <ops>"}]}],
     )
@@ -158,8 +160,9 @@ def copying(aws):
     check(image["Description"] == "a copy" and image["Public"] is False, "description, and not public")
     datetime.fromisoformat(image["CreationDate"].replace("Z", "+00:00"))
     ebs = [mapping["Ebs"] for mapping in image["BlockDeviceMappings"]]
-    check([disk["VolumeSize"] for disk in ebs] == [30, 100], "both disks are copied")
-    check(all(disk["Encrypted"] for disk in ebs), "both are encrypted")
+    check([disk["VolumeSize"] for disk in ebs] == [30, 100, 5], "all volumes are copied")
+    check("SnapshotId" not in ebs.pop(), "the blank volume has no snapshot")
+    check(all(disk["Encrypted"] for disk in ebs), "the others are encrypted")
     snapshots = ec2.describe_snapshots(SnapshotIds=[disk["SnapshotId"] for disk in ebs])["Snapshots"]
     check(len(snapshots) == 2 and isinstance(snapshots[0]["StartTime"], datetime), "the snapshots exist")
     check(all(s["Tags"] == [{"Key": "kind", "Value": "snapshot of copy"}] for s in snapshots), "with their tags")
