@@ -1,4 +1,4 @@
-"""The same work as it is usually written: boto3, clients made in the module, one record after the other."""
+"""The same work, written the usual way: boto3, clients created in the module, one record after the other."""
 
 import json
 import os
@@ -6,10 +6,10 @@ import uuid
 
 import boto3
 
-HERE = os.environ["AWS_REGION"]
+REGION = os.environ["AWS_REGION"]
 OWNERS = ["self"]
-CLIENTS = {HERE: boto3.client("ec2", region_name=HERE)}
-EVENTS = boto3.client("events", region_name=HERE)
+CLIENTS = {REGION: boto3.client("ec2", region_name=REGION)}
+EVENTS = boto3.client("events", region_name=REGION)
 
 
 def ec2(region):
@@ -22,7 +22,7 @@ def copy(source_image_id, source_region, name=None):
     source = ec2(source_region).describe_images(
         ImageIds=[source_image_id], Owners=OWNERS, IncludeDisabled=True, IncludeDeprecated=True
     )["Images"][0]
-    copies = ec2(HERE).describe_images(
+    copies = ec2(REGION).describe_images(
         Owners=["self"],
         Filters=[
             {"Name": "source-image-id", "Values": [source_image_id]},
@@ -47,9 +47,9 @@ def copy(source_image_id, source_region, name=None):
         "Description": source.get("Description", ""),
         "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")],
     }
-    token = str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([HERE, call], sort_keys=True)))
-    image_id = ec2(HERE).copy_image(ClientToken=token, **call)["ImageId"]
-    ec2(HERE).describe_images(ImageIds=[image_id], IncludeDisabled=True, IncludeDeprecated=True)
+    token = str(uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([REGION, call], sort_keys=True)))
+    image_id = ec2(REGION).copy_image(ClientToken=token, **call)["ImageId"]
+    ec2(REGION).describe_images(ImageIds=[image_id], IncludeDisabled=True, IncludeDeprecated=True)
     outcome = {"Outcome": "Started", "ImageId": image_id, "SourceImageId": source_image_id, "SourceRegion": source_region}
     EVENTS.put_events(
         Entries=[{"Source": "ami-courier", "DetailType": "AMI Copy State Change", "Detail": json.dumps(outcome)}]

@@ -1,7 +1,7 @@
-//! EC2 and EventBridge on loopback, over HTTPS: answers without a memory, as fast as can be.
+//! EC2 and EventBridge on loopback, over HTTPS. They keep no state and answer as fast as they can.
 //!
-//! EC2 has whatever AMI it is asked for by id. How many there are to be listed, whether copies are there, and how long an
-//! answer takes is for the [`Scene`] to say.
+//! EC2 returns every AMI that a call asks for by id. The [`Scene`] sets how many AMIs it lists, whether copies exist, and
+//! how long an answer takes.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -21,28 +21,28 @@ use tokio_rustls::TlsAcceptor;
 use crate::Outcome;
 use crate::certificates::Certificates;
 
-/// Where the courier stands.
-pub(crate) const HERE: &str = "eu-west-1";
-/// Where the AMIs are built.
-pub(crate) const THERE: &str = "us-east-1";
-/// The hosts of AWS that the peers turn to.
+/// The Region of the courier.
+pub(crate) const REGION: &str = "eu-west-1";
+/// The Region of the source AMIs.
+pub(crate) const SOURCE_REGION: &str = "us-east-1";
+/// The AWS hosts that the peers call.
 pub(crate) const HOSTS: [&str; 3] =
     ["ec2.eu-west-1.amazonaws.com", "ec2.us-east-1.amazonaws.com", "events.eu-west-1.amazonaws.com"];
 /// The account of everything.
 pub(crate) const ACCOUNT: &str = "123456789012";
 
-/// What EC2 is to answer.
+/// How EC2 answers.
 #[derive(Clone, Default)]
 pub(crate) struct Scene {
-    /// What each answer takes.
+    /// How long each answer takes.
     pub(crate) delay: Duration,
-    /// Whether each AMI has a copy already.
+    /// Whether each AMI has a copy.
     pub(crate) copied: bool,
-    /// How many AMIs there are to be listed, and as many copies.
+    /// How many source AMIs EC2 lists, and as many copies.
     pub(crate) images: usize,
 }
 
-/// What the servers share.
+/// The state that the servers share.
 #[derive(Default)]
 struct Shared {
     scene: Scene,
@@ -63,12 +63,12 @@ impl Aws {
         Ok(Self { certificates, shared })
     }
 
-    /// From now on EC2 answers like this, and calls are counted anew.
+    /// Sets how EC2 answers from now on, and resets the count of calls.
     pub(crate) fn set(&self, scene: Scene) {
         *lock(&self.shared) = Shared { scene, calls: BTreeMap::new() };
     }
 
-    /// How often each action was called since.
+    /// How often each action was called since the last `set`.
     pub(crate) fn calls(&self) -> BTreeMap<String, usize> {
         lock(&self.shared).calls.clone()
     }
@@ -88,7 +88,7 @@ async fn serve(certificates: &Certificates, shared: &Arc<Mutex<Shared>>) -> Outc
             tokio::spawn(async move {
                 // Small answers must not wait for the client's acknowledgement.
                 let _ = stream.set_nodelay(true);
-                // A peer that is ended in the middle of its work is no matter.
+                // A peer may be killed while it works.
                 let Ok(stream) = acceptor.accept(stream).await else { return };
                 let service = service_fn(|request| answer(&shared, request));
                 let _ = http1::Builder::new()
@@ -105,11 +105,11 @@ async fn answer(shared: &Mutex<Shared>, request: Request<Incoming>) -> Result<Re
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { return Ok(Response::default()) };
     let call = Call {
-        // `Credential=AKID/20260101/eu-west-1/ec2/aws4_request` names the Region that is meant.
-        is_here: head
+        // `Credential=AKID/20260101/eu-west-1/ec2/aws4_request` names the Region of the call.
+        is_in_region: head
             .headers
             .get("authorization")
-            .is_some_and(|it| String::from_utf8_lossy(it.as_bytes()).contains(HERE)),
+            .is_some_and(|it| String::from_utf8_lossy(it.as_bytes()).contains(REGION)),
         parameters: form_urlencoded::parse(&body.to_bytes()).into_owned().collect(),
     };
     let target = head.headers.get("x-amz-target").map(|target| String::from_utf8_lossy(target.as_bytes()).into_owned());
@@ -137,7 +137,7 @@ const NAMESPACE: &str = r#"xmlns="http://ec2.amazonaws.com/doc/2016-11-15/""#;
 
 /// A call of EC2.
 struct Call {
-    is_here: bool,
+    is_in_region: bool,
     parameters: BTreeMap<String, String>,
 }
 
@@ -151,12 +151,12 @@ impl Call {
     }
 
     fn describe_images(&self, scene: &Scene) -> String {
-        /// As many as the courier asks for.
+        /// The page size that the courier asks for.
         const PAGE: usize = 1000;
         let mut images = String::new();
         let mut next = String::new();
         if let Some(id) = self.parameters.get("ImageId.1") {
-            let state = if self.is_here { "pending" } else { "available" };
+            let state = if self.is_in_region { "pending" } else { "available" };
             images += &image(id, state, None);
         } else if self.parameter("Filter.1.Name") == "image-id" {
             images.extend(self.list("Filter.1.Value").map(|id| image(id, "available", None)));
@@ -168,7 +168,7 @@ impl Call {
             let end = scene.images.min(first + PAGE);
             for number in first..end {
                 let source = format!("ami-{number:017x}");
-                images += &if self.is_here {
+                images += &if self.is_in_region {
                     image(&copy_of(&source), "available", Some(&source))
                 } else {
                     image(&source, "available", None)
@@ -200,10 +200,13 @@ fn image(id: &str, state: &str, source: Option<&str>) -> String {
         let _ = write!(
             tags,
             "<item><key>ami-courier:source-image</key><value>{source}</value></item>\
-             <item><key>ami-courier:source-region</key><value>{THERE}</value></item>\
+             <item><key>ami-courier:source-region</key><value>{SOURCE_REGION}</value></item>\
              <item><key>ami-courier:finished</key><value>2026-11-20T08:00:00Z</value></item>"
         );
-        let _ = write!(origin, "<sourceImageId>{source}</sourceImageId><sourceImageRegion>{THERE}</sourceImageRegion>");
+        let _ = write!(
+            origin,
+            "<sourceImageId>{source}</sourceImageId><sourceImageRegion>{SOURCE_REGION}</sourceImageRegion>"
+        );
     }
     format!(
         "<item><imageId>{id}</imageId><imageLocation>{ACCOUNT}/golden-{id}</imageLocation><imageState>{state}</imageState>\

@@ -1,5 +1,5 @@
-//! The certificates of the servers, made as AWS's own are: RSA of 2048 bits, a root, an authority below it, and the server.
-//! The throw-away root stands behind all the host's own in a root bundle.
+//! The certificates of the servers. They have the form of AWS's own: RSA with 2048 bits, a root, an authority below it, and
+//! the server. The root bundle has the host's roots first, and this throw-away root last.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,14 +15,14 @@ use crate::Outcome;
 /// Where Linux distributions keep the bundle of root certificates.
 const BUNDLES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
-/// What the servers show, and what the peers trust.
+/// The certificates that the servers present, and the roots that the peers trust.
 pub(crate) struct Certificates {
     pub(crate) server: Arc<ServerConfig>,
     folder: TempDir,
 }
 
 impl Certificates {
-    /// For servers with these names.
+    /// Certificates for servers with these names.
     pub(crate) fn new(names: &[&str]) -> Outcome<Self> {
         let root = CertifiedIssuer::self_signed(authority("Root of the benchmark"), rsa_key()?)?;
         let authority = CertifiedIssuer::signed_by(authority("Authority of the benchmark"), rsa_key()?, &root)?;
@@ -59,7 +59,7 @@ fn authority(name: &str) -> CertificateParams {
     authority
 }
 
-/// The cryptography of the servers signs with RSA keys, but makes none.
+/// The servers' cryptography can sign with RSA keys but cannot generate them.
 fn rsa_key() -> Outcome<KeyPair> {
     let made = Command::new("openssl")
         .args(["genpkey", "-quiet", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"])

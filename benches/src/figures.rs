@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::measure::{Calls, Need, RoundTrips, Sweep};
 use crate::peers::{Program, Size};
 
-/// All that was measured in one run.
+/// All results of one run.
 pub(crate) struct Figures {
     pub(crate) cold: Vec<Need>,
     pub(crate) throttled: Vec<Need>,
@@ -58,8 +58,8 @@ impl fmt::Display for Figures {
             }
         }
         writeln!(f, "\n| AWS calls for | EC2 | EventBridge |\n|---|--:|--:|")?;
-        for Calls { occasion, ec2, others } in &self.calls {
-            writeln!(f, "| {occasion} | {ec2} | {others} |")?;
+        for Calls { case, ec2, others } in &self.calls {
+            writeln!(f, "| {case} | {ec2} | {others} |")?;
         }
         let RoundTrips { round_trip, one, ten } = &self.round_trips;
         writeln!(

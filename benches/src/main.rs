@@ -1,10 +1,10 @@
-//! The measured claims of the README: ami-courier side by side with the least a Lambda function can do, and with Python.
+//! Measures what the README claims: ami-courier beside the smallest possible Lambda function, and beside Python.
 //!
 //! `cargo run --release -p bench` builds the peers, runs them in turn as Lambda would (a fresh process, the Runtime API,
 //! one event at a time), and writes `benches/figures.md` and `benches/figures.svg`.
 //!
-//! Nothing of what is measured knows that it is measured: in the benchmark's own network, AWS's real host names lead to
-//! servers on loopback, with HTTPS, and with certificates of an authority that stands behind all the host's own roots.
+//! The programs run unchanged. In the benchmark's own network, AWS's real host names resolve to servers on loopback. These
+//! use HTTPS, with certificates of an authority that is the last one in the bundle of root certificates.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -29,28 +29,28 @@ use peers::Peers;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// Measures ami-courier beside its peers.
+/// Measures ami-courier beside its peers
 #[derive(Parser)]
 struct Options {
-    /// Fresh processes of each peer; the figures are medians over them.
+    /// Number of fresh processes of each peer; the figures are medians of these
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Invocations of each warm process.
+    /// Number of invocations of each warm process
     #[arg(long, default_value_t = 50)]
     warm: u32,
-    /// What EC2 takes for an answer where round trips are counted, in milliseconds.
+    /// Duration of an EC2 answer when round trips are counted, in milliseconds
     #[arg(long, default_value_t = 50)]
     round_trip: u64,
-    /// Source AMIs of the largest sweep.
+    /// Number of source AMIs in the largest sweep
     #[arg(long, default_value_t = 50_000)]
     images: usize,
-    /// A function that is built already, instead of one that is built now.
+    /// Path of a built function, to use instead of building one
     #[arg(long)]
     function: Option<PathBuf>,
-    /// Leave the Python function out.
+    /// Do not measure the Python function
     #[arg(long)]
     no_python: bool,
-    /// The peers are built, and this is the benchmark's own network.
+    /// The peers are built, and this process runs in the benchmark's own network
     #[arg(long, hide = true)]
     inside: bool,
 }

@@ -1,4 +1,4 @@
-//! The measurements, each over fresh processes, the peers in turn, so that whatever else the machine does hits all alike.
+//! The measurements. Each uses fresh processes, and the peers take turns, so that other load on the machine affects all alike.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::aws::{Aws, Scene, THERE};
+use crate::aws::{Aws, SOURCE_REGION, Scene};
 use crate::peers::{self, Peers, Program, Subject};
 use crate::process::{Process, Share};
 
-/// What one peer needed: medians.
+/// The resources that one peer needed: medians.
 pub(crate) struct Need {
     pub(crate) name: &'static str,
     pub(crate) program: Program,
@@ -21,7 +21,7 @@ pub(crate) struct Need {
     pub(crate) cold: Duration,
     /// CPU time from the start of the process until it asks for its second event.
     pub(crate) cold_cpu: Duration,
-    /// An answer of a process that has answered before. `None` where nobody measured it.
+    /// An answer of a process that has answered before. `None` if it was not measured.
     pub(crate) warm: Option<Warm>,
     /// MiB.
     pub(crate) peak_memory: f64,
@@ -34,7 +34,7 @@ pub(crate) struct Warm {
 
 /// How often AWS was called for one announcement, by action.
 pub(crate) struct Calls {
-    pub(crate) occasion: &'static str,
+    pub(crate) case: &'static str,
     pub(crate) ec2: usize,
     pub(crate) others: usize,
 }
@@ -46,7 +46,7 @@ pub(crate) struct RoundTrips {
     pub(crate) ten: Duration,
 }
 
-/// What a sweep over so many source AMIs and as many copies needed.
+/// The resources that a sweep over so many source AMIs and as many copies needed.
 pub(crate) struct Sweep {
     pub(crate) images: usize,
     pub(crate) time: Duration,
@@ -67,14 +67,12 @@ impl Measure<'_> {
         self.needs(warm, None).await
     }
 
-    /// Each peer with what a function of 128 MB gets; empty where this machine cannot divide a CPU.
+    /// Each peer with the CPU share of a function of 128 MB. Empty if this machine cannot limit a process to a share of a CPU.
     pub(crate) async fn cold_at_128_mb(&self) -> Outcome<Vec<Need>> {
         match Share::of_128_mb() {
             Ok(share) => self.needs(0, Some(&share)).await,
             Err(why) => {
-                eprintln!(
-                    "nothing is measured at a share of a CPU, since control groups cannot be written here: {why}"
-                );
+                eprintln!("no measurement at a share of a CPU: this machine does not allow control groups: {why}");
                 Ok(Vec::new())
             }
         }
@@ -128,23 +126,23 @@ impl Measure<'_> {
         Ok(need)
     }
 
-    /// How often AWS is called for a new AMI, and for one that has its copy.
+    /// How often AWS is called for a new AMI, and for one that has a copy.
     pub(crate) async fn calls(&self) -> Outcome<Vec<Calls>> {
         let mut calls = Vec::new();
         let subject = self.subject("ami-courier, a batch of one")?;
-        for (occasion, copied) in [("a new AMI", false), ("an AMI whose copy is there", true)] {
+        for (case, copied) in [("a new AMI", false), ("an AMI that has a copy", true)] {
             self.aws.set(Scene { copied, ..Scene::default() });
             let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
             check(&process.invoke(&subject.event).await?.1)?;
             process.end().await?;
             let (ec2, others): (BTreeMap<_, _>, _) =
                 self.aws.calls().into_iter().partition(|(action, _)| !action.starts_with("AWSEvents"));
-            calls.push(Calls { occasion, ec2: ec2.values().sum(), others: others.values().sum() });
+            calls.push(Calls { case, ec2: ec2.values().sum(), others: others.values().sum() });
         }
         Ok(calls)
     }
 
-    /// Whether ten announcements are worked on at the same time.
+    /// Whether ten announcements are handled at the same time.
     pub(crate) async fn round_trips(&self, round_trip: Duration) -> Outcome<RoundTrips> {
         self.aws.set(Scene { delay: round_trip, ..Scene::default() });
         let mut took = Vec::new();
@@ -162,13 +160,13 @@ impl Measure<'_> {
         Ok(RoundTrips { round_trip, one: took[0], ten: took[1] })
     }
 
-    /// Sweeps over more and more AMIs, all of which have their copy: nothing is to be mended, all is to be looked at.
+    /// Sweeps over more and more AMIs that all have a copy: the sweep looks at all of them and finds nothing to do.
     pub(crate) async fn sweeps(&self, most: usize) -> Outcome<Vec<Sweep>> {
         let mut sweeps = Vec::new();
         for images in [0, most / 10, most / 4, most / 2, most] {
             self.aws.set(Scene { copied: true, images, ..Scene::default() });
             let mut command = self.peers.command(Program::Courier, self.aws);
-            command.env("SOURCE_REGIONS", THERE).env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true");
+            command.env("SOURCE_REGIONS", SOURCE_REGION).env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true");
             let mut process = Process::start(command).await?;
             let before = process.cpu()?;
             let (time, _) = process.invoke(&peers::sweep()).await?;
@@ -217,7 +215,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-/// A function that fails quickly is not fast.
+/// A fast failure is no result.
 fn check(answer: &Bytes) -> Outcome<()> {
     let value: Value = serde_json::from_slice(answer)?;
     let done = value["batchItemFailures"].as_array().is_some_and(Vec::is_empty)

@@ -1,11 +1,11 @@
-//! The benchmark's own network: nothing but loopback, where AWS's host names lead to.
+//! The benchmark's own network. It has only loopback, and AWS's host names resolve to it.
 
 use std::process::Command;
 
 use crate::Outcome;
 use crate::aws::HOSTS;
 
-/// Goes on as a fresh process in a network (and with a file of host names) of its own, as `unshare` makes them.
+/// Continues as a fresh process that has its own network and its own file of host names, with the help of `unshare`.
 pub(crate) fn enter() -> Outcome<()> {
     const ENTER: &str = r#"ip link set lo up && mount --bind "$0" /etc/hosts && exec "$@" --inside"#;
     let names = tempfile::NamedTempFile::new()?;
@@ -13,5 +13,5 @@ pub(crate) fn enter() -> Outcome<()> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--user", "--map-root-user", "--mount", "--net", "sh", "-c", ENTER]).arg(names.path());
     let status = unshare.args(std::env::args_os()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("the benchmark in a network of its own: {status}").into()) }
+    if status.success() { Ok(()) } else { Err(format!("the benchmark in its own network failed: {status}").into()) }
 }

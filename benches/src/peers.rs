@@ -1,4 +1,4 @@
-//! What is measured: the floor, ami-courier, and the same work in Python.
+//! The measured programs: the floor, ami-courier, and the same work in Python.
 
 use std::fs;
 use std::io::Write;
@@ -9,9 +9,9 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::aws::{ACCOUNT, Aws, HERE, THERE};
+use crate::aws::{ACCOUNT, Aws, REGION, SOURCE_REGION};
 
-/// A program that stands for a Lambda function.
+/// A program that runs as a Lambda function.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Floor,
@@ -19,7 +19,7 @@ pub(crate) enum Program {
     Python,
 }
 
-/// A program and what it is given to do.
+/// A program and its work.
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) program: Program,
@@ -27,7 +27,7 @@ pub(crate) struct Subject {
     pub(crate) announcements: u32,
 }
 
-/// The size of what is deployed, in bytes.
+/// The size of a deployed function, in bytes.
 pub(crate) struct Size {
     pub(crate) name: &'static str,
     pub(crate) file: u64,
@@ -42,9 +42,9 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// The programs, where cargo puts them: beside the benchmark itself.
+    /// The programs in the folder where cargo puts them: that of the benchmark itself.
     pub(crate) fn beside(benchmark: &Path, courier: Option<PathBuf>, with_python: bool) -> Outcome<Self> {
-        let folder = benchmark.parent().ok_or("no folder of the benchmark itself")?;
+        let folder = benchmark.parent().ok_or("the benchmark's own path has no folder")?;
         Ok(Self {
             floor: folder.join("floor"),
             courier: courier.unwrap_or_else(|| folder.join(COURIER)),
@@ -52,7 +52,7 @@ impl Peers {
         })
     }
 
-    /// Builds what is not there yet.
+    /// Builds the missing programs.
     pub(crate) fn build(&self) -> Outcome<()> {
         cargo(&["--package", "floor"])?;
         if self.courier.file_name() == Some(COURIER.as_ref()) && self.courier.parent() == self.floor.parent() {
@@ -83,7 +83,7 @@ impl Peers {
         subjects
     }
 
-    /// The program with Lambda's environment, and with `aws` for AWS.
+    /// The program with Lambda's environment. It uses `aws` as AWS.
     pub(crate) fn command(&self, program: Program, aws: &Aws) -> tokio::process::Command {
         let mut command = match (program, &self.python) {
             (Program::Floor, _) => tokio::process::Command::new(&self.floor),
@@ -99,8 +99,8 @@ impl Peers {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("LANG", "en_US.UTF-8")
-            .env("AWS_REGION", HERE)
-            .env("AWS_DEFAULT_REGION", HERE)
+            .env("AWS_REGION", REGION)
+            .env("AWS_DEFAULT_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
             .env("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjEXAMPLE")
@@ -136,10 +136,10 @@ impl Peers {
 
 const COURIER: &str = "ami-courier";
 const INTERPRETER: &str = "bin/python";
-/// Where the Python function lies.
+/// The folder of the Python function.
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/python");
 
-/// A Python with what the function needs, as AWS's own runtime has it.
+/// A Python with the packages that AWS's own runtime has.
 fn install_python(folder: &Path) -> Outcome<()> {
     let interpreter = folder.join(INTERPRETER);
     if !interpreter.exists() {
@@ -163,16 +163,16 @@ fn run(command: &mut Command) -> Outcome<()> {
 
 /// The document of `aws ec2 copy-image --cli-input-json`.
 fn request() -> Value {
-    json!({ "Name": "golden-2026-11-20", "SourceImageId": "ami-067cc340229463eba", "SourceRegion": THERE })
+    json!({ "Name": "golden-2026-11-20", "SourceImageId": "ami-067cc340229463eba", "SourceRegion": SOURCE_REGION })
 }
 
-/// EC2's announcements of so many AMIs, as Lambda hands a batch of SQS over.
+/// EC2's announcements of so many AMIs, in an SQS batch as Lambda passes it to a function.
 fn batch(announcements: usize) -> Value {
     let record = |number: usize| {
         let body = json!({
             "version": "0", "id": "7a5e8f4c-0000-4000-8000-000000000001", "detail-type": "EC2 AMI State Change",
-            "source": "aws.ec2", "account": ACCOUNT, "time": "2026-11-20T06:20:00Z", "region": THERE,
-            "resources": [format!("arn:aws:ec2:{THERE}::image/ami-{number:017x}")],
+            "source": "aws.ec2", "account": ACCOUNT, "time": "2026-11-20T06:20:00Z", "region": SOURCE_REGION,
+            "resources": [format!("arn:aws:ec2:{SOURCE_REGION}::image/ami-{number:017x}")],
             "detail": { "RequestId": "b1c7", "ImageId": format!("ami-{number:017x}"), "State": "available", "ErrorMessage": "" },
         });
         json!({
@@ -181,7 +181,7 @@ fn batch(announcements: usize) -> Value {
             "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1795155600000", "SenderId": "AIDAIENQZJOLO23YVJ4VO",
                             "ApproximateFirstReceiveTimestamp": "1795155600001" },
             "messageAttributes": {}, "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3", "eventSource": "aws:sqs",
-            "eventSourceARN": format!("arn:aws:sqs:{HERE}:{ACCOUNT}:announcements"), "awsRegion": HERE,
+            "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:announcements"), "awsRegion": REGION,
         })
     };
     json!({ "Records": (1..=announcements).map(record).collect::<Vec<_>>() })

@@ -12,7 +12,7 @@ const NAMES: f64 = 270.0;
 const BARS: f64 = WIDTH - NAMES - 90.0;
 const ROW: f64 = 22.0;
 
-/// An SVG with one panel for each thing that counts at a cold start.
+/// An SVG with one panel for each measure of a cold start.
 ///
 /// # Errors
 /// None: writing to a string does not fail.

@@ -1,4 +1,4 @@
-//! One process of a function, and what it has used up.
+//! One process of a function, and the resources that it used.
 
 use std::fs;
 use std::io;
@@ -43,7 +43,7 @@ impl Process {
         }
     }
 
-    /// One invocation: from handing the event over until the answer. It ends when the process asks for more.
+    /// One invocation: from the event to the answer. It ends when the process asks for the next event.
     pub(crate) async fn invoke(&mut self, event: &Bytes) -> Outcome<(Duration, Bytes)> {
         let handed_over = Instant::now();
         self.api.send(event);
@@ -67,14 +67,14 @@ impl Process {
         Ok(Duration::from_nanos(nanoseconds))
     }
 
-    /// The most memory it ever held (resident), in MiB.
+    /// The peak of its resident memory, in MiB.
     pub(crate) fn peak_memory(&self) -> Outcome<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
     }
 
-    /// From now on it gets no more than its share of a CPU.
+    /// Limits the process to a share of a CPU.
     pub(crate) fn throttle(&self, share: &Share) -> io::Result<()> {
         fs::write(share.folder.join("cgroup.procs"), self.id.to_string())
     }
@@ -90,7 +90,7 @@ pub(crate) struct Share {
 }
 
 impl Share {
-    /// What a function of 128 MB gets outside of its init phase: 1769 MB have one CPU.
+    /// The share of a function of 128 MB outside of its init phase: 1769 MB get one CPU.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
     pub(crate) fn of_128_mb() -> io::Result<Self> {
         const PERIOD: u32 = 20_000;
@@ -112,7 +112,7 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        // Its processes have ended by now; should one linger, an empty group is left behind.
+        // Its processes have ended. If one has not, the group stays behind.
         let _ = fs::remove_dir(&self.folder);
     }
 }

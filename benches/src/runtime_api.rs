@@ -1,4 +1,4 @@
-//! The Runtime API of one process, with the time of each thing that the process does.
+//! The Runtime API of one process. It records the time of each call of the process.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::convert::Infallible;
@@ -16,12 +16,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Outcome;
-use crate::aws::{ACCOUNT, HERE};
+use crate::aws::{ACCOUNT, REGION};
 
-/// The function's time-out: the longest that Lambda gives.
+/// The function's timeout: the longest that Lambda allows.
 const TIMEOUT: Duration = Duration::from_mins(15);
 
-/// What a process does.
+/// A call of the process.
 pub(crate) enum Progress {
     AskedForWork(Instant),
     Answered(Instant, Bytes),
@@ -67,12 +67,12 @@ impl RuntimeApi {
         Ok(Self { address, work, progress, server })
     }
 
-    /// Hands an event over.
+    /// Gives the process an event.
     pub(crate) fn send(&self, event: &Bytes) {
         let _ = self.work.send(event.clone());
     }
 
-    /// When the process asks for work, or `None` when it does not within a minute.
+    /// When the process asks for work. An error if it does not within a minute.
     pub(crate) async fn asked(&mut self) -> Outcome<Instant> {
         match self.next(Duration::from_mins(1)).await? {
             Progress::AskedForWork(at) => Ok(at),
@@ -81,7 +81,7 @@ impl RuntimeApi {
         }
     }
 
-    /// When the process answered, and what.
+    /// When the process answered, and its answer.
     pub(crate) async fn answered(&mut self) -> Outcome<(Instant, Bytes)> {
         match self.next(TIMEOUT).await? {
             Progress::Answered(at, answer) => Ok((at, answer)),
@@ -107,7 +107,7 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Result<Response<
             .header("lambda-runtime-deadline-ms", deadline.as_millis().to_string())
             .header(
                 "lambda-runtime-invoked-function-arn",
-                format!("arn:aws:lambda:{HERE}:{ACCOUNT}:function:ami-courier"),
+                format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-courier"),
             )
             .header(
                 "lambda-runtime-trace-id",

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""`sam local invoke` for real: the function that `sam build` built, in a container, against two AWS on loopback.
+"""Runs `sam local invoke`: the function that `sam build` built, in a container, against two AWS on loopback.
 
-For `local serve` and for moto: a direct request, an SQS batch and an EventBridge event (files of events/) go through
-`sam local invoke`; its answer must be right, and the copies must be there with their tags.
+It uses two AWS: `local serve` and moto. For each it sends a direct request, an SQS batch and an EventBridge event (files
+of events/) through `sam local invoke`. The answer must be right, and the copies must exist with their tags.
 
-It builds nothing: `sam build` and `cargo build --package local` come first. Needs root, socat, and either a Docker daemon
-or the means to run one (docker.io, busybox-static): where no daemon answers, it starts its own, and where no image can be
-pulled, a root file system made of this machine's busybox and glibc stands in for the Lambda base image. SAM adds its own
-runtime emulator to it either way.
+It builds nothing: run `sam build` and `cargo build --package local` first. It needs root, socat, and a Docker daemon or the
+packages docker.io and busybox-static. If no daemon answers, it starts its own. If it cannot pull the Lambda base image, it
+replaces the image by a root file system from this machine's busybox and glibc. SAM adds its own runtime emulator in both
+cases.
 
-The function's container reaches the server, which listens on loopback only, through a network made for it: a container
-named `aws` there, in whose network namespace socat listens, and passes on through a Unix socket.
+The server listens on loopback only. The function's container reaches it through a network of its own: a container named
+`aws` is in that network, socat listens in its network namespace, and forwards to the server through a Unix socket.
 """
 
 import argparse
@@ -41,7 +41,7 @@ PORT = 4566
 
 
 def run(*command, env=None, timeout=120):
-    """The output of a command that must succeed."""
+    """Returns the output of a command that must succeed."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, timeout=timeout)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
@@ -50,7 +50,7 @@ def run(*command, env=None, timeout=120):
 
 @contextmanager
 def process(*command, log, env=None):
-    """A process that is ended, by its id, when it is no longer needed."""
+    """A process that is stopped, by its id, at the end of the block."""
     with open(log, "w") as output:
         started = subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=env)
     try:
@@ -84,7 +84,7 @@ def free_port():
 
 
 class Docker:
-    """A Docker daemon: the one that answers, or one of our own that knows no way out of this machine."""
+    """A Docker daemon: the one that answers, or one of our own without access to other machines."""
 
     def __init__(self, stack, work):
         self.env = dict(os.environ)
@@ -115,13 +115,13 @@ class Docker:
         return run("docker", *arguments, env=self.env).strip()
 
     def import_stand_in(self, root):
-        """What a program linked against glibc needs, a shell for SAM's `RUN`, and the root certificates where Amazon Linux has them."""
+        """Contains what a program linked against glibc needs, a shell for SAM's `RUN`, and root certificates at the path of Amazon Linux."""
         for folder in ["bin", "tmp", "etc/pki/tls/certs", "etc/ssl/certs", "var/task", "var/runtime", "opt"]:
             (root / folder).mkdir(parents=True)
         shutil.copy("/bin/busybox", root / "bin/busybox")
         for name in ["sh", "mv", "chmod", "sleep"]:
             (root / "bin" / name).symlink_to("busybox")
-        # bash is linked against libc and the loader; the others are what a Rust program may ask for.
+        # bash is linked against libc and the loader. A Rust program can need the others.
         for library in re.findall(r"(/\S+/ld-linux\S+|/\S+/libc\.so\.6)", run("ldd", "/bin/bash")):
             path = root / library.lstrip("/")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,11 +134,11 @@ class Docker:
         archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["docker", "import", "-", IMAGE], stdin=archive.stdout, env=self.env, check=True, stdout=subprocess.DEVNULL)
         if archive.wait() != 0:
-            sys.exit("the stand-in for the base image could not be packed")
+            sys.exit("could not pack the replacement of the base image")
 
 
 class Network:
-    """A network in which `http://aws:4566` is whatever server the bridge now leads to."""
+    """A network in which `http://aws:4566` is the server that the bridge leads to."""
 
     name = "ami-courier-test"
 
@@ -161,7 +161,7 @@ class Network:
 
 
 class Aws:
-    """One AWS on loopback, as a client sees it. `complete`: a copy has tags there and can be found by its source, as in EC2; in moto it has none and cannot."""
+    """One AWS on loopback, as a client sees it. `complete`: copies have tags and can be found by their source, as in EC2. In moto they have no tags and cannot be found."""
 
     def __init__(self, name, port, complete):
         self.name, self.port, self.complete = name, port, complete
@@ -171,14 +171,14 @@ class Aws:
         return boto3.client("ec2", region_name=region, endpoint_url=f"http://127.0.0.1:{self.port}", **keys)
 
     def build(self, name):
-        """A source AMI, newly built, that belongs to the function's account and bears a tag."""
+        """A new source AMI that belongs to the function's account and has a tag."""
         ec2 = self.ec2(SOURCE_REGION)
         image_id = ec2.register_image(Name=name)["ImageId"]
         ec2.create_tags(Resources=[image_id], Tags=[{"Key": "team", "Value": "images"}])
         return image_id
 
     def forget(self):
-        """moto's DescribeImages fails on the filters for a copy's source where there is an AMI to filter: it starts afresh."""
+        """Resets moto: if it has AMIs, its DescribeImages fails with the filters for the source of a copy."""
         if not self.complete:
             request = urllib.request.Request(f"http://127.0.0.1:{self.port}/moto-api/reset", method="POST")
             urllib.request.urlopen(request, timeout=30).close()
@@ -207,11 +207,11 @@ def moto(work):
 
 
 class Sam:
-    """`sam local invoke`, with the function pointed at the network's AWS."""
+    """`sam local invoke`, with a function that uses the network's AWS."""
 
     def __init__(self, docker, build, work):
         self.docker, self.build, self.work = docker, build, work
-        # What the last invocation printed, the function's own log lines among it.
+        # The output of the last invocation, with the function's own log lines.
         self.log = ""
         self.environment = work / "environment.json"
         self.environment.write_text(json.dumps({"Parameters": {"AWS_ENDPOINT_URL": f"http://aws:{PORT}"}}))
@@ -223,7 +223,7 @@ class Sam:
         command += ["--env-vars", self.environment, "--docker-network", Network.name, "--region", REGION]
         if self.docker.stand_in:
             command += ["--skip-pull-image"]
-        # Without credentials SAM hands on some of its own, which stand for ACCOUNT here; with any, it would ask STS whose they are.
+        # Without credentials, SAM passes its own to the function; they mean ACCOUNT here. With credentials, it would ask STS for their account.
         environment = {name: value for name, value in self.docker.env.items() if not name.startswith("AWS_")}
         environment["SAM_CLI_TELEMETRY"] = "0"
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=environment, cwd=ROOT, timeout=180)
@@ -237,7 +237,7 @@ class Sam:
 
 
 def event_about(name, image_id):
-    """The event of events/ as it is, but about `image_id`."""
+    """The event of events/, with `image_id` as its AMI."""
     text = (ROOT / "events" / name).read_text()
     (written,) = set(re.findall(r"ami-[0-9a-f]{17}", text))
     return text.replace(written, image_id)
@@ -256,7 +256,7 @@ class Trial:
         print(f"ok: {self.aws.name}, {what}", flush=True)
 
     def copied(self, source, name, what, answered=None):
-        """There is one copy more, the one that was answered where one was, and it is as it should be."""
+        """Exactly one new copy exists. It is the one in the answer, if the answer has one, and its name and tags are right."""
         copies = self.aws.copies()
         new = set(copies) - self.known
         self.known |= new
@@ -295,19 +295,19 @@ class Trial:
 
 
 def runs_on_amazon_linux(bootstrap):
-    """The stand-in's glibc may be newer than Lambda's: the binary must not ask for more than Lambda has."""
+    """This machine's glibc can be newer than Lambda's: the binary must not need a newer one than Lambda has."""
     asked = re.findall(rb"GLIBC_(\d+)\.(\d+)", bootstrap.read_bytes())
     newest = max(((int(major), int(minor)) for major, minor in asked), default=(0, 0))
     if newest > AL2023_GLIBC:
-        sys.exit(f"FAILED: {bootstrap} asks for glibc {newest[0]}.{newest[1]}, Amazon Linux 2023 has 2.34")
+        sys.exit(f"FAILED: {bootstrap} needs glibc {newest[0]}.{newest[1]}, Amazon Linux 2023 has 2.34")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--build", type=Path, default=ROOT / ".aws-sam" / "build", help="what `sam build` left (default: .aws-sam/build)")
+    parser.add_argument("--build", type=Path, default=ROOT / ".aws-sam" / "build", help="output folder of `sam build` (default: .aws-sam/build)")
     build = parser.parse_args().build
     runs_on_amazon_linux(build / "Function" / "bootstrap")
-    # A short path: a Unix socket's may have 107 characters.
+    # A short path: that of a Unix socket can have 107 characters.
     with tempfile.TemporaryDirectory(prefix="courier-", dir="/tmp", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
         work = Path(folder)
         docker = Docker(stack, work)
@@ -318,7 +318,7 @@ def main():
                 for event in (Trial.direct_request, Trial.sqs_batch, Trial.eventbridge_event):
                     aws.forget()
                     event(Trial(sam, aws))
-    print("sam local invoke: all is well, against local serve and against moto")
+    print("sam local invoke: all checks passed, with local serve and with moto")
 
 
 if __name__ == "__main__":

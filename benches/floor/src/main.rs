@@ -1,4 +1,4 @@
-//! The floor: `lambda_runtime` alone, answering a constant.
+//! The floor: `lambda_runtime` alone. It answers with a constant.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::{Value, json};
