@@ -14,7 +14,7 @@
 //! checked parameters of `CopyImage`), [`naming`] (name templates), [`region`] (which Regions exist) and [`settings`]
 //! (every environment variable).
 
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+#![deny(clippy::unwrap_used, clippy::expect_used)]
 
 pub mod announcement;
 pub mod copy_image;
