@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ami_courier::plan::next_token;
-use local::aws::{Caller, Fate, Fault, HiddenAs, Image, ImageState, Snapshot};
+use local::aws::{Caller, CopyFailure, Fault, HiddenAs, Image, ImageState, Snapshot};
 use local::host::InvokeError;
 use serde_json::{Value, json};
 
@@ -309,7 +309,10 @@ async fn a_requests_own_token_that_leads_to_a_dead_copy_is_followed_like_any_oth
 
 #[tokio::test]
 async fn a_failed_copy_is_cleared_away_and_tried_again_with_the_next_token() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let function = stage.function().await;
     let first = function.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);
@@ -335,7 +338,7 @@ enum Deregistered {
 /// One copy that failed and was then deregistered, and what a second announcement leads to.
 async fn tried_again_after(look: Deregistered) {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
-        world.doom(AMI, Fate::key_not_accessible());
+        world.fail_next_copy(AMI, CopyFailure::key_not_accessible());
         if let Deregistered::Unavailable = look {
             world.behaviour.forgotten_as = HiddenAs::Unavailable;
         }
@@ -388,7 +391,7 @@ async fn a_dead_copy_that_ec2_calls_unavailable_is_followed_by_the_next_try() {
 async fn fail_once_more(stage: &Stage, function: &local::host::Host, n: usize) -> Value {
     // To be told that it does not find an AMI, EC2 has to be asked for some seconds: that is another test's matter.
     stage.aws.world().behaviour.deregistered_empty_for = 100 * HOUR;
-    stage.aws.world().doom(AMI, Fate::new("Client.InternalError", &format!("reason {n}"), "snapshot"));
+    stage.aws.world().fail_next_copy(AMI, CopyFailure::new("Client.InternalError", &format!("reason {n}"), "snapshot"));
     let answer = function.invoke(&announced()).await.unwrap();
     assert_eq!(answer[0]["Outcome"], "Started", "try {n}: {answer}");
     stage.aws.world().advance(HOUR);
@@ -493,7 +496,10 @@ fn error(answer: Result<Value, InvokeError>) -> ((), String, String) {
 
 #[tokio::test]
 async fn settings_that_changed_after_a_failed_try_make_a_new_call_that_clears_the_name() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let first = stage.function().await.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);
     let stage = stage.set("ENCRYPTED", "true");
@@ -572,7 +578,10 @@ async fn a_name_that_nobody_is_seen_to_have_is_retried() {
 
 #[tokio::test]
 async fn a_failed_copy_that_another_instance_clears_away_at_the_same_moment_is_cleared_all_the_same() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let function = stage.function().await;
     function.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);
@@ -590,7 +599,10 @@ async fn a_failed_copy_that_another_instance_clears_away_at_the_same_moment_is_c
 
 #[tokio::test]
 async fn two_instances_that_find_the_same_failed_copy_make_one_new_copy() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let (one, other) = (stage.function().await, stage.function().await);
     one.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);
@@ -608,7 +620,10 @@ async fn two_instances_that_find_the_same_failed_copy_make_one_new_copy() {
 
 #[tokio::test]
 async fn a_dry_run_changes_nothing_not_even_a_failed_copy_that_holds_the_name() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     stage.function().await.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);
     let failed = stage.copies()[0].id.clone();

@@ -20,7 +20,7 @@ pub struct Snapshot {
     pub state_message: Option<String>,
     pub description: String,
     pub tags: BTreeMap<String, String>,
-    /// Accounts that may create volumes from it and copy it; `all` is everybody.
+    /// Accounts that may create volumes from it and copy it; `all` is everyone.
     pub shared_with: BTreeSet<String>,
     pub start_time: OffsetDateTime,
 }
