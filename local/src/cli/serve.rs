@@ -52,7 +52,7 @@ pub(super) struct Arguments {
     rate: f64,
 
     /// Be the weakest EC2 that its documentation permits: names are not unique, a new AMI is not visible for 15 minutes, a
-    /// deregistered AMI is not found at once, and the client token of a dead AMI is an error.
+    /// deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
     #[arg(long)]
     weak: bool,
 }

@@ -14,7 +14,7 @@ pub struct Snapshot {
     pub id: String,
     pub size_gib: u32,
     pub encrypted: bool,
-    /// The ARN of the key of an encrypted snapshot; see [`default_key_arn`](crate::aws::default_key_arn) for `aws/ebs`.
+    /// The ARN of the key of an encrypted snapshot; see [`default_key_arn`] for `aws/ebs`.
     pub kms_key: Option<String>,
     pub state: SnapshotState,
     pub state_message: Option<String>,

@@ -32,7 +32,7 @@ pub(in crate::cli) struct Arguments {
     pub(super) until: Goal,
 
     /// Use the weakest EC2 that its documentation permits: names are not unique, a new AMI is not visible for 15 minutes,
-    /// a deregistered AMI is not found at once, and the client token of a dead AMI is an error.
+    /// a deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
     #[arg(long)]
     pub(super) weak: bool,
 
