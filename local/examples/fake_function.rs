@@ -1,8 +1,8 @@
-//! A function that does what the event tells it to: the tests of the Lambda host run it in place of ami-courier.
+//! A function that does what the event says. The tests of the Lambda host run it in place of ami-courier.
 //!
-//! Events: `{"echo": any}`, `{"fail": "words"}`, `{"sleep_ms": n}`, `{"exit": code}`, `{"environment": "NAME"}`,
-//! `{"context": null}`, `{"say": "words"}` (a line on stdout, then one on stderr). With `FAIL_INIT` set it ends in its init phase, with `REPORT_INIT_ERROR` it
-//! reports to the Runtime API that it cannot start.
+//! Events: `{"echo": any}`, `{"fail": "message"}`, `{"sleep_ms": n}`, `{"exit": code}`, `{"environment": "NAME"}`,
+//! `{"context": null}`, `{"say": "text"}` (a line on stdout, then one on stderr). With `FAIL_INIT`
+//! it ends in its init phase; with `REPORT_INIT_ERROR` it reports an init error to the Runtime API.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,19 +13,19 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
-    if let Ok(words) = std::env::var("FAIL_INIT") {
-        return Err(words.into());
+    if let Ok(message) = std::env::var("FAIL_INIT") {
+        return Err(message.into());
     }
-    if let Ok(words) = std::env::var("REPORT_INIT_ERROR") {
-        return report_init_error(&words);
+    if let Ok(message) = std::env::var("REPORT_INIT_ERROR") {
+        return report_init_error(&message);
     }
     run(service_fn(answer)).await
 }
 
-/// `lambda_runtime` has no call for this, so it is made by hand.
-fn report_init_error(words: &str) -> Result<(), Error> {
+/// `lambda_runtime` has no function for this call.
+fn report_init_error(message: &str) -> Result<(), Error> {
     let address = std::env::var("AWS_LAMBDA_RUNTIME_API")?;
-    let body = json!({"errorType": "Settings", "errorMessage": words}).to_string();
+    let body = json!({"errorType": "Settings", "errorMessage": message}).to_string();
     let mut stream = TcpStream::connect(&address)?;
     write!(
         stream,

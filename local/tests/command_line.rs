@@ -1,9 +1,9 @@
 //! The command line as it is typed: streams and exit codes. The function is `examples/fake_function.rs`.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ fn fake_function() -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_local")).with_file_name("examples").join("fake_function");
     assert!(
         binary.exists(),
-        "run `cargo build -p local --example fake_function` first: {} is not there",
+        "run `cargo build -p local --example fake_function` first: {} is missing",
         binary.display()
     );
     binary
@@ -71,7 +71,7 @@ fn a_function_that_does_not_start_shows_its_log_with_exit_code_1() {
 }
 
 #[test]
-fn a_payload_that_is_not_json_is_sent_all_the_same() {
+fn a_payload_that_is_not_json_is_sent_unchanged() {
     let output = invoke("not JSON", &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(!text(&output.stderr).is_empty());
@@ -84,11 +84,11 @@ fn a_partial_failure_of_a_batch_is_visible_and_no_failure_of_the_command() {
     let output = invoke(event, &[]);
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stdout).contains("\"itemIdentifier\": \"m2\""));
-    assert!(text(&output.stderr).contains("failed and would come back: m2"));
+    assert!(text(&output.stderr).contains("failed and would be delivered again: m2"));
 }
 
 #[test]
-fn until_without_a_copy_ends_and_says_what_did_not_happen() {
+fn until_without_a_copy_ends_with_the_reason() {
     let output = invoke(r#"{"echo": 1}"#, &["--until", "available"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("0:00:00  answer    1"), "{}", text(&output.stdout));
@@ -109,36 +109,91 @@ fn the_skeleton_alone_is_on_stdout_in_the_aws_clis_layout() {
 
 #[test]
 fn usage_errors_of_copy_image_have_the_aws_clis_exit_code() {
-    for (arguments, words) in [
+    for (arguments, message) in [
         (vec!["--name", "n"], "the following arguments are required: --source-image-id, --source-region"),
         (vec!["--bogus"], "--bogus"),
         (vec!["--cli-input-json", "{"], "Error parsing parameter '--cli-input-json'"),
     ] {
         let output = copy_image(&arguments);
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(252), String::new()), "{arguments:?}");
-        assert!(text(&output.stderr).contains(words), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(message), "{}", text(&output.stderr));
     }
 }
 
 #[test]
-fn an_error_of_the_service_has_the_aws_clis_words_and_exit_code() {
+fn an_error_of_the_service_has_the_aws_clis_message_and_exit_code() {
     let output = copy_image(&["--name", "fail", "--source-image-id", "ami-5731123e", "--source-region", "us-east-1"]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(254), String::new()));
     assert!(text(&output.stderr).contains("An error occurred"), "{}", text(&output.stderr));
 }
 
-#[test]
-fn serve_says_where_it_is_and_listens_there() {
-    for host in ["127.0.0.1", "0.0.0.0"] {
-        let mut server =
-            local().args(["serve", "--port", "0", "--host", host]).stdout(Stdio::piped()).spawn().expect("runs");
-        let mut lines = BufReader::new(server.stdout.take().expect("piped")).lines().map_while(Result::ok);
+/// A `local serve` on a free port, ended with the value.
+struct Server {
+    process: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Self {
+        let mut process = local()
+            .args(["serve", "--port", "0"])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines().map_while(Result::ok);
         let endpoint = lines.find_map(|line| line.strip_prefix("AWS_ENDPOINT_URL=http://").map(str::to_owned));
-        let port =
-            endpoint.as_deref().and_then(|endpoint| endpoint.rsplit(':').next()).and_then(|port| port.parse().ok());
-        let connected = port.map(|port: u16| TcpStream::connect(("127.0.0.1", port)));
-        server.kill().expect("ends");
-        server.wait().expect("is gone");
-        assert!(matches!(connected, Some(Ok(_))), "{host}: {endpoint:?} {connected:?}");
+        let port = endpoint.as_deref().and_then(|endpoint| endpoint.rsplit(':').next()?.parse().ok());
+        Server { process, port: port.expect("it prints its endpoint") }
     }
+
+    /// A call of EC2 in eu-west-1: the answer as it is on the wire.
+    fn ec2(&self, body: &str) -> String {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("it listens");
+        let credential = "AKIAEXAMPLE/20260101/eu-west-1/ec2/aws4_request";
+        write!(
+            stream,
+            "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("answered");
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().expect("it can be killed");
+        self.process.wait().expect("it ends");
+    }
+}
+
+#[test]
+fn serve_prints_its_endpoint_and_listens_there() {
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        let server = Server::start(&["--host", host]);
+        let answer = server.ec2("Action=DescribeImages");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{host}: {answer}");
+    }
+}
+
+#[test]
+fn serve_shows_a_new_copy_at_once_or_with_weak_only_after_minutes() {
+    for (arguments, expected) in [(vec![], "<imageState>pending"), (vec!["--weak"], "InvalidAMIID.NotFound")] {
+        let server = Server::start(&[&["--source", "us-east-1:ami-5731123e"], arguments.as_slice()].concat());
+        let copied = server.ec2("Action=CopyImage&Name=copy&SourceImageId=ami-5731123e&SourceRegion=us-east-1");
+        let id = copied.split_once("<imageId>").and_then(|(_, rest)| rest.split_once('<')).expect("a copy").0;
+        let answer = server.ec2(&format!("Action=DescribeImages&ImageId.1={id}"));
+        assert!(answer.contains(expected), "{arguments:?}: {answer}");
+    }
+}
+
+#[test]
+fn weak_needs_the_aws_of_the_command() {
+    let output = invoke(r#"{"echo": 1}"#, &["--weak", "--endpoint-url", "http://127.0.0.1:9"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("leave out --endpoint-url"), "{}", text(&output.stderr));
 }

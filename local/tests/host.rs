@@ -13,7 +13,7 @@ fn function() -> Function {
     let binary: PathBuf = target.join("examples").join("fake_function");
     assert!(
         binary.exists(),
-        "run `cargo build -p local --example fake_function` first: {} is not there",
+        "run `cargo build -p local --example fake_function` first: {} is missing",
         binary.display()
     );
     Function::new(binary, "eu-west-1")
@@ -80,7 +80,7 @@ async fn nothing_of_the_callers_environment_but_path_is_inherited() {
 }
 
 #[tokio::test]
-async fn past_its_time_the_process_is_killed_and_the_next_event_gets_a_fresh_one() {
+async fn after_its_timeout_the_process_is_killed_and_the_next_event_gets_a_new_one() {
     let host = function().timeout(Duration::from_millis(300)).start().await.expect("starts");
     let pid = host.pid();
     let started = Instant::now();
@@ -93,10 +93,10 @@ async fn past_its_time_the_process_is_killed_and_the_next_event_gets_a_fresh_one
 }
 
 #[tokio::test]
-async fn a_process_that_ends_takes_its_event_with_it() {
+async fn the_event_of_a_process_that_ends_has_no_answer() {
     let host = function().start().await.expect("starts");
     let Err(InvokeError::Died(ending)) = host.invoke(&json!({"exit": 3})).await else {
-        panic!("the end of the process was not seen");
+        panic!("the host did not notice the end of the process");
     };
     assert_eq!(ending.status.and_then(|status| status.code()), Some(3));
     assert_eq!(host.invoke(&json!({"echo": 1})).await, Ok(json!(1)));
@@ -115,7 +115,7 @@ async fn kill_ends_a_busy_process_at_once() {
 }
 
 #[tokio::test]
-async fn a_caller_that_stops_waiting_loses_the_process_and_not_the_host() {
+async fn a_caller_that_stops_waiting_loses_the_process_but_not_the_host() {
     let host = function().start().await.expect("starts");
     let event = json!({"sleep_ms": 60_000});
     let waited = tokio::time::timeout(Duration::from_millis(100), host.invoke(&event)).await;
@@ -136,7 +136,7 @@ async fn two_events_at_once_are_handled_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn what_the_function_wrote_is_there_with_its_answer_in_order() {
+async fn the_log_of_an_invocation_is_complete_and_in_order_with_its_answer() {
     let host = function().start().await.expect("starts");
     for word in ["one", "two"] {
         host.invoke(&json!({"say": word})).await.expect("answers");
@@ -145,21 +145,21 @@ async fn what_the_function_wrote_is_there_with_its_answer_in_order() {
 }
 
 #[tokio::test]
-async fn a_function_that_ends_in_its_init_phase_says_why_in_its_logs() {
+async fn the_log_of_a_function_that_ends_in_its_init_phase_has_the_reason() {
     let error = function().set("FAIL_INIT", "KMS_KEY_ID=x cannot be right").start().await.expect_err("must not start");
     assert!(error.logs.iter().any(|line| line.contains("KMS_KEY_ID=x cannot be right")), "{error:?}");
     assert!(error.message.contains("exit status: 1"), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_a_function_reports_as_init_error_is_the_init_error() {
+async fn the_init_error_is_the_one_that_the_function_reports() {
     let error =
         function().set("REPORT_INIT_ERROR", "KMS_KEY_ID=x cannot be right").start().await.expect_err("must not start");
     assert_eq!((error.error_type.as_str(), error.message.as_str()), ("Settings", "KMS_KEY_ID=x cannot be right"));
 }
 
 #[tokio::test]
-async fn a_binary_that_is_not_there_is_named() {
+async fn a_missing_binary_is_named() {
     let error = Function::new("/nowhere/function", "eu-west-1").start().await.expect_err("must not start");
     assert!(error.message.contains("/nowhere/function"), "{error}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{Fate, Fault};
+use local::aws::{CopyFailure, Fault};
 use serde_json::json;
 
 use crate::life::{announced, built, done, ended, finished, is_finished, on_bus, stage, told};
@@ -146,7 +146,7 @@ async fn a_bus_that_is_not_there_has_the_finish_rejected_with_its_name() {
 
 #[tokio::test]
 async fn a_failed_copy_is_told_as_rejected_with_source_copy_and_advice() {
-    let stage = with_source().await.with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = with_source().await.with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let function = stage.function().await;
     let copy = ended(&stage, &function, AMI).await;
     assert!(done(&function, &told(&copy, "failed", 1)).await);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use local::aws::{Behaviour, Caller, Fate, Fault, HiddenAs, Image, ImageState, Snapshot, TokenOfDeadImage};
+use local::aws::{Behaviour, Caller, CopyFailure, Fault, HiddenAs, Image, ImageState, Snapshot, TokenOfDeadImage};
 use local::host::InvokeError;
 use serde_json::{Value, json};
 
@@ -481,7 +481,7 @@ async fn a_token_that_ec2_answers_with_an_error_is_followed_by_the_next_try_afte
 
 /// Announces the AMI, whose copy then fails for the n-th reason and stays where it is.
 async fn fail_once_more(stage: &Stage, function: &local::host::Host, n: usize) -> Value {
-    stage.aws.world().doom(AMI, Fate::new("Client.InternalError", &format!("reason {n}"), "snapshot"));
+    stage.aws.world().fail_next_copy(AMI, CopyFailure::new("Client.InternalError", &format!("reason {n}"), "snapshot"));
     let answer = function.invoke(&announced()).await.unwrap();
     assert_eq!(answer[0]["Outcome"], "Started", "try {n}: {answer}");
     stage.aws.world().advance(HOUR);
@@ -659,7 +659,7 @@ async fn a_name_taken_by_an_ami_that_is_not_visible_is_retried() {
 #[tokio::test]
 async fn a_name_taken_by_a_failed_copy_of_the_couriers_is_explained_and_freed_for_the_next_delivery() {
     let stage = where_names_are_unique().await;
-    stage.aws.world().doom(AMI, Fate::key_not_accessible());
+    stage.aws.world().fail_next_copy(AMI, CopyFailure::key_not_accessible());
     let function = stage.function().await;
     function.invoke(&message()).await.unwrap();
     stage.aws.world().advance(HOUR);
@@ -678,7 +678,10 @@ async fn a_name_taken_by_a_failed_copy_of_the_couriers_is_explained_and_freed_fo
 
 #[tokio::test]
 async fn two_instances_that_find_the_same_failed_copy_make_one_new_copy() {
-    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.doom(AMI, Fate::key_not_accessible()));
+    let stage = Stage::new()
+        .await
+        .source(AMI, "golden-1")
+        .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let (one, other) = (stage.function().await, stage.function().await);
     one.invoke(&announced()).await.unwrap();
     stage.aws.world().advance(HOUR);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::aws::{Call, Effect, Fate, Fault, Image, ImageState, LaunchPermission};
+use local::aws::{Call, CopyFailure, Effect, Fault, Image, ImageState, LaunchPermission};
 
 use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, Stage, THERE, state_change};
@@ -135,7 +135,7 @@ async fn a_copy_that_fails_and_is_explained_and_made_anew_by_the_sweep_survives_
         stage
             .set("SOURCE_REGIONS", THERE)
             .set("BACKFILL_DAYS", "3650")
-            .with(|world| world.doom(AMI, Fate::key_not_accessible()))
+            .with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()))
     };
     let live = async |poller: &mut Poller| {
         announce(poller).await;

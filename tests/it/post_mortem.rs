@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use local::aws::{Fate, Fault, StateReason};
+use local::aws::{CopyFailure, Fault, StateReason};
 use local::host::Host;
 use serde_json::{Value, json};
 
@@ -124,7 +124,7 @@ async fn each_kind_of_failed_copy_is_explained_on_bus_log_and_dead_letter_queue_
         let mut world = stage.aws.world();
         world.add_image(THERE, built(source, &format!("golden {source}"), 90));
         let state_reason = kind.reason.map(|message| StateReason::new("Client.InternalError", message));
-        world.doom(source, Fate { state_reason, snapshot_message: kind.snapshot.map(str::to_owned) });
+        world.fail_next_copy(source, CopyFailure { state_reason, snapshot_message: kind.snapshot.map(str::to_owned) });
     }
     let function = stage.function().await;
     let mut copies = BTreeMap::new();
@@ -183,7 +183,7 @@ async fn doomed(times: usize) -> (Stage, Host) {
     let stage = stage().await.with(|world| {
         world.add_image(THERE, built(AMI, "golden-1", 90));
         for _ in 0..times {
-            world.doom(AMI, Fate::key_not_accessible());
+            world.fail_next_copy(AMI, CopyFailure::key_not_accessible());
         }
     });
     let function = stage.function().await;
@@ -305,14 +305,14 @@ async fn a_bus_that_is_not_there_does_not_keep_failed_copies() {
 #[tokio::test]
 async fn without_a_dead_letter_queue_bus_and_log_tell_and_the_copy_is_cleared_away() {
     let stage = stage().await.set("DEAD_LETTER_QUEUE_URL", "").source(AMI, "golden-1");
-    stage.aws.world().doom(AMI, Fate::key_not_accessible());
+    stage.aws.world().fail_next_copy(AMI, CopyFailure::key_not_accessible());
     let function = stage.function().await;
     let copy = ended(&stage, &function, AMI).await;
     assert!(done(&function, &told(&copy, "failed", 1)).await);
     assert_eq!(stage.copies().len(), 0);
     assert_eq!(on_bus(&stage, "Rejected").len(), 1);
     // The same through EventBridge alone: there the caller is told, too.
-    stage.aws.world().doom(AMI, Fate::key_not_accessible());
+    stage.aws.world().fail_next_copy(AMI, CopyFailure::key_not_accessible());
     let copy = ended(&stage, &function, AMI).await;
     let error = function.invoke(&state_change(HERE, &copy, "failed")).await.unwrap_err().to_string();
     assert!(error.contains("KMS key"), "{error}");

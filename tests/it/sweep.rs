@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::aws::{Fate, Fault, Image, ImageState, START};
+use local::aws::{CopyFailure, Fault, Image, ImageState, START};
 use local::host::Host;
 use serde_json::{Value, json};
 
@@ -283,7 +283,7 @@ async fn a_sweep_copies_only_what_selection_wants() {
 async fn a_failed_copy_that_no_event_told_of_is_explained_once_cleared_away_and_made_anew_by_the_next_sweep() {
     let stage = stage().await.with(|world| {
         world.behaviour.events = false;
-        world.doom(&id_of(7919), Fate::key_not_accessible());
+        world.fail_next_copy(&id_of(7919), CopyFailure::key_not_accessible());
     });
     let sources = build(&stage, 1);
     let function = stage.function().await;

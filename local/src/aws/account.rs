@@ -1,9 +1,9 @@
 //! Which account makes a call.
 
-/// The account of every access key id that does not name another one.
+/// The account of an access key id that names no other.
 pub const ACCOUNT: &str = "123456789012";
 
-/// The account of an access key id: the first twelve digits in a row in it, else the default [`ACCOUNT`].
+/// The account of an access key id: the first twelve digits in a row, else the default [`ACCOUNT`].
 #[must_use]
 pub fn account_of(access_key_id: &str) -> String {
     access_key_id

@@ -1,4 +1,4 @@
-//! Calls with several entries, `PutEvents` and `SendMessageBatch`: they succeed as a whole while entries of them fail.
+//! Calls with several entries, `PutEvents` and `SendMessageBatch`: the call succeeds although some entries fail.
 //!
 //! <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html>,
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
@@ -19,8 +19,8 @@ pub(super) fn all_entries_failed(request: &Request, code: &str, message: &str) -
     }
 }
 
-/// Carries out the call without the entry at this place, and returns the answer in which that entry failed. Without such
-/// an entry the call is carried out as it is.
+/// Carries out the call without the entry at this place, and returns the answer in which that entry failed. If there
+/// is no such entry, the call is carried out unchanged.
 pub(super) fn one_entry_failed(
     request: &Request,
     at: usize,

@@ -1,4 +1,4 @@
-//! The record of calls: what the tests check the function by.
+//! The record of calls, by which tests check the function.
 
 use std::collections::BTreeMap;
 
@@ -23,12 +23,12 @@ pub struct Call {
     pub account: String,
     /// EC2: a flat map of the query parameters, without `Action` and `Version`. Others: the JSON body.
     pub parameters: Value,
-    /// The HTTP status of the answer; 0 before the answer, and for ever when the connection was dropped.
+    /// The HTTP status of the answer; 0 before the answer. It stays 0 if the connection was dropped.
     pub status: u16,
     /// The error code of the answer.
     pub code: Option<String>,
-    /// The tags, on arrival, of each image and snapshot that the parameters name by id and that exists in the Region:
-    /// what a policy with `aws:ResourceTag` would see.
+    /// The tags, on arrival, of each image and snapshot that the parameters name by id: a policy with `aws:ResourceTag`
+    /// sees these.
     pub target_tags: BTreeMap<String, BTreeMap<String, String>>,
     /// The fault that hit it, if one did.
     pub fault: Option<Effect>,
@@ -62,7 +62,7 @@ impl World {
         &calls[calls.partition_point(|call| call.number <= number)..]
     }
 
-    /// Empties the record of calls. Nothing else is forgotten.
+    /// Empties the record of calls, and nothing else.
     pub fn forget_calls(&mut self) {
         self.state_mut::<Record>().calls.clear();
     }

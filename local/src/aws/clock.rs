@@ -1,4 +1,4 @@
-//! The world's clock: it stands still until a test advances it, or runs at a chosen rate.
+//! The world's clock: a test advances it, or it runs at a chosen rate.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ pub const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
 #[derive(Clone, Debug)]
 pub(super) struct Clock {
-    /// The time when the rate was last set, with all that was advanced since.
+    /// The world's time when the rate was last set, plus every advance since.
     base: OffsetDateTime,
     since: Instant,
     rate: f64,

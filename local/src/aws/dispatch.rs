@@ -1,4 +1,4 @@
-//! From a call to its service: above all services, which know nothing of each other's actions.
+//! Hands each call to its service. It is above all services; none of them knows another's actions.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::world::World;
 use super::{ec2, events, sqs, ssm};
 
 impl World {
-    /// Makes one call, as if it came over the wire, but unrecorded and untouched by faults. EC2's parameters are a flat
+    /// Makes one call, as if it came over the wire, but without a record and without faults. EC2's parameters are a flat
     /// object (`{"Filter.1.Name": "name", ...}`) and its answer the tree of its XML; the other services' are their JSON.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl World {
 
     /// Records a call. Returns its number, and the fault that hits it.
     pub(super) fn arrive(&mut self, request: &Request) -> (u64, Option<Effect>) {
-        let fault = self.strike(request);
+        let fault = self.fault_for(request);
         let target_tags = ec2::tags_of_targets(self, &request.caller.region, &request.parameters);
         (self.record_arrival(request, target_tags, fault.clone()), fault)
     }

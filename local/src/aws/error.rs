@@ -1,4 +1,4 @@
-//! The one shape of an error; each protocol writes it in its own way.
+//! An error, before a protocol writes it in its own form.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ pub struct ApiError {
     pub status: u16,
     /// Such as `InvalidAMIID.NotFound`.
     pub code: String,
-    /// AWS's words.
+    /// AWS's message.
     pub message: String,
 }
 
@@ -19,7 +19,7 @@ impl ApiError {
         ApiError { status, code: code.into(), message: message.into() }
     }
 
-    /// The caller is to blame: HTTP 400.
+    /// An error of the caller: HTTP 400.
     pub(super) fn client(code: impl Into<String>, message: impl Into<String>) -> Self {
         ApiError::new(400, code, message)
     }

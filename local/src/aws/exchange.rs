@@ -1,4 +1,4 @@
-//! One HTTP request and its answer: hands the call to the world, and breaks it if a fault hits.
+//! One HTTP request and its answer: hands the call to the world, and applies the fault that hits it.
 
 use std::convert::Infallible;
 
@@ -97,8 +97,8 @@ async fn carry_out(world: &SharedWorld, request: &Request, effect: Option<Effect
     }
 }
 
-/// Whether the service has an endpoint in the Region. In a Region that AWS does not have, DNS knows no `ec2.REGION.amazonaws.com`,
-/// so that a client gets no answer; here it reaches this server all the same, and loses its connection.
+/// Whether the service has an endpoint in the Region. For a Region that AWS does not have, DNS has no
+/// `ec2.REGION.amazonaws.com`, and a client gets no answer. Here it reaches this server, which drops the connection.
 fn has_endpoint(request: &Request) -> bool {
     request.service != "ec2" || exists(&request.caller.region)
 }

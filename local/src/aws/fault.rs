@@ -11,19 +11,20 @@ use super::world::World;
 /// What happens to a call that is hit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// This error, and nothing is done.
+    /// The answer is this error; the call has no effect.
     Error(ApiError),
-    /// Everything is done, and this error is the answer.
+    /// The answer is this error; the call has its effect.
     ErrorAfterEffect(ApiError),
-    /// The service's own throttling error, and nothing is done.
+    /// The answer is the service's throttling error; the call has no effect.
     Throttle,
-    /// The connection is closed without an answer, and nothing is done.
+    /// The connection is closed without an answer; the call has no effect.
     DropConnection,
-    /// Everything is done, and the connection is closed without an answer.
+    /// The connection is closed without an answer; the call has its effect.
     DropAfterEffect,
-    /// The call is carried out and answered only after this (real) time. A client that hangs up before has changed nothing.
+    /// The call has its effect and its answer only after this (real) time. If the client closes the connection before, it has
+    /// no effect.
     Slow(Duration),
-    /// The call is carried out at once, and answered after this (real) time.
+    /// The call has its effect at once, and its answer after this (real) time.
     SlowAfterEffect(Duration),
     /// `PutEvents` and `SendMessageBatch` only: HTTP 200, but each entry failed with this code and message.
     FailEntries { code: String, message: String },
@@ -34,8 +35,8 @@ pub enum Effect {
 
 /// One scripted fault: `Fault::on("CopyImage").in_region("eu-west-1").nth(2).throttle()`.
 ///
-/// Without more words it hits every call of the action, with HTTP 500 `InternalError`. Of several faults that
-/// match a call, the one added first hits; the others count the call all the same.
+/// By default it hits every call of the action, with HTTP 500 `InternalError`. If several faults match a call, the one
+/// added first hits; each of them counts the call.
 #[derive(Clone, Debug)]
 pub struct Fault {
     action: Option<String>,
@@ -93,58 +94,62 @@ impl Fault {
         self
     }
 
-    /// Hits with any effect.
+    /// With this effect.
     #[must_use]
     pub fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
         self
     }
 
-    /// Answers this error; nothing is done.
+    /// See [`Effect::Error`].
     #[must_use]
     pub fn error(self, status: u16, code: &str, message: &str) -> Self {
         self.effect(Effect::Error(ApiError::new(status, code, message)))
     }
 
-    /// Answers this error although everything was done.
+    /// See [`Effect::ErrorAfterEffect`].
     #[must_use]
     pub fn error_after_effect(self, status: u16, code: &str, message: &str) -> Self {
         self.effect(Effect::ErrorAfterEffect(ApiError::new(status, code, message)))
     }
 
-    /// Answers the service's own throttling error.
+    /// See [`Effect::Throttle`].
     #[must_use]
     pub fn throttle(self) -> Self {
         self.effect(Effect::Throttle)
     }
 
+    /// See [`Effect::DropConnection`].
     #[must_use]
     pub fn drop_connection(self) -> Self {
         self.effect(Effect::DropConnection)
     }
 
+    /// See [`Effect::DropAfterEffect`].
     #[must_use]
     pub fn drop_after_effect(self) -> Self {
         self.effect(Effect::DropAfterEffect)
     }
 
+    /// See [`Effect::Slow`].
     #[must_use]
     pub fn slow(self, by: Duration) -> Self {
         self.effect(Effect::Slow(by))
     }
 
+    /// See [`Effect::SlowAfterEffect`].
     #[must_use]
     pub fn slow_after_effect(self, by: Duration) -> Self {
         self.effect(Effect::SlowAfterEffect(by))
     }
 
-    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, each entry failed.
+    /// See [`Effect::FailEntries`].
     #[must_use]
     pub fn fail_entries(self, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntries { code: code.to_owned(), message: message.to_owned() })
     }
 
-    /// `PutEvents` or `SendMessageBatch` answers HTTP 200, the entry at this place (from 0) failed.
+    /// See [`Effect::FailEntry`].
     #[must_use]
     pub fn fail_entry(self, at: usize, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntry { at, code: code.to_owned(), message: message.to_owned() })
@@ -155,7 +160,7 @@ impl Fault {
             && self.region.as_ref().is_none_or(|region| *region == request.caller.region)
     }
 
-    /// Counts the call if it matches; whether it is hit.
+    /// Counts the call if it matches. Returns whether it is hit.
     fn hits(&mut self, request: &Request) -> bool {
         if !self.matches(request) {
             return false;
@@ -170,20 +175,20 @@ impl Fault {
 }
 
 /// Random faults. Whether and how a call is hit follows from the seed, the call itself (service, Region, account,
-/// action, parameters) and how often this very call was made: the same in every run, however calls interleave.
+/// action, parameters) and how often the same call was made: the same in every run, in any order of calls.
 #[derive(Clone, Debug)]
 pub struct Chaos {
     pub seed: u64,
     /// The share of calls that are hit, from 0 to 1.
     pub rate: f64,
-    /// What hits, each with its weight.
+    /// The effects, each with its weight.
     pub kinds: Vec<(u32, Effect)>,
     /// Only calls of these actions; empty: any.
     pub actions: Vec<String>,
 }
 
 impl Chaos {
-    /// Throttles, internal errors and connections lost, before and after the effect; nothing slow.
+    /// Throttling, internal errors and dropped connections, before and after the effect; nothing slow.
     #[must_use]
     pub fn new(seed: u64, rate: f64) -> Self {
         Chaos {
@@ -230,7 +235,7 @@ fn internal_error() -> ApiError {
     ApiError::new(500, "InternalError", "An internal error has occurred")
 }
 
-/// All that may break a call.
+/// The faults in force.
 #[derive(Default)]
 struct Faults {
     scripted: Vec<Fault>,
@@ -251,13 +256,13 @@ impl World {
         faults.times_made.clear();
     }
 
-    /// No more faults, scripted or random.
+    /// Removes all faults, scripted and random.
     pub fn clear_faults(&mut self) {
         *self.state_mut::<Faults>() = Faults::default();
     }
 
     /// The fault that hits this call, if one does.
-    pub(super) fn strike(&mut self, request: &Request) -> Option<Effect> {
+    pub(super) fn fault_for(&mut self, request: &Request) -> Option<Effect> {
         let faults = self.state_mut::<Faults>();
         let mut scripted = None;
         for fault in &mut faults.scripted {

@@ -1,4 +1,4 @@
-//! KMS keys, as far as copying needs them: whether a key that a copy names can be used.
+//! KMS keys: whether a key that a copy names can be used.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Key {
     pub account: String,
     /// Each with its prefix `alias/`.
     pub aliases: Vec<String>,
-    /// A disabled key fails the copy.
+    /// A copy with a disabled key fails.
     pub enabled: bool,
     /// Whether the key policy lets the caller create the grants that EBS needs.
     pub grants_allowed: bool,

@@ -1,12 +1,13 @@
-//! AWS on loopback: EC2, SSM, `EventBridge` and SQS behind one port, so that the real function, the AWS CLI
-//! and boto3 can be run and broken without an account.
+//! AWS on loopback: EC2, SSM, `EventBridge` and SQS on one port. The real function, the AWS CLI and boto3 run against it
+//! without an account, and tests break their calls.
 //!
-//! It is faithful where the promise of ami-courier depends on it (names, client tokens, states, what a
-//! deregistered AMI looks like, what fails only later) and leaves the rest of AWS out.
+//! It is faithful where the promise of ami-courier depends on it: names, client tokens, states, what new and
+//! deregistered AMIs look like, what fails only later. The rest of AWS is left out.
 //!
-//! - [`World`] is all the state and all the rules. It is pure: no network, no real time unless asked for.
-//! - The server only translates: the credential scope of a request's signature says which service and Region
-//!   are meant, its access key id which account (see [`account_of`]). Signatures are not verified.
+//! - [`World`] has all state and all rules. It is pure: no network, and no real time unless a test asks for it. What AWS
+//!   leaves open is in [`Behaviour`].
+//! - The server only translates. The credential scope of a request's signature names the service and the Region, its
+//!   access key id the account (see [`account_of`]). Signatures are not verified.
 //! - [`Fault`] and [`Chaos`] break calls on purpose; [`Call`] is the record of each one.
 //!
 //! Dependencies point one way: `server -> exchange -> dispatch -> {ec2, sqs, ssm, events} -> world`. The world knows no
@@ -39,7 +40,7 @@ pub use account::{ACCOUNT, account_of};
 pub use behaviour::{Behaviour, HiddenAs, SnapshotDeletion, SnapshotIdsAt, TokenOfDeadImage};
 pub use call::Call;
 pub use clock::START;
-pub use ec2::copy_image::Fate;
+pub use ec2::copy_image::CopyFailure;
 pub use ec2::image::{BlankVolume, Image, ImageState, LaunchPermission, Protection, Reference, StateReason};
 pub use ec2::snapshot::{Snapshot, SnapshotState};
 pub use error::ApiError;

@@ -1,4 +1,4 @@
-//! A call without its protocol: who calls, what is asked, what is answered.
+//! A call and its answer, without their protocol.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +20,7 @@ impl Caller {
     }
 }
 
-/// A call, whatever protocol it came in.
+/// A call, of any protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) service: String,

@@ -1,6 +1,6 @@
-//! The embedded AWS as a server: one port on loopback, one connection after the other.
+//! The embedded AWS as a server: one port on loopback.
 //!
-//! It stands on hyper alone: a framework would insist on answering, and a dropped connection must not be answered.
+//! It uses hyper without a framework: a framework always answers, and a dropped connection must have no answer.
 
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -83,6 +83,6 @@ async fn serve_connection(stream: TcpStream, world: SharedWorld) {
     // Small answers must not wait for the client's acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| answer(world.clone(), request));
-    // It ends in an error when a fault cuts it and when the client hangs up: neither is an error of the server.
+    // It fails when a fault drops the connection, or the client closes it. Neither is an error of the server.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

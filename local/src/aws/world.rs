@@ -1,7 +1,7 @@
-//! The ground that every service stands on: time, what is due, and a place for each module's state.
+//! What every service is built on: time, an agenda, and a place for the state of each module.
 //!
-//! The world knows no service. A module that has state keeps a type of its own here ([`World::state`]) and adds its
-//! methods in an `impl World` of its own; what happens later is put on the agenda as a function ([`World::schedule`]).
+//! The world knows no service. A module keeps its state here as a type of its own ([`World::state`]), and adds its
+//! methods in its own `impl World`. What shall happen later goes on the agenda as a function ([`World::schedule`]).
 
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
@@ -14,7 +14,7 @@ use super::behaviour::Behaviour;
 use super::clock::Clock;
 use super::digest::uuid;
 
-/// An AWS of every Region and account, with one clock.
+/// An AWS with all Regions and accounts, and one clock.
 ///
 /// It can be used without a server: [`World::call`] is what the server does with a request.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl fmt::Debug for World {
 
 /// Time.
 impl World {
-    /// The world's time: [`START`](super::START) + all that was advanced + rate × real time.
+    /// The world's time: [`START`](super::START) + every advance + rate × real time.
     #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.moment.unwrap_or_else(|| self.clock.now())
@@ -54,7 +54,7 @@ impl World {
         self.settle();
     }
 
-    /// How many seconds pass here for each real second. 0, the default: the clock stands still.
+    /// How many seconds pass here for each real second. Default: 0, only tests advance the clock.
     pub fn set_rate(&mut self, seconds_per_real_second: f64) {
         self.clock.set_rate(seconds_per_real_second);
     }
@@ -75,7 +75,7 @@ impl World {
         self.moment = None;
     }
 
-    /// When the next thing happens by itself, if anything will: a copy ends, a parameter is checked.
+    /// When the agenda has its next entry, if it has one: a copy ends, a parameter is checked, an AMI is shared.
     #[must_use]
     pub fn next_happening(&self) -> Option<OffsetDateTime> {
         self.agenda.keys().next().map(|(at, _)| *at)
@@ -89,12 +89,12 @@ impl World {
 
 /// State and ids.
 impl World {
-    /// What a module keeps here; `None` as long as it has kept nothing.
+    /// The state of a module; `None` before its first change.
     pub(super) fn state<S: Any>(&self) -> Option<&S> {
         self.states.get(&TypeId::of::<S>())?.downcast_ref()
     }
 
-    /// What a module keeps here, to change it.
+    /// The state of a module, to change it.
     pub(super) fn state_mut<S: Any + Send + Default>(&mut self) -> &mut S {
         let state = self.states.entry(TypeId::of::<S>()).or_insert_with(|| Box::<S>::default());
         state.downcast_mut().expect("a state is kept under its own type")

@@ -1,8 +1,8 @@
 //! The command line of development: `cargo run -p local -- <command>`.
 //!
-//! Three commands, a module each: [`invoke`] runs the function on an event, [`copy_image`] is the AWS CLI's
-//! command of that name with the function in between, [`serve`] is the embedded AWS alone. What an event needs to
-//! find in AWS is worked out in [`seeding`]; what a person reads afterwards is laid out in [`report`].
+//! Three commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
+//! that name with the function in between, `serve` is the embedded AWS alone. `seeding` finds out which AMIs an event
+//! needs; `report` and `timeline` are the output.
 
 mod copy_image;
 mod invoke;
@@ -44,10 +44,10 @@ pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A closed stdout or stderr is no reason to fail differently.
+            // A closed stdout or stderr does not change the exit code.
             let _ = error.print();
-            let asked_for = !error.use_stderr();
-            return if asked_for { ExitCode::SUCCESS } else { usage_error() };
+            let is_help = !error.use_stderr();
+            return if is_help { ExitCode::SUCCESS } else { usage_error() };
         }
     };
     match cli.command {

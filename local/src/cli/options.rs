@@ -1,4 +1,4 @@
-//! What every command that runs the function lets one choose.
+//! The options of every command that runs the function.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::host::{self, Function, InvokeError};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "How the function runs")]
 pub(super) struct FunctionOptions {
-    /// Region that the function stands in: copies are made here.
+    /// Region that the function runs in: it makes copies here.
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     pub(super) region: String,
 
@@ -18,7 +18,7 @@ pub(super) struct FunctionOptions {
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(super) settings: Vec<(String, String)>,
 
-    /// Send the function's AWS calls to this server (`local serve`, moto) instead of an AWS of its own.
+    /// Send the function's AWS calls to this server (`local serve`, moto) instead of the AWS of this command.
     #[arg(long, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
 
@@ -44,7 +44,7 @@ impl FunctionOptions {
         Ok(self.settings.iter().fold(function, |function, (name, value)| function.set(name, value)))
     }
 
-    /// The value given for a setting.
+    /// The value of a setting; the last one wins.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         self.settings.iter().rev().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
@@ -57,7 +57,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// What to print for a function that did not answer: the error, and its log where the log says more.
+/// What to print for a function that did not answer: the error, and the log if it says more than the error.
 pub(super) fn explain(error: &InvokeError, logs: &[String]) -> String {
     match error {
         InvokeError::Function { .. } => error.to_string(),
@@ -66,7 +66,7 @@ pub(super) fn explain(error: &InvokeError, logs: &[String]) -> String {
     }
 }
 
-/// An error, and the log below it.
+/// An error, and the function's log below it.
 pub(super) fn with_logs(error: &impl std::fmt::Display, logs: &[String]) -> String {
     if logs.is_empty() { error.to_string() } else { format!("{error}\nIts log:\n  {}", logs.join("\n  ")) }
 }

@@ -1,4 +1,4 @@
-//! What a person reads after a run: the AMIs of the Regions involved, and what became of messages.
+//! The output after a run: the AMIs of the Regions involved, and the failed messages.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::aws::{Image, Message, Snapshot};
 
-/// Only the AMI gets this tag: it is put on when the copy is finished, and is not missed on the snapshots.
+/// The tag of a finished copy. Only the AMI gets it, not its snapshots.
 pub(super) const FINISHED: &str = "ami-courier:finished";
 
-/// A snapshot id with the space around it.
+/// The width of a snapshot id with the space around it.
 const SNAPSHOT_ID_WIDTH: u16 = 24;
 
 /// A table of AMIs, each with its Region.
@@ -28,7 +28,7 @@ pub(super) fn images(rows: &[(String, Image)]) -> String {
             lines(image.snapshots.iter().map(|snapshot| snapshot_and_tags(snapshot, &image.tags))),
         ]);
     }
-    // Where the terminal is narrow, tags are wrapped, and ids stay whole.
+    // On a narrow terminal, tags are wrapped and ids are not.
     for column in [0, 1, 3] {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::ContentWidth);
@@ -58,7 +58,7 @@ fn tags(tags: &BTreeMap<String, String>) -> String {
     if tags.is_empty() { "none".to_owned() } else { lines(tags.iter().map(|(key, value)| format!("{key}={value}"))) }
 }
 
-/// A snapshot, whether it is encrypted, and how its tags compare with the AMI's.
+/// A snapshot: whether it is encrypted, and its tags compared with the AMI's.
 fn snapshot_and_tags(snapshot: &Snapshot, of_image: &BTreeMap<String, String>) -> String {
     let encrypted = if snapshot.encrypted { ", encrypted" } else { "" };
     let lacks = |key: &str| key != FINISHED && !snapshot.tags.contains_key(key);
@@ -83,15 +83,16 @@ pub(super) fn failed_messages(answer: &Value) -> Vec<&str> {
     failures.filter_map(|failure| failure["itemIdentifier"].as_str()).collect()
 }
 
-/// One line that makes a partial failure plain, if there is one.
+/// One line about the failed messages of a batch, if there are any.
 pub(super) fn batch_failures(event: &Value, answer: &Value) -> Option<String> {
     let failed = failed_messages(answer);
     let sent = event["Records"].as_array().map_or(0, Vec::len);
-    (!failed.is_empty())
-        .then(|| format!("{} of {sent} messages failed and would come back: {}", failed.len(), failed.join(", ")))
+    (!failed.is_empty()).then(|| {
+        format!("{} of {sent} messages failed and would be delivered again: {}", failed.len(), failed.join(", "))
+    })
 }
 
-/// A message in the dead-letter queue: why it is there, then what it says.
+/// A message in the dead-letter queue: first the reasons, then its body.
 pub(super) fn dead_letter(message: &Message) -> String {
     let reasons = message
         .attributes
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_tells_whether_the_snapshots_bear_the_tags() {
+    fn the_table_shows_whether_the_snapshots_have_the_tags() {
         let untagged = copy();
         let mut tagged = copy();
         tagged.snapshots[0].tags.clone_from(&tagged.tags);
@@ -140,11 +141,11 @@ mod tests {
         finished.tags.insert(FINISHED.to_owned(), "2026-01-01T00:20:00Z".to_owned());
         let mut other = copy();
         other.snapshots[0].tags = BTreeMap::from([("only".to_owned(), "here".to_owned())]);
-        for (image, words) in
+        for (image, expected) in
             [(untagged, "no tags"), (tagged, "the AMI's tags"), (finished, "the AMI's tags"), (other, "only=here")]
         {
             let table = images(&[("eu-west-1".to_owned(), image)]);
-            assert!(table.contains(words), "{words} is not in\n{table}");
+            assert!(table.contains(expected), "{expected} is not in\n{table}");
         }
     }
 
@@ -152,7 +153,10 @@ mod tests {
     fn a_partial_failure_is_counted_and_named() {
         let event = json!({"Records": [{"messageId": "m1"}, {"messageId": "m2"}]});
         let answer = json!({"batchItemFailures": [{"itemIdentifier": "m2"}]});
-        assert_eq!(batch_failures(&event, &answer).as_deref(), Some("1 of 2 messages failed and would come back: m2"));
+        assert_eq!(
+            batch_failures(&event, &answer).as_deref(),
+            Some("1 of 2 messages failed and would be delivered again: m2")
+        );
         assert_eq!(batch_failures(&event, &json!({"batchItemFailures": []})), None);
         assert_eq!(batch_failures(&event, &Value::Null), None);
     }
@@ -161,10 +165,10 @@ mod tests {
     fn a_dead_letter_shows_its_reason_and_its_body() {
         let mut world = World::default();
         let url = world.add_queue("eu-west-1", "dead", Queue::default());
-        world.send(&url, "not understood by anybody");
+        world.send(&url, "not a known message");
         let mut message = world.messages(&url).remove(0);
         message.attributes.insert("Reason".to_owned(), Attribute::text("no such announcement"));
         let shown = dead_letter(&message);
-        assert_eq!(shown, "In the dead-letter queue:\n  Reason: no such announcement\n  not understood by anybody");
+        assert_eq!(shown, "In the dead-letter queue:\n  Reason: no such announcement\n  not a known message");
     }
 }

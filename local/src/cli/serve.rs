@@ -1,4 +1,4 @@
-//! The embedded AWS alone, for whoever brings the function along: `sam local invoke`, `cargo lambda`, boto3, the AWS CLI.
+//! The embedded AWS alone, for other clients: `sam local invoke`, `cargo lambda`, boto3, the AWS CLI.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,13 +11,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::output;
 use super::seeding::{Seed, Seeding};
-use crate::aws::{ACCOUNT, Aws};
+use crate::aws::{ACCOUNT, Aws, Behaviour};
 
 /// Serve EC2, SQS, SSM and EventBridge on one port until Ctrl-C.
 ///
-/// Any credentials do. The Region is the one that the client signs for; an access key id with 12 digits in it, such
-/// as AKIA111122223333TEST, stands for that account, any other for 123456789012. Time passes as outside, unless --rate says
-/// otherwise: a copy is pending for 20 minutes.
+/// Any credentials are valid. The Region is the one that the client signs for. An access key id with 12 digits in it, such
+/// as AKIA111122223333TEST, means that account; any other means 123456789012. Time passes as usual, unless --rate is
+/// given: a copy is pending for 20 minutes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,25 +31,30 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 4566)]
     port: u16,
 
-    /// Address to listen on; 0.0.0.0 lets containers and other machines in.
+    /// Address to listen on; with 0.0.0.0, containers and other machines can connect.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: IpAddr,
 
-    /// Put in the AMIs that this event names; can be repeated.
+    /// Add the AMIs that this event names; can be repeated.
     #[arg(long, value_name = "EVENT.json")]
     seed_for: Vec<PathBuf>,
 
-    /// Put in an available AMI; can be repeated.
+    /// Add an available AMI; can be repeated.
     #[arg(long, value_name = "REGION:AMI-ID[:NAME]", value_parser = source)]
     source: Vec<Seed>,
 
-    /// The Region that the function will stand in: what --seed-for takes for its own.
+    /// The Region that the function will run in, for --seed-for.
     #[arg(long, value_name = "REGION", default_value = "eu-west-1")]
     region: String,
 
-    /// How many seconds pass here for each real second.
+    /// How many seconds pass in this AWS for each real second.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = rate)]
     rate: f64,
+
+    /// Be the weakest EC2 that its documentation permits: names are not unique, a new AMI is not visible for 15 minutes, a
+    /// deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
+    #[arg(long)]
+    weak: bool,
 }
 
 /// Runs the command.
@@ -70,14 +75,17 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     {
         let mut world = aws.world();
         world.set_rate(arguments.rate);
+        if arguments.weak {
+            world.behaviour = Behaviour::weakest();
+        }
         seeding.plant(&mut world, &arguments.region);
     }
     for seed in &seeding.images {
         output::say(format_args!("{} has {}", seed.region, seed.image_id));
     }
-    output::say("EC2, SQS, SSM and EventBridge are on this endpoint; Ctrl-C ends them.");
+    output::say("EC2, SQS, SSM and EventBridge are on this endpoint. Ctrl-C stops them.");
     output::say(format_args!("AWS_ENDPOINT_URL={endpoint}"));
-    until_told_to_stop().await;
+    stop_signal().await;
     ExitCode::SUCCESS
 }
 
@@ -112,7 +120,7 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
-/// The embedded AWS and its endpoint. It listens on loopback only: another address is forwarded to it.
+/// The embedded AWS and its endpoint. It listens on loopback only; connections to another address are forwarded to it.
 async fn listen(host: IpAddr, port: u16) -> io::Result<(Aws, String)> {
     if host == Ipv4Addr::LOCALHOST {
         let aws = Aws::start_on(port).await?;
@@ -124,7 +132,7 @@ async fn listen(host: IpAddr, port: u16) -> io::Result<(Aws, String)> {
     let aws = Aws::start().await?;
     let on_loopback = aws.endpoint().trim_start_matches("http://").to_owned();
     tokio::spawn(async move {
-        // The listener fails for one connection at a time (too many open files, a client gone): the next may do.
+        // An error is about one connection (too many open files, a client that is gone); the next may succeed.
         loop {
             if let Ok((client, _)) = listener.accept().await {
                 tokio::spawn(forward(client, on_loopback.clone()));
@@ -134,15 +142,15 @@ async fn listen(host: IpAddr, port: u16) -> io::Result<(Aws, String)> {
     Ok((aws, endpoint))
 }
 
-/// One connection, to its end. An error is a side that hung up, which is its end as well.
+/// Forwards one connection until it ends. An error means that one side closed it.
 async fn forward(mut client: TcpStream, to: String) -> io::Result<()> {
     let mut server = TcpStream::connect(to).await?;
     tokio::io::copy_bidirectional(&mut client, &mut server).await?;
     Ok(())
 }
 
-/// Ctrl-C, or the signal with which scripts and containers end a server.
-async fn until_told_to_stop() {
+/// Waits for Ctrl-C, or for the signal by which scripts and containers stop a server.
+async fn stop_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -154,7 +162,7 @@ async fn until_told_to_stop() {
             return;
         }
     }
-    // If the signal cannot be listened for, its default action ends the process all the same.
+    // Without a handler, the default action of the signal ends the process.
     let _ = tokio::signal::ctrl_c().await;
 }
 

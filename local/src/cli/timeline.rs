@@ -1,4 +1,4 @@
-//! The life of a copy as lines of text: simulated time since the start, who acted, what happened.
+//! The life of a copy, line by line: the simulated time since the start, who acted, what happened.
 
 use serde_json::Value;
 use time::Duration;
@@ -11,7 +11,7 @@ pub(super) fn line(since_start: Duration, who: &str, what: &str) -> String {
     format!("{:>4}:{:02}:{:02}  {who:<9} {what}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A call, what it is about, and its answer if that is not plain success.
+/// A call, its subjects, and its answer unless that is success.
 pub(super) fn call(call: &Call) -> String {
     let mut text = format!("{} {} in {}", service(&call.service), call.action, call.region);
     let subjects = subjects(&call.parameters);
@@ -36,7 +36,7 @@ fn service(name: &str) -> &str {
     }
 }
 
-/// What a call is about: AMIs and snapshots by id, an SSM parameter by name. Each once, in order.
+/// The subjects of a call: AMIs and snapshots by id, an SSM parameter by name. Each once, in order.
 fn subjects(parameters: &Value) -> Vec<&str> {
     let mut subjects = Vec::new();
     for (name, value) in parameters.as_object().into_iter().flatten() {
@@ -55,7 +55,7 @@ pub(super) fn put_event(event: &PutEvent) -> String {
     format!("{} \"{}\" on bus {}: {}", event.source, event.detail_type, event.bus, summary(&event.detail))
 }
 
-/// What an EC2 AMI state event says.
+/// An EC2 AMI state event in a few words.
 pub(super) fn state_change(event: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
     let mut line = format!(
@@ -70,7 +70,7 @@ pub(super) fn state_change(event: &Value) -> String {
     line
 }
 
-/// An answer in a few words: outcomes by name and AMI, anything else as it is.
+/// An answer in a few words: outcomes by name and AMI, any other answer unchanged.
 pub(super) fn summary(answer: &Value) -> String {
     match answer {
         Value::Array(outcomes) if !outcomes.is_empty() => outcomes.iter().map(summary).collect::<Vec<_>>().join("; "),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_by_its_outcomes() {
+    fn an_answer_is_summarized_by_its_outcomes() {
         let started = json!({"Outcome": "Started", "ImageId": "ami-1", "Name": "golden"});
         assert_eq!(summary(&started), "Started ami-1 golden");
         assert_eq!(

@@ -59,7 +59,7 @@ pub enum InvokeError {
     },
     /// It took longer than this and was killed.
     TimedOut(Duration),
-    /// Its process ended, by itself or by [`Host::kill`], before it had answered.
+    /// Its process ended before it had answered. [`Host::kill`](super::Host::kill) ends it, too.
     Died(Ending),
     /// The process that should replace an ended one did not start.
     Init(InitError),

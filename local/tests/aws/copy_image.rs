@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use local::aws::{
-    ACCOUNT, Fate, Image, ImageState, Key, LaunchPermission, Snapshot, SnapshotIdsAt, SnapshotState, default_key_arn,
+    ACCOUNT, CopyFailure, Image, ImageState, Key, LaunchPermission, Snapshot, SnapshotIdsAt, SnapshotState,
+    default_key_arn,
 };
 
 use super::{REGION, SOURCE, SOURCE_REGION, STRANGER, code, copy_with, ec2, ec2_as, stranger, world};
@@ -134,7 +135,7 @@ fn a_key_that_is_unknown_disabled_elsewhere_or_without_grants_fails_the_copy_lat
 }
 
 #[test]
-fn a_source_key_out_of_order_fails_the_copy_later() {
+fn a_source_key_that_is_disabled_fails_the_copy_later() {
     let mut world = world();
     world.add_key(SOURCE_REGION, Key::new("source").disabled());
     let key = format!("arn:aws:kms:{SOURCE_REGION}:{ACCOUNT}:key/source");
@@ -148,7 +149,7 @@ fn a_source_key_out_of_order_fails_the_copy_later() {
 #[test]
 fn a_doom_meets_the_next_copy_alone() {
     let mut world = world();
-    world.doom(SOURCE, Fate::new("Server.InternalError", "Internal error", "No luck"));
+    world.fail_next_copy(SOURCE, CopyFailure::new("Server.InternalError", "Internal error", "No luck"));
     let first = copy_with(&mut world, &[("Name", "first")]).expect("a copy");
     let second = copy_with(&mut world, &[("Name", "second")]).expect("a copy");
     world.advance(HOUR);
@@ -253,7 +254,7 @@ fn a_resource_has_at_most_50_user_tags_copied_ones_included() {
 }
 
 #[test]
-fn a_source_is_malformed_missing_unavailable_or_out_of_reach() {
+fn a_source_is_malformed_missing_unavailable_or_in_another_partition() {
     let mut world = world();
     world.add_image(SOURCE_REGION, Image::new("ami-00000001", "pending").state(ImageState::Pending));
     let cases = [

@@ -54,7 +54,7 @@ fn a_snapshot_whose_deletion_fails_is_left_behind_with_its_code() {
         let mut world = one_image();
         world.behaviour.snapshot_deletion = deletion;
         let both = [("ImageId", IMAGE), ("DeleteAssociatedSnapshots", "true")];
-        let answer = ec2(&mut world, "DeregisterImage", &both).expect("the AMI is deregistered all the same");
+        let answer = ec2(&mut world, "DeregisterImage", &both).expect("the AMI is deregistered nevertheless");
         assert_eq!(answer["deleteSnapshotResultSet"], json!([{ "snapshotId": SNAPSHOT, "returnCode": code }]));
         assert!(world.image(REGION, IMAGE).is_none());
         assert_eq!(world.snapshots(REGION), [SNAPSHOT]);

@@ -132,7 +132,7 @@ fn pages_cover_everything_once() {
 }
 
 #[test]
-fn pages_hold_when_an_image_goes_between_them() {
+fn pages_stay_right_when_an_image_is_removed_between_them() {
     let mut world = three_images();
     world.image_mut(REGION, SECOND).expect("the second").state = ImageState::Available;
     let first = ec2(&mut world, "DescribeImages", &[("MaxResults", "1")]).expect("a page");
@@ -145,7 +145,7 @@ fn pages_hold_when_an_image_goes_between_them() {
 }
 
 #[test]
-fn the_world_may_cap_the_page() {
+fn the_world_can_limit_the_page() {
     let mut world = three_images();
     world.behaviour.page_size = 1;
     let answer = ec2(&mut world, "DescribeImages", &[("MaxResults", "1000")]).expect("a page");

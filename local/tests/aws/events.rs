@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use local::aws::{Fate, World};
+use local::aws::{CopyFailure, World};
 use serde_json::{Value, json};
 
 use super::{REGION, SOURCE, caller, code, copy_with, ec2, world};
 
 #[test]
-fn the_end_of_a_copy_is_told_as_ec2_tells_it() {
+fn the_end_of_a_copy_is_an_event_in_ec2s_form() {
     let mut world = world();
     let id = copy_with(&mut world, &[]).expect("a copy");
     world.advance(Duration::from_secs(3600));
@@ -35,7 +35,7 @@ fn the_end_of_a_copy_is_told_as_ec2_tells_it() {
 #[test]
 fn a_failed_copy_says_why_and_a_world_can_be_silent() {
     let mut world = world();
-    world.doom(SOURCE, Fate::new("Client.InternalError", "Something broke", ""));
+    world.fail_next_copy(SOURCE, CopyFailure::new("Client.InternalError", "Something broke", ""));
     copy_with(&mut world, &[]).expect("a copy");
     world.advance(Duration::from_secs(3600));
     let event = &world.take_events()[0];
@@ -64,14 +64,14 @@ fn put(world: &mut World, entries: &Value) -> Result<Value, local::aws::ApiError
 }
 
 #[test]
-fn put_events_keeps_the_good_entries_and_refuses_the_others_one_by_one() {
+fn put_events_accepts_the_valid_entries_and_refuses_each_of_the_others() {
     let mut world = World::default();
     let entry = |source: &str, detail: &str| json!({ "Source": source, "DetailType": "Test", "Detail": detail });
     let answer = put(
         &mut world,
         &json!([entry("ami-courier", "{\"a\":1}"), entry("aws.ec2", "{}"), entry("x", "oops"), entry("", "{}")]),
     )
-    .expect("HTTP 200 all the same");
+    .expect("HTTP 200 nevertheless");
     assert_eq!(answer["FailedEntryCount"], 3);
     let codes: Vec<_> = (1..4).map(|at| answer["Entries"][at]["ErrorCode"].clone()).collect();
     assert_eq!(codes, ["NotAuthorizedForSourceException", "MalformedDetail", "InvalidArgument"]);

@@ -70,7 +70,7 @@ async fn a_slow_call_whose_client_hangs_up_has_no_effect() {
 }
 
 #[tokio::test]
-async fn a_fault_hits_its_turn_action_and_region_alone() {
+async fn a_fault_hits_only_its_turn_action_and_region() {
     let aws = aws_with(Fault::on("CopyImage").in_region(REGION).nth(2).throttle()).await;
     let mut statuses = Vec::new();
     for body in ["Action=CopyImage", "Action=DescribeImages", "Action=CopyImage", "Action=CopyImage"] {
@@ -149,7 +149,7 @@ async fn statuses_under(chaos: Chaos, order: impl Iterator<Item = usize>) -> Vec
 }
 
 #[tokio::test]
-async fn chaos_is_the_same_for_the_same_seed_in_whatever_order_the_calls_come() {
+async fn chaos_is_the_same_for_the_same_seed_in_any_order_of_calls() {
     let forwards = statuses_under(Chaos::new(7, 0.5), 0..60).await;
     let backwards = statuses_under(Chaos::new(7, 0.5), (0..60).rev()).await;
     assert_eq!(forwards, backwards);
@@ -160,7 +160,7 @@ async fn chaos_is_the_same_for_the_same_seed_in_whatever_order_the_calls_come() 
 }
 
 #[tokio::test]
-async fn chaos_can_keep_to_some_actions_and_be_cleared() {
+async fn chaos_can_be_limited_to_actions_and_be_cleared() {
     let all_of = |action: &str| Chaos { actions: vec![action.to_owned()], ..Chaos::new(1, 1.0) };
     assert!(statuses_under(all_of("CopyImage"), 0..5).await[..5].iter().all(|status| *status == Some(200)));
     let aws = aws_with(Fault::on_any().every().throttle()).await;

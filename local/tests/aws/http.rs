@@ -1,4 +1,4 @@
-//! The smallest HTTP client: one connection for each request, so that a dropped connection shows as what it is.
+//! The smallest HTTP client: one connection for each request, and no retry of a dropped connection.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;

@@ -1,4 +1,4 @@
-//! The rules of the embedded AWS, each proven on the pure world; and, in `wire` and `faults`, what clients see of it.
+//! The rules of the embedded AWS, each proven on the pure world. `wire` and `faults` prove what clients see.
 
 mod blank_volumes;
 mod copy_image;

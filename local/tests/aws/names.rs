@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{Fate, Image, ImageState, World};
+use local::aws::{CopyFailure, Image, ImageState, World};
 
 use super::{REGION, SOURCE, STRANGER, code, copy_with, ec2, world};
 
@@ -52,7 +52,7 @@ fn if_names_are_unique_a_name_is_taken_once_per_account_and_region_and_the_error
 #[test]
 fn if_names_are_unique_a_failed_ami_holds_its_name_until_it_is_deregistered() {
     let mut world = world_with_unique_names();
-    world.doom(SOURCE, Fate::key_not_accessible());
+    world.fail_next_copy(SOURCE, CopyFailure::key_not_accessible());
     let failed = copy_with(&mut world, &[]).expect("accepted");
     world.advance(HOUR);
     assert_eq!(world.image(REGION, &failed).expect("the copy").state, ImageState::Failed);

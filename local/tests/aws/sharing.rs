@@ -42,7 +42,7 @@ fn launch_permissions_are_for_accounts_everyone_organizations_and_units() {
 }
 
 #[test]
-fn what_is_no_account_or_organization_is_refused() {
+fn a_value_that_is_no_account_or_organization_is_refused() {
     for (kind, value) in [("UserId", "1234"), ("Group", "some"), ("OrganizationArn", "o-abcdefghij")] {
         let parameters = [("ImageId", IMAGE), (&*format!("LaunchPermission.Add.1.{kind}"), value)];
         let refused = ec2(&mut one_image(), "ModifyImageAttribute", &parameters);
@@ -70,7 +70,7 @@ fn nothing_under_the_aws_managed_key_can_be_shared() {
 }
 
 #[test]
-fn what_is_under_a_customers_key_can_be_shared_but_not_with_everyone() {
+fn snapshots_under_a_customers_key_can_be_shared_but_not_with_everyone() {
     let mut world = one_image();
     let key = "arn:aws:kms:eu-west-1:123456789012:key/mine";
     world.image_mut(REGION, IMAGE).expect("the image").snapshots = vec![Snapshot::new(SNAPSHOT).encrypted_with(key)];
@@ -144,7 +144,7 @@ fn a_tag_is_deleted_by_key_or_only_with_its_value() {
 }
 
 #[test]
-fn permission_to_launch_is_kept_for_whoever_the_test_names() {
+fn permission_to_launch_is_kept_for_the_accounts_that_the_test_names() {
     let image = Image::new(IMAGE, "one").shared_with(STRANGER);
     assert!(image.launch_permissions.contains(&LaunchPermission::UserId(STRANGER.to_owned())));
     assert!(image.snapshots[0].shared_with.contains(STRANGER));

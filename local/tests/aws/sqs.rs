@@ -47,7 +47,7 @@ fn only_the_latest_handle_deletes() {
 }
 
 #[test]
-fn past_its_receive_count_a_message_goes_to_the_dead_letter_queue_as_it_is() {
+fn after_its_last_receive_a_message_goes_to_the_dead_letter_queue_unchanged() {
     let mut world = World::default();
     let dead = world.add_queue(REGION, "dead", Queue::default());
     let settings = Queue { max_receive_count: Some(2), dead_letter_queue: Some(dead.clone()), ..Queue::default() };

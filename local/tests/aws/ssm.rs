@@ -55,7 +55,7 @@ fn a_bad_image_is_taken_but_shows_in_an_event_alone() {
     world.add_image(REGION, Image::new("ami-00000000000000002", "pending").state(ImageState::Pending));
     world.take_events();
     for bad in ["ami-00000000000000002", "ami-00000000000000009", "no image"] {
-        put_image(&mut world, bad).expect("taken all the same");
+        put_image(&mut world, bad).expect("accepted at first");
         assert_eq!(world.parameter(REGION, "/golden").expect("the parameter").value, IMAGE);
         let event = &world.take_events()[0];
         assert_eq!(event["detail"]["operation"], "Update");
@@ -64,7 +64,7 @@ fn a_bad_image_is_taken_but_shows_in_an_event_alone() {
 }
 
 #[test]
-fn the_check_takes_as_long_as_told() {
+fn the_check_takes_as_long_as_the_world_says() {
     let mut world = World::default();
     world.behaviour.parameter_check_duration = Duration::from_secs(5);
     world.add_image(REGION, Image::new(IMAGE, "golden"));

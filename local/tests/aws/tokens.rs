@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{Caller, Fate, TokenOfDeadImage, World};
+use local::aws::{Caller, CopyFailure, TokenOfDeadImage, World};
 
 use super::{REGION, SOURCE, SOURCE_REGION, code, copy_with, ec2_as, world};
 
@@ -85,7 +85,7 @@ fn the_token_of_a_dead_ami_is_answered_with_its_id_or_with_an_error() {
     let failed: fn(&mut World, &str) = |world, _| world.advance(HOUR);
     for dies in [deregistered, failed] {
         let mut world = world();
-        world.doom(SOURCE, Fate::key_not_accessible());
+        world.fail_next_copy(SOURCE, CopyFailure::key_not_accessible());
         let id = copy_with(&mut world, &[TOKEN]).expect("a copy");
         dies(&mut world, &id);
         assert_eq!(copy_with(&mut world, &[TOKEN]).as_ref(), Ok(&id));

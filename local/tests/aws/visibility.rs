@@ -122,7 +122,7 @@ fn thirty_looks(seed: u64, at_ids: bool, at_filters: bool) -> (Vec<bool>, Vec<bo
     }
     world.advance(15 * MINUTE);
     for _ in 0..30 {
-        assert!(by_id(&mut world, &id).is_ok() && is_found_by_filter(&mut world, "copy"), "it is visible for good");
+        assert!(by_id(&mut world, &id).is_ok() && is_found_by_filter(&mut world, "copy"), "it stays visible");
     }
     looks
 }
@@ -134,13 +134,13 @@ fn a_flickering_ami_is_shown_by_some_looks_and_not_by_others_until_it_is_visible
         let shown = looks.iter().filter(|shown| **shown).count();
         assert!((5..=25).contains(&shown), "{looks:?}");
         let disappears = looks.windows(2).any(|pair| pair == [true, false]);
-        assert!(disappears, "what was seen is not always seen again: {looks:?}");
+        assert!(disappears, "an AMI that was shown may be hidden again: {looks:?}");
     }
     assert_ne!(by_id, by_filter, "the two kinds of look are independent");
 }
 
 #[test]
-fn flickering_is_the_same_for_the_same_seed_however_the_kinds_of_look_interleave() {
+fn flickering_is_the_same_for_the_same_seed_in_any_order_of_looks() {
     let (by_id, by_filter) = thirty_looks(7, true, true);
     assert_eq!(thirty_looks(7, true, false).0, by_id);
     assert_eq!(thirty_looks(7, false, true).1, by_filter);

@@ -43,7 +43,7 @@ async fn ec2_lists_items_and_escapes_their_text() {
         post(&aws, "eu-west-1/ec2", None, "Action=DescribeImages&ImageId.1=ami-00000001").await.expect("an answer");
     assert!(answer.body.contains("<tagSet><item><key>a&amp;b</key><value>&lt;c&gt;</value></item></tagSet>"));
     assert!(answer.body.contains("<imagesSet><item><imageId>ami-00000001</imageId>"));
-    assert!(!answer.body.contains("stateReason"), "what is not there is left out");
+    assert!(!answer.body.contains("stateReason"), "a missing value has no element");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastrand::Rng;
-use local::aws::{Fate, Image, ImageState, START, Snapshot, World};
+use local::aws::{CopyFailure, Image, ImageState, START, Snapshot, World};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -198,7 +198,7 @@ impl<'a> Part<'a> {
     fn copied_at_last(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
         for _ in 0..*self.random.choice(&[1, 1, 2, TRIES - 1]).expect("a choice") {
-            world.doom(&self.id, Fate::key_not_accessible());
+            world.fail_next_copy(&self.id, CopyFailure::key_not_accessible());
         }
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
         self.case("whose first copies fail", End::CopiedAtLast, story)
@@ -207,7 +207,8 @@ impl<'a> Part<'a> {
     fn failing(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
         for _ in 0..TRIES_OF_AN_OPERATOR {
-            world.doom(&self.id, Fate::new("Server.InternalError", "Internal error", "Internal error"));
+            world
+                .fail_next_copy(&self.id, CopyFailure::new("Server.InternalError", "Internal error", "Internal error"));
         }
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
         self.case("whose copies fail", End::Failed, story)

@@ -9,7 +9,7 @@ pub(super) struct BlockDevice<'i> {
     /// `None`: a blank volume.
     pub(super) snapshot: Option<&'i Snapshot>,
     pub(super) size_gib: u32,
-    /// The flag of the mapping; `None`: it has none.
+    /// The flag of the mapping, if it has one.
     pub(super) encrypted: Option<bool>,
 }
 

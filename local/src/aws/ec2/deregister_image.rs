@@ -1,4 +1,4 @@
-//! `DeregisterImage`, and what is left of an AMI then.
+//! `DeregisterImage`, and what remains of an AMI.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeregisterImage.html>
 
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ fn delete_unless_in_use(store: &mut Store, snapshot_id: &str, deletion: Snapshot
 
 impl World {
     /// Deregisters an AMI as its owner would, protected or not. Its snapshots stay; a pending copy is cancelled.
-    /// Whether there was one.
+    /// Returns whether there was one.
     pub fn deregister(&mut self, region: &str, id: &str) -> bool {
         let now = self.now();
         let Some(mut image) = self.store_mut(region).images.remove(id) else {

@@ -33,7 +33,7 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
         owners: parameters.list("Owner"),
         executable_by: parameters.list("ExecutableBy"),
         filters: Filter::read(parameters, &IMAGE_FILTERS)?,
-        // Who asks for a deprecated AMI by id, or owns it, gets it all the same.
+        // A deprecated AMI is shown to those who ask for it by id, and to its owner.
         deprecated: !ids.is_empty() || parameters.flag("IncludeDeprecated")? == Some(true),
         disabled: parameters.flag("IncludeDisabled")? == Some(true),
     };
@@ -54,7 +54,7 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
     Ok(json!({ "imagesSet": images, "nextToken": next_token }))
 }
 
-/// The AMIs of the Region, those included that were deregistered a moment ago.
+/// The AMIs of the Region, including those that were just deregistered.
 fn all<'w>(world: &'w World, caller: &Caller) -> Vec<&'w Image> {
     let Some(store) = world.store(&caller.region) else {
         return Vec::new();
@@ -64,7 +64,7 @@ fn all<'w>(world: &'w World, caller: &Caller) -> Vec<&'w Image> {
     store.images.values().chain(fading).collect()
 }
 
-/// Exactly these, or an error; but an AMI that is hidden may be neither.
+/// The AMIs with these ids. A hidden AMI is an error or is missing, as the world says.
 fn by_ids<'w>(world: &'w World, caller: &Caller, ids: &[&str]) -> Result<Vec<&'w Image>, ApiError> {
     let mut images = Vec::new();
     for id in ids {
@@ -97,7 +97,7 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// Filters come first: they sort out the most.
+    /// Filters come first: they exclude the most.
     fn has(&self, world: &World, image: &Image) -> bool {
         let is_own = image.owner == self.caller.account;
         let tags = is_own.then_some(&image.tags);

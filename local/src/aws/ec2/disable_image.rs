@@ -9,7 +9,7 @@ use super::parameters::Parameters;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
-/// Disabling takes all launch permissions away, for good. Disabling twice is no error, and no event.
+/// Disabling removes all launch permissions; enabling restores none. Disabling twice is no error, and sends no event.
 pub(super) fn disable_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     change_state(world, caller, parameters, ImageState::Available, ImageState::Disabled)
 }

@@ -14,7 +14,7 @@ pub(super) struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// The filters of a request; `known` says which names the action has (`tag:KEY` and `tag-key` go without saying).
+    /// The filters of a request; `known` are the names that the action has, besides `tag:KEY` and `tag-key`.
     ///
     /// # Errors
     /// `InvalidParameterValue` for a filter that EC2 does not have, or one without values.
@@ -36,7 +36,7 @@ impl<'a> Filter<'a> {
             .collect()
     }
 
-    /// Whether a resource with these tags passes; `values_of` tells what it has for a name other than tags.
+    /// Whether a resource with these tags passes; `values_of` returns its values for a filter that is not about tags.
     pub(super) fn passes<'v>(
         &self,
         tags: Option<&BTreeMap<String, String>>,
@@ -53,7 +53,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// A value to look for. Most have no wildcard, and are looked for among thousands.
+/// A value to look for. Most have no wildcard: comparing is faster then.
 enum Pattern<'a> {
     Plain(&'a str),
     Wildcards(&'a str),

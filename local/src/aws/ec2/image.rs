@@ -23,7 +23,7 @@ pub struct Image {
     pub state: ImageState,
     pub state_reason: Option<StateReason>,
     pub description: Option<String>,
-    /// The owner's tags; nobody else sees them.
+    /// Visible to the owner only.
     pub tags: BTreeMap<String, String>,
     /// In the order of the block devices; the first is the root device's.
     pub snapshots: Vec<Snapshot>,
@@ -36,7 +36,7 @@ pub struct Image {
     pub source_image_id: Option<String>,
     pub source_image_region: Option<String>,
     pub last_launched_time: Option<OffsetDateTime>,
-    /// What `DescribeImageReferences` finds, besides SSM parameters, which it finds by itself.
+    /// What `DescribeImageReferences` finds, besides the SSM parameters of this world.
     pub referenced_by: Vec<Reference>,
     pub architecture: String,
     pub platform_details: String,
@@ -45,7 +45,7 @@ pub struct Image {
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
     pub(super) visibility: Visibility,
-    /// While protection with a cool-down wears off.
+    /// The end of the cooldown after protection was disabled.
     pub(super) protected_until: Option<OffsetDateTime>,
 }
 
@@ -147,7 +147,7 @@ impl Image {
         self
     }
 
-    /// Makes the AMI public; its snapshots stay as they are, as is common.
+    /// Makes the AMI public, but not its snapshots, as is common.
     #[must_use]
     pub fn public(mut self) -> Self {
         self.launch_permissions.insert(LaunchPermission::Everyone);
@@ -159,7 +159,7 @@ impl Image {
         self.launch_permissions.contains(&LaunchPermission::Everyone)
     }
 
-    /// Whether an account may see and launch it. Sharing with an organization shows to nobody here: the world knows no
+    /// Whether an account may see and launch it. Sharing with an organization has no effect here: the world knows no
     /// organizations.
     pub(super) fn is_visible_to(&self, account: &str) -> bool {
         self.owner == account
@@ -243,7 +243,7 @@ pub enum LaunchPermission {
 pub enum Protection {
     Disabled,
     Enabled,
-    /// Deregistration is refused for 24 hours after protection was lifted as well.
+    /// Deregistration is also refused for 24 hours after protection was disabled.
     EnabledWithCooldown,
 }
 

@@ -1,4 +1,4 @@
-//! `ModifyImageAttribute` and `DescribeImageAttribute`: launch permissions, and the few others in use.
+//! `ModifyImageAttribute` and `DescribeImageAttribute`: launch permissions and a few other attributes.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyImageAttribute.html>
 
 use std::collections::BTreeSet;
@@ -128,7 +128,7 @@ fn permission(kind: &str, value: &str) -> Result<LaunchPermission, ApiError> {
 }
 
 /// # Errors
-/// `InvalidAMIAttributeItemValue`, for what is no account id.
+/// `InvalidAMIAttributeItemValue`, for a value that is no account id.
 pub(super) fn check_account(value: &str) -> Result<(), ApiError> {
     if value.len() == 12 && value.bytes().all(|b| b.is_ascii_digit()) {
         return Ok(());

@@ -9,7 +9,7 @@ use crate::aws::error::ApiError;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// What EC2 has under an id, for an account.
+/// What a look by id finds, for an account.
 pub(super) enum Found<'w> {
     Image(&'w Image),
     Deregistered(Phase, &'w Image),
@@ -46,7 +46,7 @@ impl World {
         }
     }
 
-    /// Whether this look shows the AMI. Until its time has come, each look may have another answer.
+    /// Whether this look shows the AMI. While the AMI is new, each look may have another answer.
     pub(super) fn shows(&self, image: &Image, look: Look) -> bool {
         image.visibility.is_certain(look, self.now())
             || self.behaviour.flicker_seed.is_some_and(|seed| image.visibility.flickers(look, &image.id, seed))

@@ -1,5 +1,5 @@
-//! EC2, a file per group of actions. Each action is a function from the world, the caller and the parameters to an
-//! [`Answer`]; the rules and words are those of the API reference.
+//! EC2, with a file for each group of actions. Each action is a function from the world, the caller and the parameters to
+//! an [`Answer`]; rules and messages are those of the API reference.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/>
 
 mod block_device;

@@ -5,10 +5,10 @@ use crate::aws::error::ApiError;
 
 /// The slice of the results that a request asks for, and the token of the next one.
 ///
-/// Results must come in the order of their `id`, so that pages hold while things change between them.
+/// Results must come in the order of their `id`, so that pages stay right while things change between them.
 ///
 /// # Errors
-/// `InvalidParameterValue`, for a token this server did not give or a `MaxResults` out of bounds.
+/// `InvalidParameterValue`, for an unknown token or a `MaxResults` out of bounds.
 pub(super) fn page<T>(
     mut results: Vec<T>,
     id: impl Fn(&T) -> &str,

@@ -16,7 +16,7 @@ pub(super) struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Of a JSON object that maps names to texts.
+    /// The parameters of a JSON object that maps names to strings.
     pub(super) fn new(parameters: &'a Value) -> Self {
         Parameters { all: parameters.as_object(), prefix: String::new() }
     }
@@ -70,17 +70,17 @@ impl<'a> Parameters<'a> {
         self.indices(name).into_iter().filter_map(|index| self.text(&format!("{name}.{index}"))).collect()
     }
 
-    /// What is below `NAME.1.`, `NAME.2.`, ... in order.
+    /// The parameters below `NAME.1.`, `NAME.2.`, ... in order.
     pub(super) fn structures(&self, name: &str) -> Vec<Parameters<'a>> {
         self.indices(name).into_iter().map(|index| self.below(&format!("{name}.{index}"))).collect()
     }
 
-    /// What is below `NAME.`.
+    /// The parameters below `NAME.`.
     pub(super) fn below(&self, name: &str) -> Parameters<'a> {
         Parameters { all: self.all, prefix: format!("{}{name}.", self.prefix) }
     }
 
-    /// All of them in canonical order, without these.
+    /// All of them by name, without these.
     pub(super) fn without(&self, names: &[&str]) -> BTreeMap<String, String> {
         self.all
             .into_iter()

@@ -12,7 +12,7 @@ use crate::aws::world::World;
 const RESOURCE_TYPES: [&str; 5] =
     ["ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
 
-/// All references come in one page; `ResourceTypeOption` is not looked at.
+/// All references come in one page; `ResourceTypeOption` is ignored.
 pub(super) fn describe_image_references(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let ids = parameters.list("ImageId");
     if ids.is_empty() {

@@ -1,9 +1,9 @@
-//! `RegisterImage`: the way in for AMIs over the wire.
+//! `RegisterImage`: how a client puts an AMI into the world.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RegisterImage.html>
 //!
 //! It is more generous than EC2's, so that boto3 and the AWS CLI can seed a world: without block devices the AMI has
 //! one snapshot of 8 GiB, the root device gets a snapshot if it names none, a snapshot that does not exist is made, and
-//! `ImageLocation=ami-...` gives the AMI that very id. Other devices without a snapshot are blank volumes, as EC2 has them.
+//! `ImageLocation=ami-...` gives the AMI that id. Other devices without a snapshot are blank volumes, as on EC2.
 
 use serde_json::json;
 
@@ -63,7 +63,7 @@ pub(super) fn register_image(world: &mut World, caller: &Caller, parameters: &Pa
     Ok(json!({ "imageId": id }))
 }
 
-/// What the request's `BlockDeviceMapping`s stand for.
+/// The `BlockDeviceMapping`s of the request.
 #[derive(Default)]
 struct BlockDevices {
     snapshots: Vec<Snapshot>,

@@ -1,4 +1,4 @@
-//! Sharing by an owner who takes his time: builders share an AMI, or its snapshots, some time after its `available` event.
+//! Late sharing: builders share an AMI, or its snapshots, some time after its `available` event.
 
 use std::time::Duration;
 

@@ -14,13 +14,13 @@ pub struct Snapshot {
     pub id: String,
     pub size_gib: u32,
     pub encrypted: bool,
-    /// The ARN of the key of an encrypted snapshot; see [`default_key_arn`](crate::aws::default_key_arn) for `aws/ebs`.
+    /// The ARN of the key of an encrypted snapshot; see [`default_key_arn`] for `aws/ebs`.
     pub kms_key: Option<String>,
     pub state: SnapshotState,
     pub state_message: Option<String>,
     pub description: String,
     pub tags: BTreeMap<String, String>,
-    /// Accounts that may create volumes from it and copy it; `all` is everybody.
+    /// Accounts that may create volumes from it and copy it; `all` is everyone.
     pub shared_with: BTreeSet<String>,
     pub start_time: OffsetDateTime,
 }

@@ -1,4 +1,4 @@
-//! What EC2 keeps, of every account: AMIs, deregistered AMIs, and the snapshots that those left behind.
+//! What EC2 keeps: AMIs, deregistered AMIs, and the snapshots that those left behind.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ impl Store {
         of_images.chain(orphans)
     }
 
-    /// Every snapshot, to change it. One that backs two AMIs comes twice.
+    /// Every snapshot, to change it. A snapshot of two AMIs comes twice.
     fn snapshots_mut(&mut self) -> impl Iterator<Item = &mut Snapshot> {
         let of_images = self.images.values_mut().flat_map(|image| &mut image.snapshots);
         let orphans = self.orphans.iter_mut().map(|orphan| &mut orphan.snapshot);
@@ -74,12 +74,12 @@ impl World {
         self.store(region)?.images.get(id)
     }
 
-    /// An AMI that exists, to change it without EC2.
+    /// An AMI that exists, to change it directly.
     pub fn image_mut(&mut self, region: &str, id: &str) -> Option<&mut Image> {
         self.store_mut(region).images.get_mut(id)
     }
 
-    /// Removes an AMI with its snapshots without a trace or an event, as if it had never been. Whether there was one.
+    /// Removes an AMI and its snapshots without a trace or an event. Returns whether there was one.
     pub fn forget_image(&mut self, region: &str, id: &str) -> bool {
         let store = self.store_mut(region);
         store.images.remove(id).is_some() | store.deregistered.remove(id).is_some()

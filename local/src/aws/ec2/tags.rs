@@ -1,4 +1,4 @@
-//! Tags: the rules for them, `TagSpecification`s, and who has which.
+//! Tags: their rules, `TagSpecification`s, and the tags of a resource.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ pub(super) struct TagSpecifications {
 
 impl TagSpecifications {
     /// # Errors
-    /// Those of [`read`]; a resource type other than `image` and `snapshot`, or one twice.
+    /// Those of [`read`], and `InvalidParameterValue` for a resource type other than `image` and `snapshot`, or one twice.
     pub(super) fn read(parameters: &Parameters<'_>) -> Result<Self, ApiError> {
         let mut specifications = TagSpecifications::default();
         let mut seen = Vec::new();
@@ -101,7 +101,7 @@ impl TagSpecifications {
     }
 }
 
-/// As a `tagSet`; no tags, no element.
+/// As a `tagSet`. Without tags there is no such element.
 pub(super) fn view(tags: &Tags) -> Value {
     if tags.is_empty() {
         return Value::Null;
@@ -127,24 +127,25 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
     Ok(json!({ "return": true }))
 }
 
-/// A tag without a value goes whatever its value; one with a value goes only if that is it; no tags at all: all go.
+/// A tag that is named without a value is deleted with any value; one that is named with a value, only with that value. If
+/// no tag is named, all are deleted.
 pub(super) fn delete_tags(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let ids = resources(world, caller, parameters)?;
-    let doomed: Vec<(&str, Option<&str>)> = parameters
+    let named: Vec<(&str, Option<&str>)> = parameters
         .structures("Tag")
         .iter()
         .map(|tag| (tag.text("Key").unwrap_or_default(), tag.text("Value")))
         .collect();
     parameters.stop_if_dry_run()?;
-    let goes = |key: &str, value: &str| {
-        doomed.is_empty()
-            || doomed
+    let is_deleted = |key: &str, value: &str| {
+        named.is_empty()
+            || named
                 .iter()
-                .any(|(doomed_key, doomed_value)| *doomed_key == key && doomed_value.is_none_or(|it| it == value))
+                .any(|(named_key, named_value)| *named_key == key && named_value.is_none_or(|it| it == value))
     };
     for id in ids {
         change(world, &caller.region, id, |tags| {
-            tags.retain(|key, value| !is_user_key(key) || !goes(key, value));
+            tags.retain(|key, value| !is_user_key(key) || !is_deleted(key, value));
         });
     }
     Ok(json!({ "return": true }))
@@ -176,8 +177,8 @@ fn change(world: &mut World, region: &str, id: &str, change: impl Fn(&mut Tags))
     }
 }
 
-/// The tags of each image and snapshot of the Region that is named, by its id, as a parameter's value; and of the snapshots
-/// that are deleted with an image.
+/// The tags of each image and snapshot of the Region whose id is the value of a parameter, and of the snapshots that are
+/// deleted with an image.
 pub(in crate::aws) fn of_targets(world: &World, region: &str, parameters: &Value) -> BTreeMap<String, Tags> {
     let named: Vec<String> = parameters
         .as_object()

@@ -16,7 +16,7 @@ pub(super) enum Look {
     ByFilter,
 }
 
-/// From when on an AMI is certainly visible to each kind of look, and how many uncertain looks there were.
+/// From when on each kind of look is certain to show an AMI, and how many looks there were before.
 #[derive(Clone, Debug)]
 pub(super) struct Visibility {
     by_id_from: OffsetDateTime,
@@ -26,7 +26,7 @@ pub(super) struct Visibility {
 }
 
 impl Visibility {
-    /// Of an AMI that has been there since the world began.
+    /// For an AMI that exists since the world began.
     pub(super) fn since_start() -> Self {
         Visibility {
             by_id_from: START,
@@ -36,7 +36,7 @@ impl Visibility {
         }
     }
 
-    /// Of an AMI that is made now.
+    /// For an AMI that is made now.
     pub(super) fn of_new_image(now: OffsetDateTime, behaviour: &Behaviour) -> Self {
         Visibility {
             by_id_from: now + behaviour.invisible_by_id_for,
@@ -62,7 +62,7 @@ impl Visibility {
     }
 }
 
-/// A counter that a look, which changes nothing else, can count on.
+/// A counter that can count in a shared reference: a look changes nothing else.
 #[derive(Debug, Default)]
 struct Count(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! `EventBridge`: the events that AWS services send by themselves, and those that a client puts.
+//! `EventBridge`: the events that AWS services send, and those that a client puts.
 
 mod put_events;
 mod service_event;

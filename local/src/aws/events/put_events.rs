@@ -9,12 +9,12 @@ use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
-/// One entry that `PutEvents` took.
+/// One entry that `PutEvents` accepted.
 #[derive(Clone, Debug)]
 pub struct PutEvent {
     pub region: String,
     pub account: String,
-    /// Name or ARN of the bus, `default` where none was named.
+    /// Name or ARN of the bus, `default` if the entry named none.
     pub bus: String,
     pub source: String,
     pub detail_type: String,
@@ -24,12 +24,12 @@ pub struct PutEvent {
     pub at: OffsetDateTime,
 }
 
-/// What `PutEvents` took, oldest first.
+/// What `PutEvents` accepted, oldest first.
 #[derive(Default)]
 struct Taken(Vec<PutEvent>);
 
 impl World {
-    /// What `PutEvents` received.
+    /// What `PutEvents` accepted, oldest first.
     #[must_use]
     pub fn put_events(&self) -> Vec<PutEvent> {
         self.state::<Taken>().map_or_else(Vec::new, |taken| taken.0.clone())
@@ -73,7 +73,7 @@ pub(super) fn put_events(world: &mut World, caller: &Caller, request: PutEvents)
     Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
 }
 
-/// The event's id, or the code and message of its refusal.
+/// The event's id, or the code and message of the error.
 fn put_event(world: &mut World, caller: &Caller, entry: Entry) -> Result<String, (&'static str, String)> {
     let argument = |value: Option<String>, name: &str| {
         value.filter(|text| !text.is_empty()).ok_or((

@@ -1,4 +1,4 @@
-//! The events that AWS services send by themselves.
+//! The events that AWS services send.
 
 use serde_json::{Value, json};
 
@@ -15,12 +15,12 @@ pub(in crate::aws) struct ServiceEvent<'a> {
     pub(in crate::aws) detail: Value,
 }
 
-/// The events that were not taken yet, oldest first.
+/// The events that no test has taken yet, oldest first.
 #[derive(Default)]
 struct Sent(Vec<Value>);
 
 impl World {
-    /// The events that AWS itself has sent since this was last asked ("EC2 AMI State Change", "Parameter Store
+    /// The events that AWS services have sent since the last call ("EC2 AMI State Change", "Parameter Store
     /// Change"), oldest first, in `EventBridge`'s JSON.
     pub fn take_events(&mut self) -> Vec<Value> {
         std::mem::take(&mut self.state_mut::<Sent>().0)

@@ -1,9 +1,9 @@
-//! Which queue is meant: by URL, by ARN, by name.
+//! Queues by URL, by ARN, by name.
 
 use crate::aws::region::partition_of;
 use crate::aws::request::Caller;
 
-/// A queue's place.
+/// The Region, account and name of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Address {
     pub(super) region: String,

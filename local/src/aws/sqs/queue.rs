@@ -79,25 +79,25 @@ impl Attribute {
 pub(super) struct StoredQueue {
     pub(super) settings: Queue,
     pub(super) messages: Vec<Message>,
-    /// How many were ever sent.
+    /// How many messages were sent so far.
     sent: u64,
-    /// Every receipt handle ever given.
+    /// Every receipt handle so far.
     pub(super) handles: HashSet<String>,
 }
 
-/// Every queue, by its place.
+/// Every queue, by its address.
 #[derive(Default)]
 struct Queues(BTreeMap<Address, StoredQueue>);
 
-/// Queues of the default account, and any queue by its URL. A URL that no queue has is a mistake in the test: these
-/// panic.
+/// Queues of the default account, and any queue by its URL. A URL without a queue is a mistake in the test: these
+/// functions panic.
 impl World {
     /// Makes a queue of the default account, or changes its settings. Returns its URL.
     pub fn add_queue(&mut self, region: &str, name: &str, queue: Queue) -> String {
         self.create_queue(Address::of_caller(&Caller::in_region(region), name), queue)
     }
 
-    /// Sends a message without attributes; its id.
+    /// Sends a message without attributes. Returns its id.
     ///
     /// # Panics
     /// If there is no such queue.
@@ -105,7 +105,7 @@ impl World {
         self.enqueue(url, body, BTreeMap::new(), Duration::ZERO)
     }
 
-    /// Receives up to `max` visible messages, oldest first. Those received too often go to the dead-letter queue instead.
+    /// Receives up to `max` visible messages, oldest first. Messages received too often go to the dead-letter queue instead.
     ///
     /// # Panics
     /// If there is no such queue.
@@ -114,7 +114,7 @@ impl World {
         self.take_visible(url, max, timeout)
     }
 
-    /// Deletes a message, if this is the handle of its last receive: others are ignored, as SQS may.
+    /// Deletes a message, if this is the handle of its last receive. Other handles are ignored, as SQS may do.
     ///
     /// # Panics
     /// If there is no such queue.
@@ -215,7 +215,7 @@ impl World {
         taken
     }
 
-    /// Moves the messages that have been received as often as may be to the dead-letter queue.
+    /// Moves the messages that have reached their receive limit to the dead-letter queue.
     fn redrive(&mut self, url: &str, now: OffsetDateTime) {
         let queue = self.queue_mut(url);
         let (Some(limit), Some(dead_letter_queue)) =
@@ -230,8 +230,8 @@ impl World {
     }
 
     /// # Errors
-    /// `ReceiptHandleIsInvalid` for a handle that was never given; `MessageNotInflight` if the message is gone, was
-    /// received again, or is visible again; `InvalidParameterValue` past twelve hours after it was received.
+    /// `ReceiptHandleIsInvalid` for an unknown handle; `MessageNotInflight` if the message was deleted, received again, or is
+    /// visible again; `InvalidParameterValue` if the end is more than twelve hours after the receive.
     pub(super) fn change_visibility(
         &mut self,
         url: &str,

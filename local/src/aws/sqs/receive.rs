@@ -1,4 +1,4 @@
-//! `ReceiveMessage`, and what is done with a message then: `DeleteMessage`, `ChangeMessageVisibility`.
+//! `ReceiveMessage`, and the actions on a received message: `DeleteMessage`, `ChangeMessageVisibility`.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
 
 use std::collections::BTreeMap;

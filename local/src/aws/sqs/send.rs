@@ -19,7 +19,7 @@ const LONGEST_DELAY_SECONDS: u64 = 900;
 /// The largest message, with its attributes, and the largest batch, in bytes: 1 MiB.
 pub(super) const LARGEST_MESSAGE: usize = 1_048_576;
 
-/// What `SendMessage` says of its message, and `SendMessageBatch` of each.
+/// The message of `SendMessage`, and each message of `SendMessageBatch`.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct NewMessage {
@@ -44,7 +44,7 @@ pub(super) fn send_message(world: &mut World, caller: &Caller, request: SendMess
 }
 
 impl NewMessage {
-    /// Sends it: its id and digests.
+    /// Sends it. Returns its id and digests.
     ///
     /// # Errors
     /// Those of `SendMessage`.

@@ -1,4 +1,4 @@
-//! Parameter Store on the wire.
+//! The actions of Parameter Store.
 //! <https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html>
 
 use serde::Deserialize;
@@ -99,7 +99,7 @@ struct Tag {
     value: String,
 }
 
-/// A value of type `aws:ec2:image` is taken at once, but becomes the parameter's value only after its check.
+/// A value of type `aws:ec2:image` is accepted at once, but becomes the parameter's value only after its check.
 pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutParameter) -> Answer {
     let stored = world.stored_parameter(caller, &request.name);
     if stored.is_some() && !request.overwrite {
@@ -135,20 +135,20 @@ pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutPara
     match data_type.as_str() {
         IMAGE => {
             let at = world.now() + world.behaviour.parameter_check_duration;
-            world.schedule(at, move |world| conclude(world, &new));
+            world.schedule(at, move |world| finish_check(world, &new));
         }
         "text" => {
             let operation = operation(world, &new);
             world.store_parameter(&new, &data_type);
-            tell(world, &new, &data_type, operation, None);
+            send_event(world, &new, &data_type, operation, None);
         }
         other => return Err(validation(format!("The data type '{other}' is not valid: text or aws:ec2:image"))),
     }
     Ok(json!({ "Version": version, "Tier": "Standard" }))
 }
 
-/// The check of an `aws:ec2:image` value: a bad one shows in an event alone, and nothing changes.
-fn conclude(world: &mut World, check: &PendingCheck) {
+/// The check of an `aws:ec2:image` value. If it fails, there is an event and no other change.
+fn finish_check(world: &mut World, check: &PendingCheck) {
     let PendingCheck { caller, value, .. } = check;
     let is_available = world
         .visible_image(&caller.region, &caller.account, value)
@@ -156,9 +156,9 @@ fn conclude(world: &mut World, check: &PendingCheck) {
     let operation = operation(world, check);
     if is_available {
         world.store_parameter(check, IMAGE);
-        tell(world, check, IMAGE, operation, None);
+        send_event(world, check, IMAGE, operation, None);
     } else {
-        tell(world, check, IMAGE, operation, Some("Unable to Describe Resource"));
+        send_event(world, check, IMAGE, operation, Some("Unable to Describe Resource"));
     }
 }
 
@@ -169,7 +169,7 @@ fn operation(world: &World, new: &PendingCheck) -> &'static str {
     }
 }
 
-fn tell(world: &mut World, new: &PendingCheck, data_type: &str, operation: &str, exception: Option<&str>) {
+fn send_event(world: &mut World, new: &PendingCheck, data_type: &str, operation: &str, exception: Option<&str>) {
     let mut detail = json!({
         "operation": operation,
         "name": new.name,
@@ -230,7 +230,7 @@ fn validation(message: impl Into<String>) -> ApiError {
     ApiError::client("ValidationException", message)
 }
 
-/// The name in a parameter's ARN; of a path, its leading slash belongs to it.
+/// The name in a parameter's ARN. If it is a path, it includes the leading slash.
 fn name_of(reference: &str) -> &str {
     let Some((_, name)) = reference.split_once(":parameter/").filter(|_| reference.starts_with("arn:")) else {
         return reference;

@@ -1,4 +1,4 @@
-//! SSM Parameter Store: `parameter` keeps parameters with their versions, `actions` is the wire's side of them.
+//! SSM Parameter Store: `parameter` keeps parameters with their versions, `actions` are the calls.
 //! <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html>
 
 mod actions;

@@ -27,7 +27,7 @@ struct Parameters(BTreeMap<(Caller, String), StoredParameter>);
 pub(super) struct StoredParameter {
     pub(super) kind: String,
     pub(super) tags: BTreeMap<String, String>,
-    /// Oldest first: the version numbers are the places, from 1.
+    /// Oldest first. A version's number is its place, from 1.
     pub(super) versions: Vec<Version>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Version {
     pub(super) modified: OffsetDateTime,
 }
 
-/// A value that waits for EC2's word that it is an AMI.
+/// A value on its way to a parameter; one of type `aws:ec2:image` waits for its check.
 #[derive(Clone, Debug)]
 pub(super) struct PendingCheck {
     pub(super) caller: Caller,

@@ -28,7 +28,7 @@ pub(super) fn respond(content_type: &str, service: &str, request_id: &str, answe
     response.body(Bytes::from(body)).expect("the parts of the answer are valid")
 }
 
-/// The code that SQS's older Query protocol had for an error; clients of long standing still know only that one.
+/// The code of an error in SQS's older Query protocol; older clients know only that one.
 /// <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#awsquerycompatible-trait>
 fn query_error(code: &str, status: u16) -> String {
     let code = match code {

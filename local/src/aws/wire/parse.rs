@@ -13,7 +13,7 @@ use crate::aws::request::{Caller, Request};
 /// Reads a signed request: EC2's form (or query string), or the JSON of the other services.
 ///
 /// # Errors
-/// A request without a signature or an action, with EC2's words.
+/// Those of EC2 for a request without a signature or an action.
 pub(in crate::aws) fn parse(head: &Parts, body: &[u8]) -> Result<Request, ApiError> {
     let query = head.uri.query().unwrap_or_default();
     let scope = Scope::of(head, query).ok_or_else(|| {

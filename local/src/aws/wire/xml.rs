@@ -54,7 +54,7 @@ fn write_members(writer: &mut Writer<Vec<u8>>, tree: &Value) -> io::Result<()> {
     Ok(())
 }
 
-/// A list becomes one element with an `item` for each member, as everywhere in EC2; null is left out.
+/// A list becomes one element with an `item` for each member, as in all of EC2. Null is left out.
 fn write(writer: &mut Writer<Vec<u8>>, name: &str, value: &Value) -> io::Result<()> {
     let text = match value {
         Value::Null => return Ok(()),

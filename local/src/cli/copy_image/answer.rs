@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 
-/// What the function's answer would be on the AWS CLI.
+/// What the AWS CLI would print for an answer.
 #[derive(Debug, PartialEq)]
 pub(super) enum Printed {
     Copy(String),
@@ -25,17 +25,17 @@ pub(super) fn printed(answer: &Value) -> Printed {
     }
 }
 
-/// The function's `CODE: words` as the AWS CLI shows an error of the service.
+/// The function's `CODE: message` as the AWS CLI prints an error of the service.
 pub(super) fn service_error(message: &str) -> String {
     match message.split_once(": ") {
-        Some((code, words)) if is_error_code(code) => {
-            format!("An error occurred ({code}) when calling the CopyImage operation: {words}")
+        Some((code, text)) if is_error_code(code) => {
+            format!("An error occurred ({code}) when calling the CopyImage operation: {text}")
         }
         _ => format!("An error occurred when calling the CopyImage operation: {message}"),
     }
 }
 
-/// Whether a word may be one of EC2's error codes, such as `InvalidAMIID.NotFound`.
+/// Whether a word has the form of EC2's error codes, such as `InvalidAMIID.NotFound`.
 fn is_error_code(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_uppercase()) && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '.')
 }
@@ -64,7 +64,7 @@ mod tests {
         for outcome in ["Started", "AlreadyCopied"] {
             assert_eq!(printed(&json!({"Outcome": outcome, "ImageId": "ami-1"})), Printed::Copy("ami-1".to_owned()));
         }
-        for (answer, words) in [
+        for (answer, expected) in [
             (
                 json!({"Outcome": "DryRun"}),
                 "An error occurred (DryRunOperation) when calling the CopyImage operation: ",
@@ -76,7 +76,7 @@ mod tests {
             (json!(null), "has no ImageId: null"),
         ] {
             let Printed::Error(error) = printed(&answer) else { panic!("{answer} is no copy") };
-            assert!(error.contains(words), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

@@ -9,9 +9,9 @@ use crate::cli::options::FunctionOptions;
 
 /// Copy an AMI into a Region, as `aws ec2 copy-image` does, through the function.
 ///
-/// The source AMI is put into an AWS on loopback first, unless --endpoint-url names a server that has it. All
-/// that is printed on stdout is the answer; errors go to stderr, with exit code 254 if they come from the
-/// service and 252 if they come from the arguments.
+/// The source AMI is added to an AWS on loopback first, unless --endpoint-url names a server that has it. Only the
+/// answer goes to stdout. Errors go to stderr, with exit code 254 if they come from the service and 252 if they
+/// come from the arguments.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,7 +34,7 @@ pub(in crate::cli) struct Arguments {
     /// Encrypt the snapshots of the copy.
     #[arg(long, overrides_with = "no_encrypted")]
     encrypted: bool,
-    /// Leave the snapshots as they are.
+    /// Do not encrypt unencrypted snapshots.
     #[arg(long)]
     no_encrypted: bool,
 
@@ -58,10 +58,10 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "ARN")]
     destination_outpost_arn: Option<String>,
 
-    /// Carry the source's user tags to the copy.
+    /// Copy the source's user tags to the copy.
     #[arg(long, overrides_with = "no_copy_image_tags")]
     copy_image_tags: bool,
-    /// Leave the source's tags behind.
+    /// Do not copy the source's tags.
     #[arg(long)]
     no_copy_image_tags: bool,
 
@@ -81,14 +81,14 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_name = "ZONE-ID")]
     destination_availability_zone_id: Option<String>,
 
-    /// Only ask whether the copy would be permitted: the answer is the error DryRunOperation.
+    /// Only check the permission: the answer is the error DryRunOperation.
     #[arg(long, overrides_with = "no_dry_run")]
     dry_run: bool,
     /// Make the copy.
     #[arg(long)]
     no_dry_run: bool,
 
-    /// The request as JSON, or file://PATH to it. Arguments win over what it says.
+    /// The request as JSON, or file://PATH to it. Arguments win over its fields.
     #[arg(long, value_name = "JSON")]
     cli_input_json: Option<String>,
 
@@ -119,7 +119,7 @@ impl Arguments {
     /// What the arguments ask for.
     ///
     /// # Errors
-    /// The reason, in the words of the AWS CLI, if they cannot be right.
+    /// The reason, as the AWS CLI words it, if they cannot be right.
     pub(super) fn request(&self) -> Result<Request, String> {
         if matches!(self.generate_cli_skeleton, Some(Skeleton::Input)) {
             return Ok(Request::Print(Value::Object(document::skeleton())));
@@ -178,8 +178,8 @@ mod tests {
     }
 
     fn request(arguments: &[&str]) -> Result<Request, String> {
-        let words = std::iter::once("copy-image").chain(arguments.iter().copied());
-        Command::try_parse_from(words).map_err(|error| error.to_string())?.arguments.request()
+        let line = std::iter::once("copy-image").chain(arguments.iter().copied());
+        Command::try_parse_from(line).map_err(|error| error.to_string())?.arguments.request()
     }
 
     fn document(arguments: &[&str]) -> Value {
@@ -279,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_right_is_told_before_anything_runs() {
-        for (arguments, words) in [
+    fn invalid_arguments_are_refused_before_anything_runs() {
+        for (arguments, expected) in [
             (vec!["--name", "x"], "the following arguments are required: --source-image-id, --source-region"),
             (with(&["--cli-input-json", "{bad"]), "Error parsing parameter '--cli-input-json': Invalid JSON"),
             (with(&["--cli-input-json", "[]"]), "Error parsing parameter '--cli-input-json': Invalid JSON"),
@@ -293,7 +293,7 @@ mod tests {
             (with(&["--generate-cli-skeleton", "yaml"]), "invalid value 'yaml'"),
         ] {
             let error = request(&arguments).expect_err("must be refused");
-            assert!(error.contains(words), "{arguments:?}: {error}");
+            assert!(error.contains(expected), "{arguments:?}: {error}");
         }
     }
 

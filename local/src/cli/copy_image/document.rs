@@ -1,7 +1,6 @@
 //! From arguments to the `CopyImage` request document, and back to its skeleton. Pure.
 //!
-//! One table, [`FIELDS`], says what the AWS CLI knows of each parameter: its name, its flag, its type and whether
-//! it must be there.
+//! One table, [`FIELDS`], has the name, the flag and the type of each parameter, and whether it is required.
 
 use serde_json::{Map, Value, json};
 
@@ -65,7 +64,7 @@ pub(super) fn skeleton() -> Document {
         .collect()
 }
 
-/// The arguments laid over the document of `--cli-input-json`: an argument wins, field by field.
+/// The document of `--cli-input-json` with the arguments: an argument wins, field by field.
 pub(super) fn merge(input: Document, arguments: Document) -> Document {
     let mut merged = input;
     merged.extend(arguments);
@@ -77,8 +76,8 @@ pub(super) fn missing(document: &Document) -> Vec<&'static str> {
     FIELDS.iter().filter(|field| field.required && !document.contains_key(field.name)).map(|field| field.flag).collect()
 }
 
-/// What is wrong with the names and types in a document, one sentence each, in the AWS CLI's words. The rules of
-/// EC2 itself (lengths, characters, what excludes what) are the function's to check.
+/// The errors in the names and types of a document, one sentence each, as the AWS CLI reports them. The function checks
+/// EC2's own rules (lengths, characters, parameters that exclude each other).
 pub(super) fn type_errors(document: &Document) -> Vec<String> {
     document
         .iter()
@@ -153,7 +152,7 @@ mod tests {
 
     #[test]
     fn unknown_fields_and_wrong_types_are_named() {
-        for (wrong, words) in [
+        for (wrong, expected) in [
             (json!({"Nme": "x"}), "Unknown parameter in input: \"Nme\", must be one of: ClientToken, "),
             (json!({"Name": 5}), "Invalid type for parameter Name, value: 5, must be a string"),
             (json!({"DryRun": "true"}), "must be true or false"),
@@ -162,7 +161,7 @@ mod tests {
             (json!({"TagSpecifications": [{"Resource": "image"}]}), "must be a list of"),
         ] {
             let errors = type_errors(&document(wrong.clone()));
-            assert!(errors.len() == 1 && errors[0].contains(words), "{wrong}: {errors:?}");
+            assert!(errors.len() == 1 && errors[0].contains(expected), "{wrong}: {errors:?}");
         }
     }
 }

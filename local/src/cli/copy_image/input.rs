@@ -13,7 +13,7 @@ pub(super) fn input_document(argument: &str) -> Result<Document, String> {
     })
 }
 
-/// Reads `--tag-specifications`: JSON if it looks like it, else shorthand, one specification an argument.
+/// Reads `--tag-specifications`: JSON if it begins like JSON, else shorthand, one specification in each argument.
 pub(super) fn tag_specifications(arguments: &[String]) -> Result<Value, String> {
     const NAME: &str = "--tag-specifications";
     let parse_error = |reason: &str| format!("Error parsing parameter '{NAME}': {reason}");

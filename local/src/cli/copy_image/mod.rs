@@ -1,7 +1,7 @@
 //! `aws ec2 copy-image`, flag for flag, with the function in between.
 //!
-//! The arguments become the document of `--cli-input-json`, the function gets it as a direct request, and its
-//! answer is printed as the AWS CLI prints EC2's: layout, streams and exit codes are the AWS CLI's
+//! The arguments become the document of `--cli-input-json`, and the function gets it as a direct request. Its answer is
+//! printed as the AWS CLI prints EC2's, with the same layout, streams and exit codes
 //! (<https://docs.aws.amazon.com/cli/latest/reference/ec2/copy-image.html>).
 
 mod answer;
@@ -18,7 +18,7 @@ use super::options::{self, FunctionOptions};
 use super::output;
 use super::seeding::Seeding;
 use crate::aws::Aws;
-use crate::host::{Host, InvokeError};
+use crate::host::InvokeError;
 use answer::{Printed, in_cli_layout, printed, service_error};
 use arguments::Request;
 
@@ -50,22 +50,19 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
 /// An answer, or an error with the function's log.
 type Answer = Result<Value, (InvokeError, Vec<String>)>;
 
-/// Runs the function on the document; an `Err` is a function that did not even start.
+/// Runs the function on the document.
+///
+/// # Errors
+/// Why the function did not start.
 async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, String> {
     let function = options.function()?;
     let seeding = Seeding::of(document, options);
-    let aws = match options.endpoint_url {
+    let embedded = match &options.endpoint_url {
         Some(_) => None,
-        None => Some(Aws::start().await.map_err(|error| format!("cannot open a port on loopback: {error}"))?),
+        None => Some(embedded_aws(&seeding, options).await?),
     };
-    let endpoint = match (&aws, &options.endpoint_url) {
-        (Some(aws), _) => {
-            seeding.plant(&mut aws.world(), &options.region);
-            aws.endpoint()
-        }
-        (None, url) => url.clone().unwrap_or_default(),
-    };
-    let host: Host = function
+    let endpoint = embedded.as_ref().map(Aws::endpoint).or_else(|| options.endpoint_url.clone()).unwrap_or_default();
+    let host = function
         .endpoint_url(&endpoint)
         .account(&seeding.account)
         .start()
@@ -76,6 +73,13 @@ async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, Str
         host.logs().iter().for_each(|line| eprintln!("{line}"));
     }
     Ok(answer)
+}
+
+/// An AWS on loopback that has what the request names.
+async fn embedded_aws(seeding: &Seeding, options: &FunctionOptions) -> Result<Aws, String> {
+    let aws = Aws::start().await.map_err(|error| format!("cannot open a port on loopback: {error}"))?;
+    seeding.plant(&mut aws.world(), &options.region);
+    Ok(aws)
 }
 
 fn print(value: &Value) -> ExitCode {

@@ -1,7 +1,7 @@
 //! The AWS CLI's shorthand syntax, as far as tag specifications need it: `ResourceType=image,Tags=[{Key=a,Value=b}]`.
 //!
-//! The grammar: <https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-shorthand.html>. Left out are lists
-//! without brackets (`Key=a,b`) and `@=`: no tag specification has a place for them.
+//! The grammar: <https://docs.aws.amazon.com/cli/latest/userguide/cli-usage-shorthand.html>. Lists without
+//! brackets (`Key=a,b`) and `@=` are left out: no tag specification uses them.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// Reads `Name=value,Name=value`; a value is a word, a quoted string, a `[list]` or a `{Name=value}` structure.
 ///
 /// # Errors
-/// What was expected and what came instead.
+/// What was expected, and what was there instead.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
     let mut parser = Parser { rest: text.chars().peekable() };
     let mut structure = Map::new();
@@ -74,7 +74,7 @@ impl Parser<'_> {
         Ok(Value::Object(structure))
     }
 
-    /// A word goes on to the next comma (`\,` is one that belongs to it) and, inside brackets, to the bracket.
+    /// A word ends at the next comma (but not at `\,`) and, inside brackets, at the bracket.
     fn word(&mut self, nested: bool) -> String {
         let mut word = String::new();
         while let Some(c) = self.rest.next_if(|c| *c != ',' && !(nested && matches!(c, ']' | '}'))) {
@@ -100,7 +100,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes the closing bracket if it is next.
+    /// Reads the closing bracket if it is next.
     fn closes(&mut self, bracket: char) -> Result<bool, String> {
         self.skip_spaces();
         match self.rest.peek() {
@@ -109,7 +109,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Takes the comma between two items; the closing bracket may come instead, and stays.
+    /// Reads the comma between two items. A closing bracket is left for the caller.
     fn separator(&mut self, bracket: char) -> Result<(), String> {
         self.skip_spaces();
         match self.rest.peek() {
@@ -176,8 +176,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_shorthand_is_told_with_the_place() {
-        for (shorthand, words) in [
+    fn an_error_names_what_was_expected() {
+        for (shorthand, expected) in [
             ("ResourceType=image,Tags=[{Key=a", "the end"),
             ("ResourceType=image,Tags=[{Key=a}", "the end"),
             ("ResourceType", "Expected: '='"),
@@ -186,7 +186,7 @@ mod tests {
             ("", "Expected: '='"),
         ] {
             let error = parse(shorthand).expect_err(shorthand);
-            assert!(error.contains(words), "{shorthand}: {error}");
+            assert!(error.contains(expected), "{shorthand}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an event says, around an AMI, about the AMI.
+//! What the event around an AMI says about that AMI.
 
 use std::collections::BTreeMap;
 

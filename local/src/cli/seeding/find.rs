@@ -1,4 +1,4 @@
-//! Finding the AMIs that an event names, and the JSON inside its strings. Pure.
+//! Finding the AMIs that an event names, also in the JSON inside its strings. Pure.
 
 use serde_json::{Map, Value};
 
@@ -6,7 +6,7 @@ use super::context::Context;
 use super::seeds::{Seed, Seeding};
 use crate::aws::ImageState;
 
-/// The source of an AMI that is announced as a copy.
+/// The source of an AMI that an event announces as a copy.
 pub(super) const SOURCE_OF_A_COPY: (&str, &str) = ("us-east-1", "ami-0123456789abcdef0");
 
 impl Seeding {
@@ -68,14 +68,14 @@ impl Seeding {
         }
     }
 
-    /// An ARN that means an AMI: its own, the Image Builder image that it came from, or a parameter that holds its id.
+    /// An ARN that means an AMI: its own, that of its Image Builder image, or that of a parameter with its id.
     fn arn(&mut self, text: &str, context: &Context<'_>) {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", _, service, region, account, resource] = parts[..] else { return };
         let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
         match (service, kind) {
             ("ec2", "image") => self.announced(region, rest, context),
-            // name/version/build: without a build it is no AMI yet. An AMI that the message lists is this one.
+            // name/version/build: without a build there is no AMI yet. If the message lists the AMI, it is known already.
             ("imagebuilder", "image") if rest.split('/').count() == 3 && !self.has_tag("Ec2ImageBuilderArn", text) => {
                 let mut seed = context.seed(region, &self.invented_id());
                 seed.owner = Some(account.to_owned());
@@ -95,19 +95,22 @@ impl Seeding {
         }
     }
 
-    /// An AMI that the message names by Region and id. What EC2 says of an AMI in our own Region is about a copy.
+    /// An AMI that the message names by Region and id. An AMI state change in the function's own Region is about a copy.
     fn announced(&mut self, region: &str, image_id: &str, context: &Context<'_>) {
         if !image_id.starts_with("ami-") {
             return;
         }
         let mut seed = context.seed(region, image_id);
-        let here = region == context.region;
-        if context.is_state_change && here {
+        let is_own_region = region == context.region;
+        if context.is_state_change && is_own_region {
             let (source_region, source_id) = SOURCE_OF_A_COPY;
             seed.copy_of = Some((source_region.to_owned(), source_id.to_owned()));
             self.add(Seed::new(source_region, source_id));
         }
-        if context.is_state_change && !here && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled) {
+        if context.is_state_change
+            && !is_own_region
+            && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled)
+        {
             let copy_id = self.invented_id();
             if !self.images.iter().any(|known| known.copy_of.as_ref().is_some_and(|(_, id)| id == image_id)) {
                 let copy_of = Some((region.to_owned(), image_id.to_owned()));
@@ -124,7 +127,7 @@ fn image_builder_tags(build: &str) -> [(String, String); 2] {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 
-/// An object, a list, or once more a string, inside a string.
+/// An object, a list, or another string, inside a string.
 fn nested_json(text: &str) -> Option<Value> {
     let may_hold_more = text.trim_start().starts_with(['{', '[', '"']);
     may_hold_more.then(|| serde_json::from_str(text).ok()).flatten()
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ec2_says_of_an_ami_in_the_functions_own_region_is_about_a_copy() {
+    fn an_ami_state_change_in_the_functions_own_region_is_about_a_copy() {
         let seeds = seeding(&ami_state_change(REGION, "ami-8", "failed")).images;
         let copy = seeds.iter().find(|seed| seed.region == REGION).expect("the copy");
         let source = seeds.iter().find(|seed| seed.region != REGION).expect("its source");

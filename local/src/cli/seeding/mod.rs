@@ -1,4 +1,4 @@
-//! What an event must find in AWS: the AMIs that it names, anywhere in it.
+//! The AMIs that an event names, put into AWS before the function gets the event.
 //!
 //! `find` walks the event for everything that identifies an AMI, `context` reads what is said about it, `seeds` collects
 //! both, and `plant` puts them into a [`World`].
@@ -26,7 +26,7 @@ pub fn plant_for(event: &Value, region: &str, world: &mut World) {
 }
 
 impl Seeding {
-    /// What the event names, and what the settings of the function need beside it.
+    /// What the event names, and what the settings of the function need.
     pub(super) fn of(event: &Value, options: &FunctionOptions) -> Self {
         let mut seeding = Self::in_account(stack_account(event).unwrap_or(ACCOUNT));
         seeding.add_all_of(event, &options.region);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_there_and_is_no_news() {
+    fn seeded_amis_exist_and_cause_no_events() {
         let mut world = World::default();
         let event = json!({"Records": [
             {"body": ami_state_change("us-east-1", "ami-0123456789abcdef1", "available").to_string()},
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_by_whatever_name_it_is_given() {
+    fn a_key_is_known_by_each_kind_of_name() {
         assert_eq!(key_meant_by("alias/copies", ACCOUNT).aliases, ["alias/copies"]);
         assert_eq!(key_meant_by("0d6c-id", ACCOUNT).id, "0d6c-id");
         let key = key_meant_by("arn:aws:kms:eu-west-1:111122223333:key/0d6c-id", ACCOUNT);

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::seeds::{Seed, Seeding};
-use crate::aws::{Caller, Fate, Image, ImageState, Key, SnapshotState, World};
+use crate::aws::{Caller, CopyFailure, Image, ImageState, Key, SnapshotState, World};
 
 impl Seeding {
-    /// Puts it all into a new world. `region` is the function's.
+    /// Puts everything into a new world. `region` is the function's.
     ///
-    /// The world's clock is set to the present, which is what the function's own clock says; the AMIs are new.
+    /// The world's clock is set to the present, as the function's own clock. The AMIs are new.
     pub(in crate::cli) fn plant(&self, world: &mut World, region: &str) {
         if let Ok(past) = (OffsetDateTime::now_utc() - world.now()).try_into() {
             world.advance(past);
@@ -31,11 +31,11 @@ impl Seeding {
         for key in &self.keys {
             world.add_key(region, key_meant_by(key, &self.account));
         }
-        // What happened before the event is no news.
+        // Events from before this event are old news: the function is not to get them.
         world.take_events();
     }
 
-    /// Its own name, the name of its source, or one that no other has.
+    /// Its own name, the name of its source, or a new name.
     fn name(&self, seed: &Seed) -> String {
         let is_named_like = |other: &Seed| match &seed.copy_of {
             Some((region, id)) => other.region == *region && other.image_id == *id,
@@ -54,7 +54,7 @@ impl Seeding {
             image = image.state(seed.state);
         }
         if seed.state == ImageState::Failed {
-            let fate = Fate::key_not_accessible();
+            let fate = CopyFailure::key_not_accessible();
             image.state_reason = fate.state_reason;
             for snapshot in &mut image.snapshots {
                 snapshot.state = SnapshotState::Error;
@@ -75,8 +75,8 @@ impl Seeding {
     }
 }
 
-/// A call that cannot be refused, unless the event names what AWS would never have named: then the function is to
-/// find that nothing is there.
+/// A call that AWS refuses only if the event has impossible values. Then the AMI or parameter is missing, and the function has
+/// to handle that.
 fn call(world: &mut World, caller: &Caller, service: &str, action: &str, parameters: &Value) {
     if let Err(error) = world.call(caller, service, action, parameters) {
         eprintln!("{action} in {} was refused: {error:?}", caller.region);

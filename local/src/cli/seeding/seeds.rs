@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::aws::ImageState;
 
-/// What there is in AWS when the function gets the event.
+/// What AWS has when the function gets the event.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::cli) struct Seeding {
     /// The account that the function runs in: the queue's or subscription's, else the event's.
@@ -19,12 +19,12 @@ pub(in crate::cli) struct Seeding {
 pub(in crate::cli) struct Seed {
     pub(in crate::cli) region: String,
     pub(in crate::cli) image_id: String,
-    /// `None`: a name of our own.
+    /// `None`: a name that `plant` makes.
     pub(in crate::cli) name: Option<String>,
     /// `None`: the account that the function runs in.
     pub(in crate::cli) owner: Option<String>,
     pub(in crate::cli) state: ImageState,
-    /// On top of those that every seeded AMI has.
+    /// Besides those that every seeded AMI has.
     pub(in crate::cli) tags: BTreeMap<String, String>,
     /// The source AMI, as (Region, id), if this is a copy that ami-courier made.
     pub(in crate::cli) copy_of: Option<(String, String)>,
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Seed {
 }
 
 impl Seed {
-    /// An available AMI without anything special. Several commands share it.
+    /// An available AMI of the function's account.
     pub(in crate::cli) fn new(region: &str, image_id: &str) -> Self {
         Self {
             region: region.to_owned(),
@@ -49,17 +49,17 @@ impl Seed {
 }
 
 impl Seeding {
-    /// Nothing yet, for a function in this account.
+    /// Nothing, for a function in this account.
     pub(in crate::cli) fn in_account(account: &str) -> Self {
         Self { account: account.to_owned(), images: Vec::new(), keys: Vec::new() }
     }
 
-    /// The Regions in which there is an AMI.
+    /// The Regions that have an AMI.
     pub(in crate::cli) fn regions(&self) -> impl Iterator<Item = &str> {
         self.images.iter().map(|seed| seed.region.as_str())
     }
 
-    /// Adds an AMI, or what is new about one that is there already.
+    /// Adds an AMI, or new facts about a known one.
     pub(in crate::cli) fn add(&mut self, seed: Seed) {
         let known = self.images.iter_mut().find(|known| known.region == seed.region && known.image_id == seed.image_id);
         let Some(known) = known else {
@@ -76,7 +76,7 @@ impl Seeding {
         }
     }
 
-    /// The id of an AMI that the event does not name by id.
+    /// An id for an AMI that the event does not name by id.
     pub(super) fn invented_id(&self) -> String {
         format!("ami-0f00d{:012x}", self.images.len() + 1)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::fate::Fate;
+use super::failure::CopyFailure;
 use super::request::CopyImage;
 use crate::aws::digest::ec2_id;
 use crate::aws::ec2::image::{Image, ImageState, Protection};
@@ -16,14 +16,14 @@ use crate::aws::kms::default_key_arn;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// Makes the copy, in state pending, and returns its id. Blank volumes go over as they are, even if the copy is encrypted
-/// (assumed: a volume without a snapshot has nothing to encrypt yet).
+/// Makes the copy, in state pending, and returns its id. Blank volumes are copied as they are, even if
+/// the copy is encrypted (assumed: a volume without a snapshot has nothing to encrypt yet).
 pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>, source: &Image, tags: Tags) -> String {
     let now = world.now();
     let seed = format!("{} {} {} {}", caller.account, request.source_region, source.id, request.name);
     let image_id = world.new_image_id(&caller.region, &seed);
     let key = destination_key(world, caller, request);
-    let mut fate = world.next_fate(&source.id);
+    let mut failure = world.next_failure(&source.id);
     let snapshots: Vec<Snapshot> = source
         .snapshots
         .iter()
@@ -32,8 +32,8 @@ pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>,
             let encryption = (snapshot.encrypted || key.forced).then(|| key.arn.clone());
             let key_fails = encryption.as_ref().is_some_and(Option::is_none)
                 || !source_key_is_usable(world, caller, request, source, snapshot);
-            if key_fails && fate.is_none() {
-                fate = Some(Fate::key_not_accessible());
+            if key_fails && failure.is_none() {
+                failure = Some(CopyFailure::key_not_accessible());
             }
             let reference = encryption.map(|arn| arn.unwrap_or_else(|| key.reference.clone()));
             let id = ec2_id("snap", &format!("{image_id} {number}"));
@@ -66,13 +66,13 @@ pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>,
     let ends_at = now + world.behaviour.copy_duration.min(longest);
     let region = caller.region.clone();
     world.copy_begins(&region, &image_id);
-    world.schedule(ends_at, move |world| end(world, &region, &image_id, fate));
+    world.schedule(ends_at, move |world| end(world, &region, &image_id, failure));
     world.add_image(&caller.region, copy)
 }
 
-/// The key that the copy's snapshots are encrypted with, where they are.
+/// The key for the copy's encrypted snapshots.
 struct DestinationKey {
-    /// As the request has it.
+    /// As the request names it.
     reference: String,
     /// `None` if there is no such key, or it cannot be used: EC2 notices only when it copies.
     arn: Option<String>,
@@ -89,7 +89,7 @@ fn destination_key(world: &World, caller: &Caller, request: &CopyImage<'_>) -> D
     }
 }
 
-/// A source snapshot can be read unless its key is known to be out of order, or is another account's `aws/ebs`.
+/// A source snapshot can be read unless its key cannot be used, or is another account's `aws/ebs`.
 fn source_key_is_usable(
     world: &World,
     caller: &Caller,
@@ -134,8 +134,8 @@ fn copied_snapshot(
     }
 }
 
-/// A copy's time is up: it is available, or has met its fate.
-fn end(world: &mut World, region: &str, image_id: &str, fate: Option<Fate>) {
+/// The end of a copy: it becomes available, or failed.
+fn end(world: &mut World, region: &str, image_id: &str, failure: Option<CopyFailure>) {
     world.copy_ends(region, image_id);
     let Some(image) = world.image_mut(region, image_id) else {
         return;
@@ -143,11 +143,12 @@ fn end(world: &mut World, region: &str, image_id: &str, fate: Option<Fate>) {
     if image.state != ImageState::Pending {
         return;
     }
-    let (state, snapshot_state) = match fate {
+    let (state, snapshot_state) = match failure {
         None => (ImageState::Available, SnapshotState::Completed),
         Some(_) => (ImageState::Failed, SnapshotState::Error),
     };
-    let Fate { state_reason, snapshot_message } = fate.unwrap_or(Fate { state_reason: None, snapshot_message: None });
+    let CopyFailure { state_reason, snapshot_message } =
+        failure.unwrap_or(CopyFailure { state_reason: None, snapshot_message: None });
     image.state = state;
     for snapshot in &mut image.snapshots {
         snapshot.state = snapshot_state;

@@ -1,9 +1,9 @@
 //! `CopyImage`: what is checked when. `request` reads the parameters, `token` knows repeated calls, `under_way` the limits,
-//! `copy` makes the copy, `fate` says which copies fail.
+//! `copy` makes the copy, `failure` says which copies fail.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
 mod copy;
-mod fate;
+mod failure;
 mod request;
 mod token;
 mod under_way;
@@ -19,7 +19,7 @@ use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 use request::CopyImage;
 
-pub use fate::Fate;
+pub use failure::CopyFailure;
 
 pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let request = CopyImage::read(parameters)?;

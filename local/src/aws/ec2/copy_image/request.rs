@@ -1,4 +1,4 @@
-//! The parameters of `CopyImage`, and the rules that need no look at the world.
+//! The parameters of `CopyImage`, and their rules.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::aws::error::ApiError;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// The parameters, each right in itself.
+/// The parameters, each valid in itself.
 pub(super) struct CopyImage<'a> {
     pub(super) name: &'a str,
     pub(super) source_image_id: &'a str,
@@ -50,7 +50,7 @@ impl<'a> CopyImage<'a> {
         Ok(request)
     }
 
-    /// EC2 takes a key only for a copy that is encrypted by the request or by the account's default.
+    /// EC2 accepts a key only for a copy that is encrypted by the request or by the account's default.
     pub(super) fn check_key_needs_encryption(&self, world: &World, caller: &Caller) -> Result<(), ApiError> {
         let by_default = world.behaviour.encryption_by_default.contains(&caller.region);
         if self.kms_key.is_some() && !self.encrypted.unwrap_or(by_default) {
@@ -72,7 +72,8 @@ impl<'a> CopyImage<'a> {
         Ok(())
     }
 
-    /// The source's user tags, if asked for and the caller's own, under those of the request.
+    /// The tags of the request, and the source's user tags if the request asks for them and the caller owns the source. Tags of
+    /// the request win.
     pub(super) fn tags_for_image(&self, source: &Image, caller: &Caller) -> Result<Tags, ApiError> {
         let mut merged = Tags::new();
         if self.copies_tags && source.owner == caller.account {
@@ -85,7 +86,7 @@ impl<'a> CopyImage<'a> {
     }
 }
 
-/// Also checks the destination, of which there is one at most, and none with a duration.
+/// Also checks the destination: at most one, and none together with a duration.
 fn completion_duration(parameters: &Parameters<'_>) -> Result<Option<Duration>, ApiError> {
     let destinations: Vec<&str> =
         ["DestinationAvailabilityZone", "DestinationAvailabilityZoneId", "DestinationOutpostArn"]

@@ -1,4 +1,4 @@
-//! Client tokens: what a repeated call is answered.
+//! Client tokens: the answer to a repeated call.
 //! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::aws::world::World;
 #[derive(Default)]
 struct Tokens(BTreeMap<(String, String, String), FirstCall>);
 
-/// The first call with a token. It outlives its AMI.
+/// The first call with a token. It is remembered longer than its AMI exists.
 struct FirstCall {
     at: OffsetDateTime,
     parameters: BTreeMap<String, String>,
@@ -27,8 +27,8 @@ fn key(caller: &Caller, token: &str) -> (String, String, String) {
     (caller.account.clone(), caller.region.clone(), token.to_owned())
 }
 
-/// What makes two calls the same call: every parameter as it is on the wire, tags and tag specifications in their order. Whether
-/// EC2 sees through another order is unknown.
+/// What makes two calls the same: every parameter as it is on the wire, with tags and tag specifications in their order.
+/// Whether EC2 ignores the order is unknown.
 fn compared(parameters: &Parameters<'_>) -> BTreeMap<String, String> {
     parameters.without(&["ClientToken", "DryRun"])
 }
@@ -42,8 +42,8 @@ impl World {
     /// The AMI of the first call with this token; `None`: the token is new, or forgotten.
     ///
     /// # Errors
-    /// `IdempotentParameterMismatch`, if the first call had other parameters; `IdempotentInstanceTerminated`, if the AMI is dead and
-    /// the world answers so.
+    /// `IdempotentParameterMismatch`, if the first call had other parameters; `IdempotentInstanceTerminated`, as
+    /// [`TokenOfDeadImage`] says.
     pub(super) fn image_of_token(
         &self,
         caller: &Caller,

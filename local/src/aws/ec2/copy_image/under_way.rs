@@ -1,4 +1,4 @@
-//! The copies under way, and how many there may be.
+//! The copies under way, and their limits.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::aws::error::ApiError;
 use crate::aws::request::Caller;
 use crate::aws::world::World;
 
-/// The copies that have not ended, by Region and id. One that was deregistered stays until its time.
+/// The copies that have not ended, by Region and id. A deregistered one stays until it would have ended.
 #[derive(Default)]
 struct UnderWay(BTreeSet<(String, String)>);
 
@@ -21,7 +21,7 @@ impl World {
     }
 
     /// # Errors
-    /// `ResourceLimitExceeded`, if as many copies are under way as may be.
+    /// `ResourceLimitExceeded`, if the limit of copies under way is reached.
     pub(super) fn check_limits(&self, caller: &Caller, more_snapshots: usize) -> Result<(), ApiError> {
         let copies: Vec<&Image> = self
             .state::<UnderWay>()

@@ -1,0 +1,253 @@
+//! One event, and what follows from it in simulated time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use super::arguments::Goal;
+use super::queues::{Queues, batch_of};
+use crate::aws::{Aws, Image, ImageState};
+use crate::cli::seeding::Seeding;
+use crate::cli::{options, output, report, timeline};
+use crate::host::{Host, InvokeError};
+
+/// How far the clock moves when there is no message to deliver.
+const STEP: Duration = Duration::from_secs(60);
+/// The longest simulated time of a run: longer than any back-off and any time-based copy.
+const LONGEST: time::Duration = time::Duration::hours(50);
+
+/// A run of the function, with everything around it.
+pub(super) struct Simulation {
+    aws: Aws,
+    host: Host,
+    queues: Queues,
+    region: String,
+    start: OffsetDateTime,
+    until: Goal,
+    printed: Printed,
+    /// EC2 has reported that a copy failed.
+    has_failure: bool,
+}
+
+/// How much of the world has been printed.
+#[derive(Default)]
+struct Printed {
+    calls: usize,
+    put_events: usize,
+    pending: BTreeSet<String>,
+}
+
+/// Why an invocation has no answer.
+struct Failure {
+    /// The function answered with an error.
+    is_error_of_function: bool,
+    explanation: String,
+}
+
+impl Simulation {
+    pub(super) fn new(aws: Aws, host: Host, queues: Queues, region: &str, until: Goal) -> Self {
+        let start = aws.world().now();
+        Self {
+            aws,
+            host,
+            queues,
+            region: region.to_owned(),
+            start,
+            until,
+            printed: Printed::default(),
+            has_failure: false,
+        }
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Invokes the function on the event, and continues until the goal is reached.
+    ///
+    /// # Errors
+    /// Why the function did not answer, or the goal was not reached.
+    pub(super) async fn run(&mut self, mut event: Value, payload: &[u8]) -> Result<(), String> {
+        let received = self.queues.receive_records(&self.aws, &mut event);
+        if self.until == Goal::Answer {
+            let answer = self.invoke(&event, payload, received.is_empty()).await;
+            let answer = answer.map_err(|error| options::explain(&error, &self.host.logs()))?;
+            print_answer(&event, &answer);
+            self.queues.acknowledge(&self.aws, &received, &answer);
+            return Ok(());
+        }
+        self.print("message", &announcement(&event));
+        self.has_failure |= is_failure(&event, &self.region);
+        let answer = self.invoke(&event, payload, received.is_empty()).await;
+        match self.print_answer(answer) {
+            Ok(answer) => self.queues.acknowledge(&self.aws, &received, &answer),
+            // As on Lambda, a failed event is delivered again; here from the queue, with the stack's limits.
+            Err(Failure { is_error_of_function: true, .. }) if event["detail-type"].is_string() => {
+                self.aws.world().send(&self.queues.work, &event.to_string());
+            }
+            Err(failure) => return Err(failure.explanation),
+        }
+        self.follow().await
+    }
+
+    /// Hands over the payload as it is, unless records in it have got new receipt handles.
+    async fn invoke(&self, event: &Value, payload: &[u8], is_unchanged: bool) -> Result<Value, InvokeError> {
+        if is_unchanged { self.host.invoke_raw(payload).await } else { self.host.invoke(event).await }
+    }
+
+    /// Moves on until the goal is reached, or nothing more can happen.
+    async fn follow(&mut self) -> Result<(), String> {
+        loop {
+            self.forward_events();
+            if self.is_goal_reached() {
+                return Ok(());
+            }
+            if self.deliver().await? {
+                continue;
+            }
+            let elapsed = self.aws.world().now() - self.start;
+            if elapsed > LONGEST {
+                return Err(format!("gave up after {} simulated hours", LONGEST.whole_hours()));
+            }
+            if !self.is_something_under_way() {
+                return Err(format!(
+                    "the copy did not become {}: no message and no pending copy is left",
+                    self.until.as_str()
+                ));
+            }
+            self.aws.world().advance(STEP);
+        }
+    }
+
+    /// Puts EC2's events into the queue by the rules of the stack: from this Region, `available` and `failed`; from other
+    /// Regions, all.
+    fn forward_events(&mut self) {
+        let events = self.aws.world().take_events();
+        for event in events.iter().filter(|event| event["detail-type"] == "EC2 AMI State Change") {
+            let is_from_stack_region = event["region"] == self.region.as_str();
+            let state = &event["detail"]["State"];
+            self.print("EC2", &timeline::state_change(event));
+            self.has_failure |= is_failure(event, &self.region);
+            if !is_from_stack_region || state == "available" || state == "failed" {
+                self.aws.world().send(&self.queues.work, &event.to_string());
+            }
+        }
+    }
+
+    fn is_goal_reached(&self) -> bool {
+        match self.until {
+            Goal::Answer => true,
+            Goal::Available => {
+                self.has_image(|image| image.source_image_id.is_some() && image.state == ImageState::Available)
+            }
+            Goal::Finished => self.has_image(|image| image.tags.contains_key(report::FINISHED)),
+            Goal::Failed => self.has_failure && self.queues.is_empty(&self.aws),
+        }
+    }
+
+    fn is_something_under_way(&self) -> bool {
+        !self.queues.is_empty(&self.aws) || self.has_image(|image| image.state == ImageState::Pending)
+    }
+
+    /// Whether the function's Region has such an AMI.
+    fn has_image(&self, wanted: fn(&Image) -> bool) -> bool {
+        self.aws.world().images(&self.region).iter().any(wanted)
+    }
+
+    /// Delivers the next visible message of the queue, in a batch of one. Returns whether there was one.
+    async fn deliver(&mut self) -> Result<bool, String> {
+        let Some(message) = self.aws.world().receive(&self.queues.work, 1).pop() else {
+            return Ok(false);
+        };
+        let event = serde_json::from_str(&message.body).unwrap_or_default();
+        self.print("queue", &format!("delivers, attempt {}: {}", message.receive_count, announcement(&event)));
+        let answer = self.host.invoke(&batch_of(&message, &self.region)).await;
+        let answer = self.print_answer(answer).map_err(|failure| failure.explanation)?;
+        self.queues.acknowledge(&self.aws, &[(message.id, message.receipt_handle)], &answer);
+        Ok(true)
+    }
+
+    /// Prints the calls that the function made, its events, its answer, and the copies that are new.
+    fn print_answer(&mut self, answer: Result<Value, InvokeError>) -> Result<Value, Failure> {
+        self.print_calls_and_events();
+        let answer = answer.map_err(|error| Failure {
+            is_error_of_function: matches!(error, InvokeError::Function { .. }),
+            explanation: options::explain(&error, &self.host.logs()),
+        });
+        match &answer {
+            Ok(answer) => self.print("answer", &timeline::summary(answer)),
+            Err(failure) => self.print("error", &failure.explanation),
+        }
+        self.print_new_copies();
+        answer
+    }
+
+    fn print_calls_and_events(&mut self) {
+        let (calls, put_events) = {
+            let world = self.aws.world();
+            (world.calls(), world.put_events())
+        };
+        for call in calls.iter().skip(self.printed.calls) {
+            self.print("call", &timeline::call(call));
+        }
+        for event in put_events.iter().skip(self.printed.put_events) {
+            self.print("event", &timeline::put_event(event));
+        }
+        self.printed.calls = calls.len();
+        self.printed.put_events = put_events.len();
+    }
+
+    fn print_new_copies(&mut self) {
+        let images = self.aws.world().images(&self.region);
+        for image in images.into_iter().filter(|image| image.state == ImageState::Pending) {
+            if self.printed.pending.insert(image.id.clone()) {
+                self.print("EC2", &format!("{} in {} is pending", image.id, self.region));
+            }
+        }
+    }
+
+    fn print(&self, who: &str, what: &str) {
+        let now = self.aws.world().now();
+        output::say(timeline::line(now - self.start, who, what));
+    }
+
+    /// Prints the AMIs of the Regions that the event names and of the function's Region, and the rejected messages.
+    pub(super) fn print_images(&self, seeding: &Seeding) {
+        let world = self.aws.world();
+        let others: BTreeSet<&str> = seeding.regions().filter(|region| *region != self.region).collect();
+        let rows: Vec<_> = others
+            .into_iter()
+            .chain([self.region.as_str()])
+            .flat_map(|region| world.images(region).into_iter().map(|image| (region.to_owned(), image)))
+            .collect();
+        output::say(format_args!("\n{}", report::images(&rows)));
+        for message in world.messages(&self.queues.dead_letters) {
+            output::say(report::dead_letter(&message));
+        }
+    }
+}
+
+/// Prints an answer as it is; failed messages of a batch go to stderr.
+pub(super) fn print_answer(event: &Value, answer: &Value) {
+    output::say(format_args!("{answer:#}"));
+    if let Some(failures) = report::batch_failures(event, answer) {
+        eprintln!("{failures}");
+    }
+}
+
+/// Whether EC2 reports that an AMI of this Region failed.
+fn is_failure(event: &Value, region: &str) -> bool {
+    event["detail-type"] == "EC2 AMI State Change" && event["region"] == region && event["detail"]["State"] == "failed"
+}
+
+/// The event in a few words.
+fn announcement(event: &Value) -> String {
+    match (event["detail-type"].as_str(), event["Records"].as_array()) {
+        (Some("EC2 AMI State Change"), _) => timeline::state_change(event),
+        (Some(detail_type), _) => format!("{detail_type} from {}", event["region"].as_str().unwrap_or("?")),
+        (None, Some(records)) => format!("a batch of {}", records.len()),
+        (None, None) => "a direct request".to_owned(),
+    }
+}
