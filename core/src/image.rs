@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::identity::{AccountId, Identity, ImageId, Region};
 use crate::protocol::Try;
@@ -19,6 +20,12 @@ pub mod tag {
     pub const TRY: &str = "ami-courier:try";
     /// On a copy: when every finishing step held.
     pub const FINISHED: &str = "ami-courier:finished";
+    /// On a copy: when its source AMI was first found to be gone. See [`crate::retirement`].
+    pub const SOURCE_GONE_SINCE: &str = "ami-courier:source-gone-since";
+    /// On a copy: when the courier disabled it, because its source AMI is disabled.
+    pub const DISABLED_WITH_SOURCE: &str = "ami-courier:disabled-with-source";
+    /// On an image usage report: the copy that the courier ordered it for.
+    pub const USAGE_REPORT: &str = "ami-courier:usage-report";
     /// On a source AMI: never copy it.
     pub const SKIP: &str = "ami-courier:skip";
     /// What all of the above begin with; a source's own tags of this kind are never carried over.
@@ -157,6 +164,24 @@ impl Image {
     #[must_use]
     pub fn made_for(&self) -> Option<MadeFor> {
         MadeFor::from_tag(self.tags.get(tag::TRY))
+    }
+
+    /// When the source of this copy was first found to be gone. `None` also for a value that the courier does not write.
+    #[must_use]
+    pub fn source_gone_since(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(self.tags.get(tag::SOURCE_GONE_SINCE)?, &Rfc3339).ok()
+    }
+
+    /// Whether the courier disabled this copy, because its source is disabled.
+    #[must_use]
+    pub fn is_disabled_with_source(&self) -> bool {
+        self.tags.contains_key(tag::DISABLED_WITH_SOURCE)
+    }
+
+    /// Whether its source was out of service when the courier last looked.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.is_disabled_with_source() || self.tags.contains_key(tag::SOURCE_GONE_SINCE)
     }
 
     #[must_use]
