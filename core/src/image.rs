@@ -10,6 +10,9 @@ use crate::protocol::Try;
 
 /// Tags that carry the courier's own memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 pub mod tag {
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
     /// On a copy: the id of its source AMI. An announcement of an AMI that has this tag never leads to a copy.
     pub const SOURCE_IMAGE: &str = "ami-courier:source-image";
     /// On a copy: the Region of its source AMI.
@@ -30,6 +33,13 @@ pub mod tag {
     pub const SKIP: &str = "ami-courier:skip";
     /// What all of the above begin with; a source's own tags of this kind are never carried over.
     pub const PREFIX: &str = "ami-courier:";
+    /// A time as the courier writes it into a tag: RFC 3339, in whole seconds.
+    #[must_use]
+    pub fn time(at: OffsetDateTime) -> String {
+        // Any time of this era can be formatted.
+        at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+    }
+
     /// EC2 Image Builder's mark on every AMI it makes: the ARN of its image.
     pub const IMAGE_BUILDER: &str = "Ec2ImageBuilderArn";
 }
