@@ -328,9 +328,17 @@ proptest! {
             let plan = plan(source, &image(BTreeMap::new()), None, &copying(&[]), region).unwrap();
             plan.attempt(*at, region).unwrap().token
         };
-        prop_assert_eq!(token(&one) == token(&other), one == other);
-        for (index, part) in [(0, (other.0, one.1.clone(), one.2)), (1, (one.0.clone(), other.1, one.2)), (2, (one.0.clone(), one.1.clone(), other.2))] {
-            prop_assert_eq!(token(&part) == token(&one), part == one, "part {}", index);
+        let (source, region, at) = one.clone();
+        for changed in [
+            (other.0.clone(), region.clone(), at),
+            (Identity { image: other.0.image.clone(), ..source.clone() }, region.clone(), at),
+            (Identity { region: other.0.region.clone(), ..source.clone() }, region.clone(), at),
+            (source.clone(), other.1.clone(), at),
+            (source.clone(), region.clone(), Try { epoch: other.2.epoch, ..at }),
+            (source.clone(), region.clone(), Try { number: other.2.number, ..at }),
+            other,
+        ] {
+            prop_assert_eq!(token(&changed) == token(&one), changed == one);
         }
     }
 
