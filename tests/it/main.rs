@@ -29,6 +29,7 @@ mod requests;
 mod retire;
 mod selection;
 mod settings;
+mod source;
 mod stage;
 mod sweep;
 mod torture;
