@@ -44,6 +44,12 @@ impl Seeding {
                 self.announced(region, image_id, context);
             }
         }
+        // A message of the courier to itself names a copy in the function's own Region.
+        for (kind, has_source) in [("Unfinished", true), ("SourceGone", false)] {
+            if let Some(copy) = object[kind]["ImageId"].as_str() {
+                self.copy(copy, context, has_source);
+            }
+        }
         if let Some(key) = object["KmsKeyId"].as_str().filter(|key| !key.is_empty()) {
             self.keys.push(key.to_owned());
         }
@@ -100,12 +106,10 @@ impl Seeding {
         if !image_id.starts_with("ami-") {
             return;
         }
-        let mut seed = context.seed(region, image_id);
+        let seed = context.seed(region, image_id);
         let is_own_region = region == context.region;
         if context.is_state_change && is_own_region {
-            let (source_region, source_id) = SOURCE_OF_A_COPY;
-            seed.copy_of = Some((source_region.to_owned(), source_id.to_owned()));
-            self.add(Seed::new(source_region, source_id));
+            return self.copy(image_id, context, true);
         }
         if context.is_state_change
             && !is_own_region
@@ -118,6 +122,18 @@ impl Seeding {
             }
         }
         self.add(seed);
+    }
+}
+
+impl Seeding {
+    /// A copy in the function's own Region; with its source, where that still exists.
+    fn copy(&mut self, image_id: &str, context: &Context<'_>, has_source: bool) {
+        let (source_region, source_id) = SOURCE_OF_A_COPY;
+        let copy_of = Some((source_region.to_owned(), source_id.to_owned()));
+        if has_source {
+            self.add(Seed::new(source_region, source_id));
+        }
+        self.add(Seed { copy_of, ..context.seed(context.region, image_id) });
     }
 }
 
@@ -154,6 +170,8 @@ mod tests {
         let request = json!({"Name": "n", "SourceImageId": "ami-1", "SourceRegion": "us-east-1"});
         let cases = [
             (request.clone(), vec![("us-east-1", "ami-1")]),
+            (json!({"AmiCourier": {"Unfinished": {"ImageId": "ami-0"}}}), vec![SOURCE_OF_A_COPY, (REGION, "ami-0")]),
+            (json!({"AmiCourier": {"SourceGone": {"ImageId": "ami-0"}}}), vec![(REGION, "ami-0")]),
             (ami_state_change("us-east-1", "ami-2", "available"), vec![("us-east-1", "ami-2")]),
             (json!({"x": ["arn:aws-cn:ec2:cn-north-1:111122223333:image/ami-3"]}), vec![("cn-north-1", "ami-3")]),
             (
