@@ -25,6 +25,7 @@ impl Seeding {
             Value::Object(fields) => {
                 let context = context.inside(value);
                 self.named_by_fields(value, &context);
+                self.own_message(value, &context);
                 self.listed(value, fields, &context);
                 fields.values().for_each(|field| self.walk(field, &context));
             }
@@ -44,14 +45,17 @@ impl Seeding {
                 self.announced(region, image_id, context);
             }
         }
-        // A message of the courier to itself names a copy in the function's own Region.
-        for (kind, has_source) in [("Unfinished", true), ("SourceGone", false)] {
-            if let Some(copy) = object[kind]["ImageId"].as_str() {
-                self.copy(copy, context, has_source);
-            }
-        }
         if let Some(key) = object["KmsKeyId"].as_str().filter(|key| !key.is_empty()) {
             self.keys.push(key.to_owned());
+        }
+    }
+
+    /// A message of the courier to itself about a copy: the copy and its source.
+    fn own_message(&mut self, object: &Value, context: &Context<'_>) {
+        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+            if let Some(image_id) = object["AmiCourier"][kind]["ImageId"].as_str() {
+                self.copy(context.seed(context.region, image_id), source_state);
+            }
         }
     }
 
@@ -109,12 +113,10 @@ impl Seeding {
         let seed = context.seed(region, image_id);
         let is_own_region = region == context.region;
         if context.is_state_change && is_own_region {
-            return self.copy(image_id, context, true);
+            self.copy(seed, ImageState::Available);
+            return;
         }
-        if context.is_state_change
-            && !is_own_region
-            && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled)
-        {
+        if context.is_state_change && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled) {
             let copy_id = self.invented_id();
             if !self.images.iter().any(|known| known.copy_of.as_ref().is_some_and(|(_, id)| id == image_id)) {
                 let copy_of = Some((region.to_owned(), image_id.to_owned()));
@@ -123,17 +125,12 @@ impl Seeding {
         }
         self.add(seed);
     }
-}
 
-impl Seeding {
-    /// A copy in the function's own Region; with its source, where that still exists.
-    fn copy(&mut self, image_id: &str, context: &Context<'_>, has_source: bool) {
+    /// A copy of the courier's, and its source in this state.
+    fn copy(&mut self, copy: Seed, source_state: ImageState) {
         let (source_region, source_id) = SOURCE_OF_A_COPY;
-        let copy_of = Some((source_region.to_owned(), source_id.to_owned()));
-        if has_source {
-            self.add(Seed::new(source_region, source_id));
-        }
-        self.add(Seed { copy_of, ..context.seed(context.region, image_id) });
+        self.add(Seed { state: source_state, ..Seed::new(source_region, source_id) });
+        self.add(Seed { copy_of: Some((source_region.to_owned(), source_id.to_owned())), ..copy });
     }
 }
 
@@ -170,8 +167,6 @@ mod tests {
         let request = json!({"Name": "n", "SourceImageId": "ami-1", "SourceRegion": "us-east-1"});
         let cases = [
             (request.clone(), vec![("us-east-1", "ami-1")]),
-            (json!({"AmiCourier": {"Unfinished": {"ImageId": "ami-0"}}}), vec![SOURCE_OF_A_COPY, (REGION, "ami-0")]),
-            (json!({"AmiCourier": {"SourceGone": {"ImageId": "ami-0"}}}), vec![(REGION, "ami-0")]),
             (ami_state_change("us-east-1", "ami-2", "available"), vec![("us-east-1", "ami-2")]),
             (json!({"x": ["arn:aws-cn:ec2:cn-north-1:111122223333:image/ami-3"]}), vec![("cn-north-1", "ami-3")]),
             (
@@ -248,6 +243,17 @@ mod tests {
         let source = seeds.iter().find(|seed| seed.region != REGION).expect("its source");
         assert_eq!(copy.copy_of, Some((source.region.clone(), source.image_id.clone())));
         assert_eq!((copy.state, source.state), (ImageState::Failed, ImageState::Available));
+    }
+
+    #[test]
+    fn a_message_of_the_courier_to_itself_about_a_copy_is_about_a_copy_in_the_functions_own_region() {
+        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+            let seeds = seeding(&json!({ "AmiCourier": { kind: { "ImageId": "ami-8" } } })).images;
+            let [source, copy] = seeds.as_slice() else { panic!("{seeds:?}") };
+            assert_eq!((copy.region.as_str(), copy.image_id.as_str()), (REGION, "ami-8"));
+            assert_eq!(copy.copy_of, Some((source.region.clone(), source.image_id.clone())));
+            assert_eq!((copy.state, source.state), (ImageState::Available, source_state));
+        }
     }
 
     #[test]
