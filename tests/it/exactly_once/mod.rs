@@ -64,7 +64,8 @@ fn copy_by_hand(stage: &Stage, more: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_announced_ami_is_copied_with_its_tags_on_ami_and_snapshots_in_four_calls_and_one_that_is_copied_costs_two() {
+async fn an_announced_ami_is_copied_with_its_tags_on_ami_and_snapshots_in_four_calls_and_one_that_is_copied_costs_two()
+{
     let stage = Stage::new().await.set("EVENT_BUS_NAME", "").with(|world| {
         world.add_image(THERE, Image::new(AMI, "golden-1").tag("team", "platform"));
     });
