@@ -359,7 +359,7 @@ fn name_of(fault: &Effect) -> &'static str {
 }
 
 /// A message as the poller writes it into the event.
-fn record(queue: &str, message: &Message) -> Value {
+pub fn record(queue: &str, message: &Message) -> Value {
     let name = queue.rsplit('/').next().unwrap_or_default();
     let milliseconds = |at: OffsetDateTime| (at.unix_timestamp() * 1000).to_string();
     json!({

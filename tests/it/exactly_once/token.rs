@@ -10,7 +10,7 @@ use super::{AMI, DONE, announced, message, own_messages, rejection, tokens};
 use crate::stage::{HERE, Stage, THERE, batch, failures, request};
 
 #[tokio::test]
-async fn whoever_announces_an_ami_however_wrapped_and_whenever_makes_the_same_call() {
+async fn every_announcement_of_an_ami_makes_the_same_call_in_any_envelope_and_at_any_time() {
     let arn = format!("arn:aws:ec2:{THERE}::image/{AMI}");
     let mut later = announced();
     later["id"] = json!("another");
