@@ -13,7 +13,7 @@ use futures_util::future::FutureExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, error, info_span, warn};
+use tracing::{error, warn};
 
 use super::batch::{not_done, out_of_time, panicked};
 use super::outbox::{Carried, Outbox};
@@ -133,11 +133,7 @@ impl Function {
     }
 
     async fn batch(&self, records: Vec<Record>, stack: &Stack, deadline: Instant) -> Result<Value, Failure> {
-        let failed = not_done(&records, deadline, async |record| {
-            let span = info_span!("message", id = record.id.as_deref().unwrap_or_default());
-            self.record(record, stack, deadline).instrument(span).await
-        })
-        .await;
+        let failed = not_done(&records, deadline, async |record| self.record(record, stack, deadline).await).await;
         let mut answer = SqsBatchResponse::default();
         for record in failed {
             telemetry::record_retry_age(record.sent_at, self.aws.now());
@@ -169,7 +165,12 @@ impl Function {
             Err(rejection) => vec![Report::rejected(rejection.clone())].into(),
         };
         // Boxed, as the steps are.
-        let closed = Box::pin(self.close(record, handled, announcements, started)).await;
+        let mut closed = Box::pin(self.close(record, handled, announcements, started)).await;
+        let is_sweep = matches!(announcements, [Announcement::Sweep]);
+        if closed.is_err() && is_sweep && record.deliveries >= DELIVERIES_OF_A_SWEEP {
+            warn!("giving up on this sweep; the next one continues");
+            closed = Ok(());
+        }
         if let Err(after) = closed {
             self.outbox.hide(record, after).await;
         }
@@ -188,11 +189,6 @@ impl Function {
         let by_sweep = AnnouncedBySweep(is_from_sweep(announcements));
         let carried = self.carry_out(handled.reports, Some(record), started, by_sweep).await;
         if let Some(after) = carried.iter().filter_map(|carried| carried.retry).max() {
-            let is_sweep = matches!(announcements, [Announcement::Sweep]);
-            if is_sweep && record.deliveries >= DELIVERIES_OF_A_SWEEP {
-                warn!("giving up on this sweep; the next one continues");
-                return Ok(());
-            }
             return Err(after);
         }
         for Carried { report, .. } in &carried {

@@ -1,5 +1,5 @@
-//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which wait until
-//! everybody is told.
+//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which come after all
+//! reporting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -62,15 +62,14 @@ impl Outbox {
             error!(%error, "the courier's own message is not sent");
             return Carried { report, retry: Some(error.retry_after().unwrap_or(RetryAfter::Minutes)) };
         }
-        match report.last.take() {
+        match &report.last {
             Some(LastStep::MarkFinished { copy, at }) => {
-                if let Err(error) = self.mark_finished(&copy, &tag::time(at)).await {
+                if let Err(error) = self.mark_finished(copy, &tag::time(*at)).await {
                     report.result = Err(error);
                 }
             }
             Some(LastStep::DeregisterFailedCopy(copy)) => {
-                let retry = self.bury(&copy, &report, record).await;
-                report.last = Some(LastStep::DeregisterFailedCopy(copy));
+                let retry = self.bury(copy, &report, record).await;
                 return Carried { report, retry };
             }
             None => {}
