@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use local::aws::{CopyFailure, Fault};
-use serde_json::json;
+use local::host::Host;
+use serde_json::{Value, json};
 
 use crate::life::{announced, built, done, ended, finished, is_finished, on_bus, stage, told};
 use crate::stage::{HERE, Stage, THERE, batch, state_change};
@@ -21,9 +22,17 @@ async fn live(stage: &Stage) {
     let function = stage.function().await;
     let copy = ended(stage, &function, AMI).await;
     finished(&function, &copy).await;
-    stage.aws.world().deregister(THERE, AMI);
-    function.invoke(&state_change(THERE, AMI, "deregistered")).await.expect("it is retired");
+    retired(stage, &function, &copy).await;
     function.invoke(&json!({ "hello": "world" })).await.expect_err("it is not understood");
+}
+
+/// The answer when the copy is retired, seven days after its source.
+async fn retired(stage: &Stage, function: &Host, copy: &str) -> Value {
+    stage.aws.world().deregister(THERE, AMI);
+    function.invoke(&state_change(THERE, AMI, "deregistered")).await.expect("it is marked");
+    stage.aws.world().advance(Duration::from_secs(7 * 24 * 3600));
+    let found_by_sweep = json!({ "AmiCourier": { "SourceGone": { "ImageId": copy } } });
+    function.invoke(&found_by_sweep).await.expect("it is retired")
 }
 
 #[tokio::test]
@@ -34,8 +43,7 @@ async fn started_finished_retired_and_rejected_are_events_with_the_outcome_as_de
     let copy = started[0]["ImageId"].as_str().unwrap();
     stage.aws.world().advance(Duration::from_secs(1200));
     let finished = function.invoke(&state_change(HERE, copy, "available")).await.unwrap();
-    stage.aws.world().deregister(THERE, AMI);
-    let retired = function.invoke(&state_change(THERE, AMI, "deregistered")).await.unwrap();
+    let retired = retired(&stage, &function, copy).await;
     let rejected = function.invoke(&json!({ "hello": "world" })).await.unwrap_err().to_string();
 
     let events = stage.aws.world().put_events();

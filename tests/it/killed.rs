@@ -12,6 +12,7 @@ use crate::stage::{HERE, Stage, THERE, state_change};
 
 const AMI: &str = "ami-0abcdef1234567890";
 const FRIEND: &str = "111122223333";
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const HANGS: Duration = Duration::from_secs(3600);
 
@@ -195,20 +196,84 @@ async fn a_copy_that_no_event_announces_and_finishes_survives_a_kill_at_each_cal
     .await;
 }
 
+/// A stack that shares copies and retires them with their source.
+async fn retiring() -> Stage {
+    let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").set("SHARE_WITH", FRIEND).source(AMI, "golden");
+    stage.set("RETIRE_WITH_SOURCE", "true").set("SOURCE_REGIONS", THERE).set("BACKFILL_DAYS", "3650")
+}
+
+/// A sweep an hour. One orders an image usage report, the next reads it.
+async fn sweeps(poller: &mut Poller, count: usize) {
+    for _ in 0..count {
+        sweep(poller).await;
+        poller.aws.world().advance(HOUR);
+    }
+}
+
+/// What the owner of the source does, with its event.
+async fn owner_does(poller: &mut Poller, action: &str) {
+    let source = serde_json::json!({ "ImageId": AMI });
+    let done = poller.aws.world().call(&local::aws::Caller::in_region(THERE), "ec2", action, &source);
+    assert!(done.is_ok(), "{done:?}");
+    poller.run_to_rest(DAY).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_copy_that_follows_its_source_out_of_service_survives_a_kill_at_each_call() {
-    let stage = async || {
-        let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").source(AMI, "golden");
-        stage.set("RETIRE_WITH_SOURCE", "true").set("SOURCE_REGIONS", THERE).set("BACKFILL_DAYS", "3650")
-    };
     let live = async |poller: &mut Poller| {
         announce(poller).await;
-        poller.aws.world().deregister(THERE, AMI);
-        poller.run_to_rest(DAY).await.unwrap();
-        sweep(poller).await;
+        owner_does(poller, "DeregisterImage").await;
+        poller.aws.world().advance(8 * DAY);
+        sweeps(poller, 4).await;
     };
-    killed_at_each_call("retired", &["DescribeImageReferences", "DeregisterImage"], stage, live, |stage| {
+    let sites = [
+        "CreateTags",
+        "DescribeImageReferences",
+        "DescribeImageUsageReports",
+        "DescribeImageUsageReportEntries",
+        "CreateImageUsageReport",
+        "DeleteImageUsageReport",
+        "DeregisterImage",
+    ];
+    killed_at_each_call("retired", &sites, retiring, live, |stage| {
         nothing_here(stage);
+        assert_eq!(stage.dead(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_whose_source_comes_back_survives_a_kill_at_each_call() {
+    let live = async |poller: &mut Poller| {
+        announce(poller).await;
+        owner_does(poller, "DeregisterImage").await;
+        poller.aws.world().advance(8 * DAY);
+        assert!(poller.aws.world().restore_image(THERE, AMI));
+        sweeps(poller, 2).await;
+    };
+    killed_at_each_call("back", &["CreateTags", "DeleteTags"], retiring, live, |stage| {
+        assert!(!only_copy(stage).tags.contains_key("ami-courier:source-gone-since"));
+        assert_eq!(stage.dead(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_disabled_and_enabled_with_its_source_survives_a_kill_at_each_call() {
+    let live = async |poller: &mut Poller| {
+        announce(poller).await;
+        owner_does(poller, "DisableImage").await;
+        sweeps(poller, 3).await;
+        let copies = poller.aws.world().images(HERE);
+        assert!(copies.iter().all(|copy| copy.state == ImageState::Disabled), "{copies:?}");
+        owner_does(poller, "EnableImage").await;
+        sweeps(poller, 2).await;
+    };
+    let sites = ["CreateTags", "DisableImage", "DeleteTags", "EnableImage", "ModifyImageAttribute"];
+    killed_at_each_call("disabled and enabled", &sites, retiring, live, |stage| {
+        let copy = only_copy(stage);
+        assert!(copy.launch_permissions.contains(&LaunchPermission::UserId(FRIEND.to_owned())), "{copy:?}");
+        assert!(!copy.tags.contains_key("ami-courier:disabled-with-source"), "{copy:?}");
         assert_eq!(stage.dead(), []);
     })
     .await;

@@ -16,6 +16,7 @@ async fn two_of_each() -> Stage {
         world.add_image(HERE, hours_ago(left_behind(1, THERE, ACCOUNT), 99));
         world.add_image(HERE, hours_ago(left_behind(2, ALSO_THERE, ACCOUNT), 98));
         world.add_image(HERE, hours_ago(unfinished(3, THERE), 7));
+        world.add_image(THERE, Image::new(id_of(1003), "of an unfinished copy"));
         let mut failed = hours_ago(unfinished(4, ALSO_THERE), 5).state(ImageState::Failed);
         failed.state_reason = Some(StateReason::new("Client.InternalError", "no volume"));
         world.add_image(HERE, failed);

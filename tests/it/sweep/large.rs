@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use local::aws::{ACCOUNT, Behaviour, Image, Reference, START};
 
-use super::{ALSO_THERE, HOUR, MINUTE, id_of, left_behind, stage};
+use super::{ALSO_THERE, HOUR, MINUTE, gone_for_long, id_of, stage};
 use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, THERE};
 
@@ -31,7 +31,7 @@ async fn without_any_event_sweeps_copy_and_finish_all_amis_of_two_regions_beside
             let wanted = Image::new(id_of(10_000 + number), format!("golden-{number}"));
             world.add_image(region, wanted.created(START - number * 10 * MINUTE));
             // Its source is gone, and a launch template refers to it.
-            let mut held = left_behind(number, region, ACCOUNT).created(START - 24 * 100 * HOUR);
+            let mut held = gone_for_long(number, region).created(START - 24 * 100 * HOUR);
             let arn = format!("arn:aws:ec2:{HERE}:{ACCOUNT}:launch-template/lt-{number:017x}");
             held.referenced_by = vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn }];
             world.add_image(HERE, held);

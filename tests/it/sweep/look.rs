@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::{
     ALSO_THERE, HOUR, MINUTE, STRANGER, announcements, assert_each_has_one_finished_copy, build, counted, deliver,
-    figure, gauges, id_of, left_behind, missed, poller, region_of, source_gone, stage, sweep_to_the_end, swept,
-    to_finish, unfinished,
+    figure, gauges, gone_for_long, id_of, left_behind, missed, poller, region_of, source_back, source_gone, stage,
+    sweep_to_the_end, swept, to_finish, unfinished,
 };
 use crate::life::{self, ago, is_finished};
 use crate::poller::Habits;
@@ -210,7 +210,7 @@ async fn a_sweep_retires_only_copies_whose_source_is_known_to_be_gone() {
     let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {
         world.behaviour.page_size = 1;
         // Gone; still in service; another account's and not visible; from a Region that is no source Region any more.
-        world.add_image(HERE, left_behind(1, THERE, ACCOUNT));
+        world.add_image(HERE, gone_for_long(1, THERE));
         world.add_image(HERE, left_behind(2, THERE, ACCOUNT));
         world.add_image(THERE, Image::new(id_of(1002), "golden"));
         world.add_image(HERE, left_behind(3, THERE, STRANGER));
@@ -222,6 +222,26 @@ async fn a_sweep_retires_only_copies_whose_source_is_known_to_be_gone() {
     deliver(&stage, &function).await;
     let left: BTreeSet<String> = stage.copies().into_iter().map(|copy| copy.id).collect();
     assert_eq!(left, BTreeSet::from([id_of(2), id_of(3), id_of(4)]));
+}
+
+#[tokio::test]
+async fn a_sweep_announces_a_marked_copy_whose_source_is_back_before_what_it_retires() {
+    let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {
+        world.add_image(HERE, gone_for_long(1, THERE));
+        world.add_image(HERE, gone_for_long(2, THERE));
+        world.add_image(THERE, Image::new(id_of(1002), "back"));
+        let disabled =
+            left_behind(3, ALSO_THERE, ACCOUNT).tag("ami-courier:disabled-with-source", "2025-12-01T00:00:00Z");
+        world.add_image(HERE, disabled.state(ImageState::Disabled));
+        world.add_image(ALSO_THERE, Image::new(id_of(1003), "enabled again"));
+    });
+    let function = stage.function().await;
+    assert!(swept(&function).await);
+    assert_eq!(announcements(&stage), [source_back(2), source_back(3), source_gone(1)]);
+    deliver(&stage, &function).await;
+    let left: BTreeSet<String> = stage.copies().into_iter().map(|copy| copy.id).collect();
+    assert_eq!(left, BTreeSet::from([id_of(2), id_of(3)]));
+    assert!(stage.copies().iter().all(|copy| copy.state == ImageState::Available), "{:?}", stage.copies());
 }
 
 #[tokio::test]
@@ -239,10 +259,10 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
             world.fault(fault.in_region(THERE));
             world.behaviour.page_size = 1;
             // Of the Region that is out of order.
-            world.add_image(HERE, left_behind(1, THERE, ACCOUNT));
-            world.add_image(HERE, left_behind(2, THERE, ACCOUNT));
+            world.add_image(HERE, gone_for_long(1, THERE));
+            world.add_image(HERE, gone_for_long(2, THERE));
             // Of the other: gone, unfinished, missed.
-            world.add_image(HERE, left_behind(3, ALSO_THERE, ACCOUNT));
+            world.add_image(HERE, gone_for_long(3, ALSO_THERE));
             world.add_image(HERE, unfinished(4, ALSO_THERE));
             world.add_image(ALSO_THERE, Image::new(id_of(1004), "unfinished"));
             world.add_image(ALSO_THERE, Image::new(id_of(5), "missed"));

@@ -70,6 +70,11 @@ fn left_behind(number: u32, region: &str, owner: &str) -> Image {
     copy.tag("ami-courier:finished", "2026-01-01T00:00:00Z")
 }
 
+/// The same, found gone a month ago: its time has come.
+fn gone_for_long(number: u32, region: &str) -> Image {
+    left_behind(number, region, ACCOUNT).tag("ami-courier:source-gone-since", "2025-12-01T00:00:00Z")
+}
+
 /// The same, not finished.
 fn unfinished(number: u32, region: &str) -> Image {
     let mut copy = left_behind(number, region, ACCOUNT);
@@ -144,6 +149,10 @@ fn to_finish(number: u32) -> Value {
 
 fn source_gone(number: u32) -> Value {
     json!({ "SourceGone": { "ImageId": id_of(number) } })
+}
+
+fn source_back(number: u32) -> Value {
+    json!({ "SourceBack": { "ImageId": id_of(number) } })
 }
 
 /// A figure of the last sweep, from its log line.

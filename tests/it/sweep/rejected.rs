@@ -1,10 +1,10 @@
 //! A rejection of what only a sweep announced is no dead letter, since there would be one an hour. The log and the event bus
 //! have it, and a metric with an alarm counts it. Only a failed copy is a dead letter.
 
-use local::aws::{ACCOUNT, CopyFailure, Fault, Image, ImageState};
+use local::aws::{CopyFailure, Fault, Image, ImageState};
 use serde_json::{Value, json};
 
-use super::{HOUR, announcements, build, counted, deliver, id_of, left_behind, stage, swept, unfinished};
+use super::{HOUR, announcements, build, counted, deliver, gone_for_long, id_of, stage, swept, unfinished};
 use crate::life::is_finished;
 use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
 
@@ -67,7 +67,7 @@ async fn a_rejected_copy_finish_or_retirement_of_a_sweep_is_counted_and_no_dead_
     is_counted(finish, "UnauthorizedOperation").await;
     let retire = stage().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {
         world.fault(denied("DescribeImageReferences"));
-        world.add_image(HERE, left_behind(1, THERE, ACCOUNT));
+        world.add_image(HERE, gone_for_long(1, THERE));
     });
     is_counted(retire, "UnauthorizedOperation").await;
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, CopyFailure, Fault, Image};
+use local::aws::{CopyFailure, Fault, Image};
 
 use super::{
-    ALSO_THERE, HOUR, assert_each_has_one_finished_copy, build, counted, created, figure, id_of, left_behind, stage,
+    ALSO_THERE, HOUR, assert_each_has_one_finished_copy, build, counted, created, figure, gone_for_long, id_of, stage,
     swept, unfinished,
 };
 use crate::life::is_finished;
@@ -19,7 +19,7 @@ async fn stage_without_queue() -> Stage {
 #[tokio::test]
 async fn one_sweep_copies_finishes_and_retires() {
     let stage = stage_without_queue().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {
-        world.add_image(HERE, left_behind(1, THERE, ACCOUNT));
+        world.add_image(HERE, gone_for_long(1, THERE));
         world.add_image(HERE, unfinished(2, ALSO_THERE));
         world.add_image(ALSO_THERE, Image::new(id_of(1002), "of an unfinished copy"));
         world.add_image(THERE, Image::new(id_of(3), "missed"));
