@@ -165,7 +165,12 @@ impl Function {
             Err(rejection) => vec![Report::rejected(rejection.clone())].into(),
         };
         // Boxed, as the steps are.
-        let closed = Box::pin(self.close(record, handled, announcements, started)).await;
+        let mut closed = Box::pin(self.close(record, handled, announcements, started)).await;
+        let is_sweep = matches!(announcements, [Announcement::Sweep]);
+        if closed.is_err() && is_sweep && record.deliveries >= DELIVERIES_OF_A_SWEEP {
+            warn!("giving up on this sweep; the next one continues");
+            closed = Ok(());
+        }
         if let Err(after) = closed {
             self.outbox.hide(record, after).await;
         }
@@ -184,11 +189,6 @@ impl Function {
         let by_sweep = AnnouncedBySweep(is_from_sweep(announcements));
         let carried = self.carry_out(handled.reports, Some(record), started, by_sweep).await;
         if let Some(after) = carried.iter().filter_map(|carried| carried.retry).max() {
-            let is_sweep = matches!(announcements, [Announcement::Sweep]);
-            if is_sweep && record.deliveries >= DELIVERIES_OF_A_SWEEP {
-                warn!("giving up on this sweep; the next one continues");
-                return Ok(());
-            }
             return Err(after);
         }
         for Carried { report, .. } in &carried {

@@ -1,5 +1,5 @@
-//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which wait until
-//! everybody is told.
+//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which come after all
+//! reporting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

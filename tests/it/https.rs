@@ -1,4 +1,4 @@
-//! Over HTTPS the function speaks with whom the host's root certificates vouch for, and with nobody else.
+//! Over HTTPS the function speaks only with servers that the host's root certificates vouch for.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ fn of_another_root() -> String {
 }
 
 #[tokio::test]
-async fn a_server_that_a_root_of_the_bundle_vouches_for_is_spoken_with() {
+async fn a_server_with_a_certificate_from_a_root_of_the_bundle_is_trusted() {
     let secured = Secured::as_("localhost", 2100).await;
     let answer = secured.answer(&secured.root).await.unwrap();
     assert_eq!(answer["Outcome"], "Started", "{answer}");
@@ -90,7 +90,7 @@ async fn a_server_that_a_root_of_the_bundle_vouches_for_is_spoken_with() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_of_a_bundle_does_not_take_the_rest_with_it() {
+async fn an_unreadable_certificate_of_a_bundle_does_not_affect_the_others() {
     let secured = Secured::as_("localhost", 2100).await;
     let bundle = format!(
         "# A comment\n-----BEGIN CERTIFICATE-----\nMAo=\n-----END CERTIFICATE-----\n{}{}",
@@ -101,7 +101,7 @@ async fn what_cannot_be_read_of_a_bundle_does_not_take_the_rest_with_it() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_valid_certificate_of_its_own_from_a_known_root_is_told_nothing() {
+async fn a_server_without_a_valid_certificate_from_a_known_root_gets_no_request() {
     for (name, until, knows_root, why) in [
         ("localhost", 2100, false, "UnknownIssuer"),
         ("elsewhere.example", 2100, true, "not valid for name"),
@@ -109,8 +109,8 @@ async fn a_server_without_a_valid_certificate_of_its_own_from_a_known_root_is_to
     ] {
         let secured = Secured::as_(name, until).await;
         let bundle = if knows_root { secured.root.clone() } else { of_another_root() };
-        let told = secured.answer(&bundle).await.unwrap_err();
-        assert!(told.contains("NoAnswer") && told.contains("certificate") && told.contains(why), "{told}");
+        let error = secured.answer(&bundle).await.unwrap_err();
+        assert!(error.contains("NoAnswer") && error.contains("certificate") && error.contains(why), "{error}");
         assert_eq!(secured.stage.actions(), Vec::<String>::new());
     }
 }
@@ -118,6 +118,14 @@ async fn a_server_without_a_valid_certificate_of_its_own_from_a_known_root_is_to
 #[tokio::test]
 async fn a_function_without_root_certificates_does_not_start_and_says_so() {
     let secured = Secured::as_("localhost", 2100).await;
-    let told = secured.answer("no certificate\n").await.unwrap_err();
-    assert!(told.contains("root certificates of") && told.contains("there are none"), "{told}");
+    let error = secured.answer("no certificate\n").await.unwrap_err();
+    assert!(error.contains("root certificates of") && error.contains("there are none"), "{error}");
+}
+
+#[tokio::test]
+async fn a_function_with_a_proxy_in_its_environment_does_not_start_and_names_the_variable() {
+    let stage = Stage::new().await;
+    let refused = stage.function_in(HERE).set("HTTPS_PROXY", "http://proxy.example:3128").start().await;
+    let error = refused.err().expect("it does not start").logs.join("\n");
+    assert!(error.contains("HTTPS_PROXY is set") && error.contains("no support for a proxy"), "{error}");
 }

@@ -32,6 +32,7 @@ mod retire;
 mod selection;
 mod settings;
 mod share;
+mod source;
 mod stage;
 mod sweep;
 mod torture;

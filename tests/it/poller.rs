@@ -73,6 +73,8 @@ pub struct Tally {
     pub lost_events: u64,
     pub delivered_twice: u64,
     pub lost_deletions: u64,
+    /// Calls of `CopyImage` that EC2 refused because their token stands for other parameters.
+    pub mismatches: u64,
     /// Calls to AWS, by action.
     pub calls: BTreeMap<String, u64>,
     /// Calls that were hit, by what hit them.
@@ -89,6 +91,7 @@ impl Tally {
         self.lost_events += other.lost_events;
         self.delivered_twice += other.delivered_twice;
         self.lost_deletions += other.lost_deletions;
+        self.mismatches += other.mismatches;
         for (action, count) in &other.calls {
             *self.calls.entry(action.clone()).or_default() += count;
         }
@@ -308,6 +311,7 @@ impl Poller {
         let mut world = self.aws.world();
         for call in world.calls_since(self.calls_counted) {
             *self.tally.calls.entry(call.action.clone()).or_default() += 1;
+            self.tally.mismatches += u64::from(call.code.as_deref() == Some("IdempotentParameterMismatch"));
             if let Some(fault) = &call.fault {
                 *self.tally.faults.entry(name_of(fault)).or_default() += 1;
             }
@@ -355,7 +359,7 @@ fn name_of(fault: &Effect) -> &'static str {
 }
 
 /// A message as the poller writes it into the event.
-fn record(queue: &str, message: &Message) -> Value {
+pub fn record(queue: &str, message: &Message) -> Value {
     let name = queue.rsplit('/').next().unwrap_or_default();
     let milliseconds = |at: OffsetDateTime| (at.unix_timestamp() * 1000).to_string();
     json!({

@@ -1,4 +1,4 @@
-//! The parameter holds the newest copy, by its source's age, and never goes back: whoever writes it, and whenever.
+//! The parameter holds the newest copy, by its source's age, and never goes back, even when several functions write it.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ async fn two_sources_that_finish_in_the_wrong_order_leave_the_newer_in_the_param
 }
 
 #[tokio::test]
-async fn a_write_that_arrives_late_is_put_right_by_its_own_writer() {
+async fn a_late_write_is_corrected_by_its_own_writer() {
     for (late, quick) in [(OLDER, NEWER), (NEWER, OLDER)] {
         let stage = family().await;
         let (one, other) = (stage.function().await, stage.function().await);
@@ -86,7 +86,7 @@ async fn many_functions_that_race_leave_the_newest() {
 }
 
 #[tokio::test]
-async fn somebody_who_writes_between_our_read_and_our_write_is_not_lost_even_when_we_are_killed_before_we_look() {
+async fn a_write_of_another_between_our_read_and_our_write_is_not_lost_even_when_we_are_killed_before_we_look() {
     let stage = family().await;
     let function = stage.function().await;
     let newer = ended(&stage, &function, NEWER).await;
@@ -110,7 +110,7 @@ async fn somebody_who_writes_between_our_read_and_our_write_is_not_lost_even_whe
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_after_somebody_elses_does_not_hide_that_one() {
+async fn a_write_whose_answer_is_lost_does_not_hide_the_write_of_another_before_it() {
     let stage = family().await;
     let function = stage.function().await;
     let newer = ended(&stage, &function, NEWER).await;
@@ -152,7 +152,7 @@ async fn a_parameter_that_others_write_each_time_between_our_read_and_our_write_
 }
 
 #[tokio::test]
-async fn what_is_no_ami_or_cannot_be_launched_makes_way() {
+async fn a_value_that_is_no_ami_or_cannot_be_launched_is_replaced() {
     for holder in ["not-an-ami", "ami-00000000000000009", "ami-0ccccccccccccccc1", "ami-0ccccccccccccccc2"] {
         let stage = family().await.with(|world| {
             world.add_image(HERE, built("ami-0ccccccccccccccc1", "disabled", 1).state(ImageState::Disabled));
@@ -168,7 +168,7 @@ async fn what_is_no_ami_or_cannot_be_launched_makes_way() {
 }
 
 #[tokio::test]
-async fn an_ami_that_is_no_copy_counts_by_its_own_age() {
+async fn an_ami_that_is_no_copy_is_compared_by_its_own_age() {
     for (minutes_ago, stays) in [(10, true), (400, false)] {
         let theirs = "ami-0ccccccccccccccc1";
         let stage = family().await.with(|world| {
@@ -184,7 +184,7 @@ async fn an_ami_that_is_no_copy_counts_by_its_own_age() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_gone_gives_way_to_one_that_is_there_and_never_takes_its_place() {
+async fn the_copy_of_an_existing_source_replaces_the_copy_of_a_source_that_is_gone_and_never_the_reverse() {
     for gone in [OLDER, NEWER] {
         for order in [[OLDER, NEWER], [NEWER, OLDER]] {
             let stage = family().await;
@@ -223,7 +223,7 @@ async fn a_copy_is_finished_only_when_the_parameter_has_really_taken_it() {
     let copy = ended(&stage, &function, OLDER).await;
     assert!(!done(&function, &told(&copy, "available", 1)).await);
     assert!(!is_finished(&stage, &copy) && on_bus(&stage, "Finished").is_empty());
-    assert!(function.logs().concat().contains("ec2:DescribeImages"), "what to look at is told");
+    assert!(function.logs().concat().contains("ec2:DescribeImages"), "the log names the permission");
     stage.aws.world().advance(Duration::from_secs(601));
     assert_eq!(held(&stage), copy);
     assert!(done(&function, &told(&copy, "available", 2)).await);

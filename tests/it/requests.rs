@@ -1,4 +1,4 @@
-//! Explicit requests: what is wrong is told with the field, the value and the rule, and nothing is sent.
+//! Explicit requests: a wrong one is rejected with the field, the value and the rule, and nothing is sent.
 
 use local::aws::Image;
 use local::host::InvokeError;
@@ -26,7 +26,7 @@ fn rejection(answer: Result<Value, InvokeError>) -> String {
     }
 }
 
-/// Each with the code, and the words that name the field, its value and the rule.
+/// Each with the code, and the parts of the message that name the field, its value and the rule.
 fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
     const VALUE: &str = "InvalidParameterValue";
     const COMBINATION: &str = "InvalidParameterCombination";
@@ -135,6 +135,24 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         ),
         (tags(json!([{ "Key": "a" }, { "Key": "a" }])), VALUE, &["`TagSpecifications[0].Tags[1]`", "second tag `a`"]),
         (tags(many.into()), "TagLimitExceeded", &["`TagSpecifications[0].Tags[50]`", "50"]),
+        (
+            tags(json!([{ "Key": "ami-courier:finished", "Value": "2026-01-01T00:00:00Z" }])),
+            VALUE,
+            &["`TagSpecifications[0].Tags[0]` is `ami-courier:finished`", "does not begin with `ami-courier:`"],
+        ),
+        (
+            with(json!({ "TagSpecifications": [
+                { "ResourceType": "snapshot", "Tags": [{ "Key": "a" }, { "Key": "ami-courier:source-image", "Value": AMI }] },
+            ] })),
+            VALUE,
+            &["`TagSpecifications[0].Tags[1]` is `ami-courier:source-image`", "does not begin with `ami-courier:`"],
+        ),
+        // A Region that does not exist
+        (
+            with(json!({ "SourceRegion": "us-esat-1" })),
+            "NoSuchRegion",
+            &["AWS has no Region `us-esat-1`", "did you mean `us-east-1`?"],
+        ),
         // Unknown
         (
             with(json!({ "SourceImageID": "x" })),
@@ -157,40 +175,40 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
 async fn every_wrong_parameter_is_rejected_with_its_field_its_value_and_its_rule_and_nothing_is_sent() {
     let stage = Stage::new().await.set("EVENT_BUS_NAME", "").source(AMI, "golden-1");
     let function = stage.function().await;
-    for (request, code, words) in wrong_requests() {
+    for (request, code, parts) in wrong_requests() {
         let shown: String = request.to_string().chars().take(200).collect();
-        let told = rejection(function.invoke(&request).await);
-        assert!(told.starts_with(&format!("{code}: ")), "{shown}: {told}");
-        for word in words {
-            assert!(told.contains(word), "{shown}: `{word}` is not in: {told}");
+        let message = rejection(function.invoke(&request).await);
+        assert!(message.starts_with(&format!("{code}: ")), "{shown}: {message}");
+        for part in parts {
+            assert!(message.contains(part), "{shown}: `{part}` is not in: {message}");
         }
-        let (_, advice) = told.rsplit_once("; ").expect("advice behind the words");
-        assert!(advice.len() > 10 && told.len() < 900, "{told}");
+        let (_, advice) = message.rsplit_once("; ").expect("advice behind the message");
+        assert!(advice.len() > 10 && message.len() < 900, "{message}");
     }
     assert_eq!(stage.actions(), Vec::<String>::new(), "nothing was asked of AWS");
 }
 
 #[tokio::test]
-async fn every_wrong_request_in_a_queue_is_a_dead_letter_with_the_same_words() {
+async fn every_wrong_request_in_a_queue_is_a_dead_letter_with_the_same_message() {
     let stage = Stage::new().await.set("EVENT_BUS_NAME", "").source(AMI, "golden-1");
     let function = stage.function().await;
-    for (request, code, words) in wrong_requests() {
+    for (request, code, parts) in wrong_requests() {
         let answer = function.invoke(&batch([("m1", request.to_string())])).await.unwrap();
         assert_eq!(failures(&answer), Vec::<String>::new());
         let (body, why) = stage.dead().pop().unwrap();
         assert_eq!(body, request.to_string());
         assert_eq!(why["Code"], code);
-        assert!(words.iter().all(|word| why["Explanation"].contains(word)), "{why:?}");
+        assert!(parts.iter().all(|part| why["Explanation"].contains(part)), "{why:?}");
     }
     assert_eq!(stage.dead().len(), wrong_requests().len());
     assert_eq!(stage.copies().len(), 0);
 }
 
-/// A request for an AMI across a border: rejected with these words, and nothing sent to `CopyImage`.
-async fn is_stopped(stage: Stage, request: &Value, words: &[&str]) {
-    let told = rejection(stage.function().await.invoke(request).await);
-    for word in words {
-        assert!(told.contains(word), "`{word}` is not in: {told}");
+/// A request that is rejected with a message of these parts, and nothing sent to `CopyImage`.
+async fn is_rejected(stage: Stage, request: &Value, parts: &[&str]) {
+    let message = rejection(stage.function().await.invoke(request).await);
+    for part in parts {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
     }
     assert_eq!(stage.copy_image_calls().len(), 0);
 }
@@ -206,14 +224,14 @@ async fn source_regions_are_a_border_for_requests_too() {
     let stage = || async { Stage::new().await.source(AMI, "golden-1") };
     let request = request(AMI, "golden-1");
     let outside = stage().await.set("SOURCE_REGIONS", "us-west-2,ap-northeast-1");
-    is_stopped(
+    is_rejected(
         outside,
         &request,
-        &["SourceNotAllowed: ", AMI, "us-east-1 is none of SOURCE_REGIONS (us-west-2, ap-northeast-1)"],
+        &["SourceNotAllowed: ", AMI, "us-east-1 is not one of SOURCE_REGIONS (us-west-2, ap-northeast-1)"],
     )
     .await;
     let own = with(json!({ "SourceRegion": HERE }));
-    is_stopped(stage().await, &own, &["SourceNotAllowed: ", "eu-west-1 is this stack's own Region"]).await;
+    is_rejected(stage().await, &own, &["SourceNotAllowed: ", "eu-west-1 is this stack's own Region"]).await;
     let inside = stage().await.set("SOURCE_REGIONS", "us-west-2,us-east-1,eu-west-1");
     assert_eq!(inside.function().await.invoke(&request).await.unwrap()["Outcome"], "Started");
 }
@@ -221,14 +239,14 @@ async fn source_regions_are_a_border_for_requests_too() {
 #[tokio::test]
 async fn source_owners_are_a_border_for_requests_too_and_ec2_says_who_the_owner_is() {
     let request = request(AMI, "golden-1");
-    let words = ["SourceNotAllowed: ", AMI, "its owner 111122223333 is none of SOURCE_OWNERS (self)"];
-    is_stopped(others(Image::new(AMI, "golden-1")).await, &request, &words).await;
-    let words = ["its owner 111122223333 is none of SOURCE_OWNERS (444455556666)"];
-    is_stopped(others(Image::new(AMI, "golden-1")).await.set("SOURCE_OWNERS", "444455556666"), &request, &words).await;
+    let parts = ["SourceNotAllowed: ", AMI, "its owner 111122223333 is not one of SOURCE_OWNERS (self)"];
+    is_rejected(others(Image::new(AMI, "golden-1")).await, &request, &parts).await;
+    let parts = ["its owner 111122223333 is not one of SOURCE_OWNERS (444455556666)"];
+    is_rejected(others(Image::new(AMI, "golden-1")).await.set("SOURCE_OWNERS", "444455556666"), &request, &parts).await;
     let trusted = others(Image::new(AMI, "golden-1")).await.set("SOURCE_OWNERS", "self,111122223333");
     assert_eq!(trusted.function().await.invoke(&request).await.unwrap()["Outcome"], "Started");
     let only_others = Stage::new().await.source(AMI, "golden-1").set("SOURCE_OWNERS", OTHERS);
-    is_stopped(only_others, &request, &["its owner 123456789012 is none of SOURCE_OWNERS (111122223333)"]).await;
+    is_rejected(only_others, &request, &["its owner 123456789012 is not one of SOURCE_OWNERS (111122223333)"]).await;
 }
 
 #[tokio::test]
@@ -236,7 +254,7 @@ async fn a_key_of_another_region_is_rejected_before_anything_is_copied() {
     let key = "arn:aws:kms:us-east-1:123456789012:alias/golden";
     let stage = Stage::new().await.source(AMI, "golden-1");
     let request = with(json!({ "Encrypted": true, "KmsKeyId": key }));
-    is_stopped(
+    is_rejected(
         stage,
         &request,
         &["InvalidParameterValue: ", "`KmsKeyId` is `arn:aws:kms:us-east-1:", "a key of eu-west-1"],
@@ -245,15 +263,15 @@ async fn a_key_of_another_region_is_rejected_before_anything_is_copied() {
 }
 
 #[tokio::test]
-async fn an_ami_that_bears_the_tag_skip_is_not_copied_for_a_request_either() {
+async fn an_ami_with_the_tag_skip_is_not_copied_for_a_request_either() {
     let stage = Stage::new().await.with(|world| {
         world.add_image(THERE, Image::new(AMI, "golden-1").tag("ami-courier:skip", ""));
     });
-    is_stopped(stage, &request(AMI, "golden-1"), &[AMI, "it bears the tag `ami-courier:skip`"]).await;
+    is_rejected(stage, &request(AMI, "golden-1"), &[AMI, "it has the tag `ami-courier:skip`"]).await;
 }
 
 #[tokio::test]
-async fn a_request_can_copy_on_what_is_itself_a_copy() {
+async fn a_request_can_name_an_ami_that_is_itself_a_copy() {
     let stage = Stage::new().await.with(|world| {
         world.add_image(THERE, Image::new(AMI, "golden-1").tag("ami-courier:source-image", &ami(1)));
     });
@@ -264,8 +282,11 @@ async fn a_request_can_copy_on_what_is_itself_a_copy() {
 }
 
 #[tokio::test]
-async fn a_source_that_is_not_there_is_rejected_with_its_id_and_region_and_what_to_check() {
-    let told = rejection(Stage::new().await.function().await.invoke(&request(AMI, "golden-1")).await);
-    assert!(told.starts_with("InvalidAMIID.NotFound: ") && told.contains(&format!("{AMI} in {THERE}")), "{told}");
-    assert!(told.contains("check the image id and its Region") && told.contains("shares the AMI"), "{told}");
+async fn a_source_that_does_not_exist_is_rejected_with_its_id_and_region_and_what_to_check() {
+    let message = rejection(Stage::new().await.function().await.invoke(&request(AMI, "golden-1")).await);
+    assert!(
+        message.starts_with("InvalidAMIID.NotFound: ") && message.contains(&format!("{AMI} in {THERE}")),
+        "{message}"
+    );
+    assert!(message.contains("check the image id and its Region") && message.contains("shares the AMI"), "{message}");
 }

@@ -1,12 +1,14 @@
-//! A setting that cannot be right stops the function before its first message, and says which, what and how else.
+//! An invalid setting stops the function before its first message; the error names the variable, the value and the accepted
+//! forms.
 
+use courier_core::settings::VARIABLES;
 use futures_util::stream::{self, StreamExt};
 
 use crate::stage::{HERE, Stage};
 
 const KEY: &str = "0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e";
 
-/// A variable, a value that cannot be right, and words of the accepted forms.
+/// A variable, an invalid value, and a part of the accepted forms.
 const WRONG: &[(&str, &str, &str)] = &[
     ("AWS_REGION", "nowhere", "the Region that the function runs in"),
     ("SOURCE_REGIONS", "Virginia", "Regions other than the function's own"),
@@ -14,6 +16,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SOURCE_REGIONS", "us-east-1,,us-west-2", "such as `us-east-1,us-west-2`"),
     ("SOURCE_REGIONS", "eu-west-1", "Regions other than the function's own"),
     ("SOURCE_REGIONS", "us-east-1,cn-north-1", "of its partition"),
+    ("SOURCE_REGIONS", "us-esat-1", "Regions that exist: AWS has no `us-esat-1`, did you mean `us-east-1`?"),
+    ("SOURCE_REGIONS", "us-east-1,eu-wset-2", "did you mean `eu-west-2`?"),
     ("SOURCE_OWNERS", "me", "`self` and account ids of 12 digits"),
     ("SOURCE_OWNERS", "self,1234", "`self` and account ids of 12 digits"),
     ("SOURCE_OWNERS", "self 123456789012", "separated by commas"),
@@ -55,8 +59,13 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("DEREGISTRATION_PROTECTION", "on", "`Off`, `On` or `WithCooldown`"),
     ("PARAMETER_NAME", "/golden/{nmae}", "placeholders"),
     ("PARAMETER_NAME", "/golden images/{name}", "letters, digits and `._/-`"),
+    ("PARAMETER_NAME", "/{tag:team}/latest", "whose first part is literal"),
+    ("PARAMETER_NAME", "golden-{name}", "whose first part is literal"),
     ("EVENT_BUS_NAME", "my bus", "the name or ARN of an event bus, or nothing at all"),
     ("RETIRE_WITH_SOURCE", "no", "`true` or `false`"),
+    ("RETIRE_AFTER_DAYS", "0", "a number of days (1 to 365)"),
+    ("RETIRE_AFTER_DAYS", "366", "a number of days (1 to 365)"),
+    ("RETIRE_AFTER_DAYS", "a week", "a number of days (1 to 365)"),
     ("BACKFILL_DAYS", "0", "a number of days (1 to 3650)"),
     ("BACKFILL_DAYS", "3651", "a number of days (1 to 3650)"),
     ("BACKFILL_DAYS", "a week", "a number of days (1 to 3650)"),
@@ -64,7 +73,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("DEAD_LETTER_QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:dead", "the URL of an SQS queue"),
 ];
 
-/// Values that are each wrong only beside another.
+/// Values that are each invalid only together with another.
 const WRONG_TOGETHER: &[(&[(&str, &str)], &str, &str)] = &[
     (&[("KMS_KEY_ID", KEY), ("ENCRYPTED", "false")], "ENCRYPTED is `false`", "with KMS_KEY_ID set, `true` or nothing"),
     (
@@ -74,7 +83,7 @@ const WRONG_TOGETHER: &[(&[(&str, &str)], &str, &str)] = &[
     ),
 ];
 
-/// What the function writes when it is started with these settings: `None` if it starts all the same.
+/// The log of a function that these settings stop; `None` if it starts.
 async fn refusal(settings: &[(&str, &str)]) -> Option<String> {
     let stage = Stage::new().await;
     let function = settings.iter().fold(stage.function_in(HERE), |function, (name, value)| function.set(*name, *value));
@@ -82,16 +91,16 @@ async fn refusal(settings: &[(&str, &str)]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_stops_init_with_the_variable_the_value_and_the_accepted_forms() {
+async fn an_invalid_setting_stops_init_with_the_variable_the_value_and_the_accepted_forms() {
     let too_many = (0..41).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
     let wrong = WRONG.iter().copied().chain([("EXTRA_TAGS", too_many.as_str(), "at most 40")]);
     let failures: Vec<String> = stream::iter(wrong)
         .map(async |(variable, value, accepted)| {
             let shown = format!("{variable} is `{}", &value[..value.len().min(150)]);
             match refusal(&[(variable, value)]).await {
-                None => Some(format!("{variable}={value} is taken")),
-                Some(told) if told.contains(&shown) && told.contains(accepted) => None,
-                Some(told) => Some(format!("{variable}={value}: {told}")),
+                None => Some(format!("{variable}={value} is accepted")),
+                Some(log) if log.contains(&shown) && log.contains(accepted) => None,
+                Some(log) => Some(format!("{variable}={value}: {log}")),
             }
         })
         .buffer_unordered(4)
@@ -102,51 +111,25 @@ async fn a_wrong_setting_stops_init_with_the_variable_the_value_and_the_accepted
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_right_together_stop_init_too() {
+async fn settings_that_exclude_each_other_stop_init_too() {
     for (settings, shown, accepted) in WRONG_TOGETHER {
-        let told = refusal(settings).await.unwrap_or_else(|| panic!("{settings:?} are taken"));
-        assert!(told.contains(shown) && told.contains(accepted), "{told}");
+        let log = refusal(settings).await.unwrap_or_else(|| panic!("{settings:?} are accepted"));
+        assert!(log.contains(shown) && log.contains(accepted), "{log}");
     }
 }
 
 #[tokio::test]
-async fn every_variable_has_a_wrong_value_in_the_table_unless_everything_is_right_for_it() {
+async fn every_variable_has_an_invalid_value_in_the_table() {
     for variable in VARIABLES {
-        assert!(WRONG.iter().any(|(wrong, ..)| wrong == variable), "{variable}");
+        assert!(WRONG.iter().any(|(wrong, ..)| *wrong == variable), "{variable}");
     }
 }
-
-/// The settings of the design.
-const VARIABLES: &[&str] = &[
-    "SOURCE_REGIONS",
-    "SOURCE_OWNERS",
-    "NAME_PATTERNS",
-    "REQUIRED_TAGS",
-    "IMAGE_BUILDER",
-    "COPY_NAME",
-    "COPY_DESCRIPTION",
-    "ENCRYPTED",
-    "KMS_KEY_ID",
-    "COPY_TAGS",
-    "EXTRA_TAGS",
-    "SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES",
-    "DRY_RUN",
-    "SHARE_WITH",
-    "DEPRECATE",
-    "DEREGISTRATION_PROTECTION",
-    "PARAMETER_NAME",
-    "EVENT_BUS_NAME",
-    "RETIRE_WITH_SOURCE",
-    "BACKFILL_DAYS",
-    "QUEUE_URL",
-    "DEAD_LETTER_QUEUE_URL",
-];
 
 #[tokio::test]
 async fn every_accepted_form_of_every_setting_lets_the_function_start() {
     let longest = "p".repeat(128);
     let forms: &[(&str, &[&str])] = &[
-        ("SOURCE_REGIONS", &["us-east-1", "us-east-1, us-west-2", "us-east-1,eu-west-1", "il-central-1"]),
+        ("SOURCE_REGIONS", &["us-east-1", "us-east-1, us-west-2", "us-east-1,eu-west-1", "il-central-1", "eu-north-9"]),
         ("SOURCE_OWNERS", &["self", "123456789012", "self, 111122223333"]),
         ("NAME_PATTERNS", &["*", "golden-*", "golden-*,base-????,(a) [b] ./-'@_"]),
         ("REQUIRED_TAGS", &["approved", "approved=true", "approved=true,stage,url=https://x/?a=b", "empty="]),
@@ -186,6 +169,7 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
         ("PARAMETER_NAME", &["golden", "/golden/{name}/latest", "/golden/{tag:release}"]),
         ("EVENT_BUS_NAME", &["default", "my.bus/x-1_2", "arn:aws:events:eu-west-1:123456789012:event-bus/ops"]),
         ("RETIRE_WITH_SOURCE", &["true", "false"]),
+        ("RETIRE_AFTER_DAYS", &["1", "365"]),
         ("BACKFILL_DAYS", &["1", "3650"]),
         ("QUEUE_URL", &["https://sqs.eu-west-1.amazonaws.com/123456789012/announcements"]),
         ("DEAD_LETTER_QUEUE_URL", &["https://sqs.eu-west-1.amazonaws.com/123456789012/dead"]),
@@ -193,7 +177,7 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
     let tried: Vec<&str> = forms.iter().map(|(variable, _)| *variable).collect();
     assert_eq!(tried, VARIABLES);
     let refused: Vec<String> = stream::iter(forms.iter().flat_map(|(variable, values)| {
-        // Empty is as good as not set: so CloudFormation passes a parameter that is left out.
+        // An empty value counts as not set: CloudFormation passes one for a parameter that is left out.
         values.iter().copied().chain(["", "  "]).map(|value| (*variable, value))
     }))
     .map(async |(variable, value)| refusal(&[(variable, value)]).await)
@@ -205,8 +189,8 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
 }
 
 #[tokio::test]
-async fn a_long_wrong_value_is_cut_in_the_message() {
-    let told = refusal(&[("NAME_PATTERNS", &"!".repeat(3000))]).await.unwrap();
-    assert!(told.contains("NAME_PATTERNS is `!!!") && told.contains("(3000 bytes)"), "{told}");
-    assert!(told.len() < 2000, "{told}");
+async fn a_long_invalid_value_is_cut_in_the_message() {
+    let log = refusal(&[("NAME_PATTERNS", &"!".repeat(3000))]).await.unwrap();
+    assert!(log.contains("NAME_PATTERNS is `!!!") && log.contains("(3000 bytes)"), "{log}");
+    assert!(log.len() < 2000, "{log}");
 }

@@ -1,4 +1,4 @@
-//! What `CopyImage` says on the wire: every parameter, for a request and for an announced AMI, and not one more.
+//! `CopyImage` on the wire: every parameter, for a request and for an announced AMI, and not one more. Tags are sorted.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,16 @@ const TAGS: [(&str, &str); 3] =
 
 type Tags<'a> = &'a [(&'a str, &'a str)];
 
-/// The whole parameter map of the call for [`AMI`]: what every such call says, then `more` (`null` takes away), then the
-/// tags behind the courier's own.
+/// On each copy that is made for a request: its try. An announcement's first try has no such tag, nor has a dry run.
+const FIRST_TRY: (&str, &str) = ("ami-courier:try", "request 0.0");
+
+/// The whole parameter map of the call for a request, with [`FIRST_TRY`].
+fn call_of_request(more: Value, image_tags: Tags, snapshot_tags: Tags) -> Value {
+    call(more, &[&[FIRST_TRY][..], image_tags].concat(), &[&[FIRST_TRY][..], snapshot_tags].concat())
+}
+
+/// The whole parameter map of the call for [`AMI`]: the parameters of every such call, then `more` (`null` removes one), and
+/// these tags with the courier's own, sorted.
 fn call(more: Value, image_tags: Tags, snapshot_tags: Tags) -> Value {
     let mut call = json!({
         "SourceImageId": AMI, "SourceRegion": THERE, "Name": "golden-1",
@@ -27,7 +35,9 @@ fn call(more: Value, image_tags: Tags, snapshot_tags: Tags) -> Value {
     for (n, (kind, tags)) in [("image", image_tags), ("snapshot", snapshot_tags)].into_iter().enumerate() {
         let specification = format!("TagSpecification.{}", n + 1);
         fields.insert(format!("{specification}.ResourceType"), json!(kind));
-        for (n, (key, value)) in TAGS.iter().chain(tags).enumerate() {
+        let mut sorted = [&TAGS[..], tags].concat();
+        sorted.sort_unstable();
+        for (n, (key, value)) in sorted.into_iter().enumerate() {
             fields.insert(format!("{specification}.Tag.{}.Key", n + 1), json!(key));
             fields.insert(format!("{specification}.Tag.{}.Value", n + 1), json!(value));
         }
@@ -35,15 +45,20 @@ fn call(more: Value, image_tags: Tags, snapshot_tags: Tags) -> Value {
     call
 }
 
-/// The one call that a message led to, without its token; and the token, which is the outcome's.
-async fn sent(stage: &Stage, message: &Value) -> (Value, String) {
+/// The one call that a message led to, without its token; and the token of the outcome, which is the call's. Without one, the
+/// SDK sends a random one.
+async fn sent(stage: &Stage, message: &Value) -> (Value, Option<String>) {
     let answer = stage.function().await.invoke(message).await.unwrap();
     let outcome = answer.get(0).unwrap_or(&answer);
     assert!(["Started", "DryRun"].contains(&outcome["Outcome"].as_str().unwrap()), "{answer}");
     let [mut call] = stage.copy_image_calls().try_into().unwrap();
-    let token = call.as_object_mut().unwrap().remove("ClientToken").unwrap();
-    assert_eq!(token, outcome["ClientToken"]);
-    (call, token.as_str().unwrap().to_owned())
+    let sent = call.as_object_mut().unwrap().remove("ClientToken").map(|token| token.as_str().unwrap().to_owned());
+    let token = outcome.get("ClientToken").map(|token| token.as_str().unwrap().to_owned());
+    match &token {
+        Some(_) => assert_eq!(sent, token),
+        None => assert!(!is_uuid_v5(sent.as_ref()), "{sent:?}"),
+    }
+    (call, token)
 }
 
 fn plain_source() -> Image {
@@ -62,8 +77,8 @@ fn with(more: Value) -> Value {
     request
 }
 
-fn is_uuid_v5(token: &str) -> bool {
-    uuid::Uuid::parse_str(token).is_ok_and(|uuid| uuid.get_version_num() == 5)
+fn is_uuid_v5(token: Option<&String>) -> bool {
+    token.is_some_and(|token| uuid::Uuid::parse_str(token).is_ok_and(|uuid| uuid.get_version_num() == 5))
 }
 
 #[tokio::test]
@@ -110,20 +125,24 @@ async fn each_parameter_of_a_request_is_sent_as_it_is_and_makes_another_token() 
     let count = cases.len();
     for (said, expected, image_tags, snapshot_tags) in cases {
         let (sent, token) = sent(&stage_with(plain_source()).await, &with(said)).await;
-        assert_eq!(sent, call(expected, image_tags, snapshot_tags));
-        assert!(is_uuid_v5(&token), "{token}");
+        assert_eq!(sent, call_of_request(expected, image_tags, snapshot_tags));
+        assert!(is_uuid_v5(token.as_ref()), "{token:?}");
         tokens.insert(token);
     }
     assert_eq!(tokens.len(), count, "each is a call of its own");
 }
 
 #[tokio::test]
-async fn a_requests_own_token_is_sent_and_a_dry_run_has_the_token_of_the_real_call() {
+async fn a_requests_own_token_is_sent_and_a_dry_run_has_no_other_token() {
     let (plain, token) = sent(&stage_with(plain_source()).await, &with(json!({}))).await;
     let (own, own_token) = sent(&stage_with(plain_source()).await, &with(json!({ "ClientToken": "mine ~!" }))).await;
-    assert_eq!((own, own_token.as_str()), (plain.clone(), "mine ~!"));
+    assert_eq!((own, own_token.as_deref()), (plain.clone(), Some("mine ~!")));
+    let dry_call = call(json!({ "DryRun": "true" }), &[], &[]);
     let (dry, dry_token) = sent(&stage_with(plain_source()).await, &with(json!({ "DryRun": true }))).await;
-    assert_eq!((dry, dry_token), (call(json!({ "DryRun": "true" }), &[], &[]), token.clone()));
+    assert_eq!((dry, dry_token), (dry_call.clone(), None), "the courier's token is kept for the copy");
+    let own = with(json!({ "DryRun": true, "ClientToken": "mine ~!" }));
+    let (dry, dry_token) = sent(&stage_with(plain_source()).await, &own).await;
+    assert_eq!((dry, dry_token.as_deref()), (dry_call, Some("mine ~!")));
     let (wet, wet_token) = sent(&stage_with(plain_source()).await, &with(json!({ "DryRun": false }))).await;
     assert_eq!((wet, wet_token), (plain, token));
 }
@@ -147,11 +166,47 @@ async fn all_parameters_of_a_request_are_sent_together() {
         "Name": "golden-all", "SnapshotCopyCompletionDurationMinutes": "15",
     });
     assert_eq!(sent, call(expected, &[("of", "image"), ("also", "=,&")], &[("of", "snapshot")]));
-    assert_eq!(token, "release-1");
+    assert_eq!(token.as_deref(), Some("release-1"));
 }
 
 #[tokio::test]
-async fn what_a_request_says_wins_over_every_setting() {
+async fn tags_are_sent_in_one_order_in_whatever_order_a_request_or_a_setting_has_them() {
+    let mut calls = BTreeSet::new();
+    for (settings, tags) in [("x=1,c=2", ["b", "a", "d"]), ("c=2,x=1", ["d", "b", "a"])] {
+        let tags = tags.map(|key| json!({ "Key": key }));
+        let message = with(json!({ "TagSpecifications": [
+            { "ResourceType": "image", "Tags": tags }, { "ResourceType": "snapshot", "Tags": tags },
+        ] }));
+        let stage = stage_with(plain_source().tag("e", "").tag("Z", "")).await.set("EXTRA_TAGS", settings);
+        let (sent, token) = sent(&stage, &message).await;
+        let all: Tags = &[("a", ""), ("b", ""), ("c", "2"), ("d", ""), ("e", ""), ("x", "1"), ("Z", "")];
+        assert_eq!(sent, call_of_request(json!({}), all, all));
+        calls.insert((sent.to_string(), token));
+    }
+    assert_eq!(calls.len(), 1, "the same call with the same token");
+}
+
+#[tokio::test]
+async fn copy_image_tags_brings_no_tag_of_the_couriers_from_a_source_that_is_itself_a_copy() {
+    let source = plain_source()
+        .tag("team", "platform")
+        .tag("ami-courier:source-image", "ami-0123456789abcdef0")
+        .tag("ami-courier:source-region", "us-west-2")
+        .tag("ami-courier:finished", "2026-01-01T00:00:00Z");
+    let stage = stage_with(source).await;
+    let (sent, _) = sent(&stage, &with(json!({ "CopyImageTags": true }))).await;
+    assert_eq!(
+        sent,
+        call_of_request(json!({}), &[("team", "platform")], &[]),
+        "the courier copies the other tags itself"
+    );
+    let copy = &stage.copies()[0];
+    assert_eq!((copy.tags["team"].as_str(), copy.tags["ami-courier:source-image"].as_str()), ("platform", AMI));
+    assert!(!copy.tags.contains_key("ami-courier:finished"), "{:?}", copy.tags);
+}
+
+#[tokio::test]
+async fn a_request_wins_over_every_setting() {
     let stage = stage_with(plain_source().tag("team", "platform").tag("cost", "1")).await;
     let stage = stage
         .set("COPY_NAME", "{name}-by-setting")
@@ -174,11 +229,11 @@ async fn what_a_request_says_wins_over_every_setting() {
         "SnapshotCopyCompletionDurationMinutes": "30",
     });
     let image: Tags = &[("by", "request"), ("only", "setting")];
-    assert_eq!(sent, call(expected, image, &[("by", "setting"), ("only", "setting")]));
+    assert_eq!(sent, call_of_request(expected, image, &[("by", "setting"), ("only", "setting")]));
 }
 
 #[tokio::test]
-async fn what_a_request_leaves_out_the_settings_decide_and_a_narrow_destination_excludes_a_completion_time() {
+async fn settings_complete_a_request_and_a_zone_as_destination_excludes_a_completion_time() {
     let settings = |stage: Stage| {
         stage
             .set("COPY_DESCRIPTION", "{image_id} by setting")
@@ -192,13 +247,13 @@ async fn what_a_request_leaves_out_the_settings_decide_and_a_narrow_destination_
     let tags: Tags = &[("by", "setting"), ("team", "platform")];
     let source = || plain_source().tag("team", "platform");
     let (plain, _) = sent(&settings(stage_with(source()).await), &with(json!({}))).await;
-    assert_eq!(plain, call(decided.clone(), tags, tags));
+    assert_eq!(plain, call_of_request(decided.clone(), tags, tags));
     let zone = json!({ "DestinationAvailabilityZone": "eu-west-1a" });
     let (narrow, _) = sent(&settings(stage_with(source()).await), &with(zone.clone())).await;
     let mut expected = decided;
     expected["SnapshotCopyCompletionDurationMinutes"] = Value::Null;
     expected["DestinationAvailabilityZone"] = zone["DestinationAvailabilityZone"].clone();
-    assert_eq!(narrow, call(expected, tags, tags));
+    assert_eq!(narrow, call_of_request(expected, tags, tags));
 }
 
 #[tokio::test]
@@ -244,6 +299,7 @@ async fn an_announced_ami_is_copied_as_the_settings_say() {
         (vec![("DRY_RUN", "true")], json!({ "DryRun": "true" }), own),
         (vec![("DRY_RUN", "false")], json!({}), own),
     ];
+    let mut tokens = BTreeSet::new();
     for (settings, expected, tags) in cases {
         let source = plain_source()
             .tag("team", "platform")
@@ -252,9 +308,12 @@ async fn an_announced_ami_is_copied_as_the_settings_say() {
             .tag("ami-courier:note", "the courier's own are not carried over");
         let stage = settings.iter().fold(stage_with(source).await, |stage, (name, value)| stage.set(name, value));
         let (sent, token) = sent(&stage, &state_change(THERE, AMI, "available")).await;
+        let is_dry_run = !expected["DryRun"].is_null();
         assert_eq!(sent, call(expected, tags, tags), "{settings:?}");
-        assert!(is_uuid_v5(&token), "{token}");
+        assert_eq!(is_uuid_v5(token.as_ref()), !is_dry_run, "{settings:?}: {token:?}");
+        tokens.extend(token);
     }
+    assert_eq!(tokens.len(), 1, "no setting changes the token: {tokens:?}");
 }
 
 #[tokio::test]
@@ -269,7 +328,7 @@ async fn a_copy_keeps_the_sources_description_and_a_long_one_is_cut() {
 }
 
 #[tokio::test]
-async fn of_many_tags_forty_nine_are_sent_for_one_place_is_kept_and_what_had_no_room_is_named_in_the_log() {
+async fn of_many_tags_forty_eight_are_sent_two_places_are_kept_and_the_log_names_the_others() {
     let numbered: Vec<(String, String)> = (0..50).map(|n| (format!("tag-{n:02}"), n.to_string())).collect();
     let source = numbered.iter().fold(plain_source(), |image, (key, value)| image.tag(key, value));
     let stage = stage_with(source).await.set("EXTRA_TAGS", "a=1,b=2");
@@ -278,8 +337,13 @@ async fn of_many_tags_forty_nine_are_sent_for_one_place_is_kept_and_what_had_no_
     let [mut sent] = stage.copy_image_calls().try_into().unwrap();
     sent.as_object_mut().unwrap().remove("ClientToken");
     let mut tags = vec![("a", "1"), ("b", "2")];
-    tags.extend(numbered.iter().take(44).map(|(key, value)| (key.as_str(), value.as_str())));
+    tags.extend(numbered.iter().take(43).map(|(key, value)| (key.as_str(), value.as_str())));
     assert_eq!(sent, call(json!({}), &tags, &tags));
-    let line = function.logs().into_iter().find(|line| line.contains("no room")).expect("a line of what is left out");
-    assert!(line.contains("tag-44, tag-45, tag-46, tag-47, tag-48, tag-49") && !line.contains("tag-43"), "{line}");
+    assert!(sent.get("TagSpecification.1.Tag.48.Key").is_some() && sent.get("TagSpecification.1.Tag.49.Key").is_none());
+    let line =
+        function.logs().into_iter().find(|line| line.contains("no room")).expect("a line with the tags left out");
+    assert!(
+        line.contains("tag-43, tag-44, tag-45, tag-46, tag-47, tag-48, tag-49") && !line.contains("tag-42"),
+        "{line}"
+    );
 }
