@@ -15,6 +15,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
@@ -195,6 +197,8 @@ fn image(id: &str, state: &str, source: Option<&str>) -> String {
         "<item><key>Name</key><value>golden</value></item><item><key>team</key><value>platform</value></item>\
                     <item><key>os</key><value>al2023</value></item>"
             .to_owned();
+    // New: an older AMI could be in a quiet time, in which no copy is started.
+    let created = (OffsetDateTime::now_utc() - time::Duration::hours(1)).format(&Rfc3339).unwrap_or_default();
     let mut origin = String::new();
     if let Some(source) = source {
         let _ = write!(
@@ -210,7 +214,7 @@ fn image(id: &str, state: &str, source: Option<&str>) -> String {
     }
     format!(
         "<item><imageId>{id}</imageId><imageLocation>{ACCOUNT}/golden-{id}</imageLocation><imageState>{state}</imageState>\
-         <imageOwnerId>{ACCOUNT}</imageOwnerId><creationDate>2026-11-20T06:00:00.000Z</creationDate><isPublic>false</isPublic>\
+         <imageOwnerId>{ACCOUNT}</imageOwnerId><creationDate>{created}</creationDate><isPublic>false</isPublic>\
          <architecture>x86_64</architecture><imageType>machine</imageType><name>golden-{id}</name>\
          <description>The golden image</description><rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>\
          <blockDeviceMapping><item><deviceName>/dev/xvda</deviceName><ebs><snapshotId>snap-{suffix}</snapshotId>\

@@ -1,6 +1,6 @@
-//! The parameters of `CopyImage`, each checked once, by EC2's own rules.
+//! The parameters of `CopyImage`, each checked once by EC2's own rule.
 //!
-//! Requests, settings and plans are made of these, so a call that EC2 would refuse for its form cannot be written down.
+//! Requests, settings and plans consist of these types, so no call with a malformed parameter can exist.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::identity::{Identity, Malformed, Region, checked_text};
 
 checked_text!(
-    /// The copy's name, unique in its account and Region.
+    /// The name of a copy. Nothing relies on unique names: EC2 may accept a name that is in use.
     AmiName,
     "an AMI name (3 to 128 of letters, digits and `()[] ./-'@_`)",
     |text| (3..=128).contains(&text.len()) && text.chars().all(AmiName::may_contain)
@@ -22,14 +22,14 @@ impl AmiName {
 }
 
 checked_text!(
-    /// The copy's description.
+    /// The description of a copy.
     Description,
     "a description (at most 255 characters)",
     |text| text.chars().count() <= 255
 );
 
 checked_text!(
-    /// What makes a repeated call the same call. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
+    /// With the same token, EC2 treats a repeated call as the same call. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
     ClientToken,
     "a client token (1 to 64 ASCII characters)",
     |text| (1..=64).contains(&text.len()) && text.is_ascii()
@@ -78,14 +78,14 @@ fn is_alias(text: &str) -> bool {
 }
 
 impl KmsKey {
-    /// Whether it can be a key of this Region; an ARN names the Region.
+    /// Whether it can be a key of this Region. Only an ARN names the Region.
     #[must_use]
     pub fn can_be_in(&self, region: &Region) -> bool {
         let named = self.0.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
         named.is_none_or(|named| named == region.as_str())
     }
 
-    /// The key that AWS manages for EBS: what it encrypts cannot be shared.
+    /// Whether it is the AWS managed key for EBS. Snapshots under that key cannot be shared.
     #[must_use]
     pub fn is_aws_managed(&self) -> bool {
         self.0 == "alias/aws/ebs" || self.0.ends_with(":alias/aws/ebs")
@@ -113,7 +113,7 @@ checked_text!(
     |text| text.len() <= 256 && text.starts_with("arn:aws") && text.contains(":outposts:") && text.contains(":outpost/op-")
 );
 
-/// How long the snapshot copies may take, in minutes: 15 to 2880, in steps of 15.
+/// The completion time of the snapshot copies, in minutes: 15 to 2880, in steps of 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct CompletionMinutes(u16);
@@ -121,7 +121,7 @@ pub struct CompletionMinutes(u16);
 impl CompletionMinutes {
     pub const RULE: &'static str = "a number of minutes (15 to 2880, in steps of 15)";
 
-    /// `None` for what EC2 would refuse.
+    /// `None` for a number that EC2 does not accept.
     #[must_use]
     pub fn new(minutes: u64) -> Option<Self> {
         u16::try_from(minutes).ok().filter(|m| (15..=2880).contains(m) && m % 15 == 0).map(Self)
@@ -133,12 +133,12 @@ impl CompletionMinutes {
     }
 }
 
-/// Whether the copy's snapshots are encrypted, and with what.
+/// Whether the snapshots of a copy are encrypted, and with which key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Encryption {
-    /// Nothing is said: encrypted where the source is, or where the account encrypts by default.
+    /// `Encrypted` is absent: encrypted if the source is, or if the account encrypts by default.
     AsSource,
-    /// `Encrypted=false`, said outright.
+    /// `Encrypted=false`.
     No,
     /// `Encrypted=true`, with the EBS default key of the Region.
     DefaultKey,
@@ -167,7 +167,7 @@ impl Encryption {
     }
 }
 
-/// Where in the Region the copy goes. Only one into the Region at large can have a completion time.
+/// Where in the Region the copy goes. Only a copy into the Region itself can have a completion time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Destination {
     Region { completion: Option<CompletionMinutes> },
@@ -176,7 +176,7 @@ pub enum Destination {
     Outpost(OutpostArn),
 }
 
-/// A tag that EC2 takes. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+/// A tag that EC2 accepts. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Tag {
     pub key: String,
@@ -186,11 +186,11 @@ pub struct Tag {
 impl Tag {
     pub const RULE: &'static str =
         "a tag (key of 1 to 128 characters that does not begin with `aws:`, value of at most 256)";
-    /// How many a resource can have.
+    /// How many tags a resource can have.
     pub const MOST: usize = 50;
 
     /// # Errors
-    /// What breaks [`Tag::RULE`].
+    /// A key or value that breaks [`Tag::RULE`].
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, Malformed> {
         let tag = Self { key: key.into(), value: value.into() };
         let reserved = tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));
@@ -202,9 +202,9 @@ impl Tag {
     }
 }
 
-/// Everything a `CopyImage` call says, but for the token and whether it is a dry run.
+/// All parameters of a `CopyImage` call except the token and `DryRun`.
 ///
-/// Serialized, it is the canonical form from which the token is made: no clock, nothing random, nothing of the message.
+/// Its serialized form goes into the token of a request, so it has no time, no random number and nothing of the message's envelope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CopyImageCall {
     pub source: Identity,
@@ -212,9 +212,9 @@ pub struct CopyImageCall {
     pub description: Option<Description>,
     pub encryption: Encryption,
     pub destination: Destination,
-    /// `CopyImageTags`: let EC2 carry the source's tags over to the copy (not to its snapshots).
+    /// `CopyImageTags`: whether EC2 copies the source's tags to the image. It never copies them to snapshots.
     pub copy_image_tags: Option<bool>,
-    /// In the order in which they are sent, keys unique.
+    /// In the order in which they are sent; each key once.
     pub image_tags: Vec<Tag>,
     pub snapshot_tags: Vec<Tag>,
 }

@@ -1,7 +1,7 @@
-//! Why an announcement has no outcome: one of exactly two kinds of error.
+//! The two kinds of error.
 //!
-//! *Retry* is temporary: the same message is delivered again. *Rejected* is permanent: an operator decides. The difference
-//! decides where a message goes next, so there is never a third kind.
+//! *Retry* is temporary: the same message is delivered again. *Rejected* is permanent: an operator decides. The kind decides
+//! where a message goes next, so there is no third.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-/// Codes of the courier's own errors, in the style of EC2's, and those of EC2's that it uses for what it checks itself.
+/// The codes of errors that the courier itself finds: its own, in the style of EC2's, and EC2's where one fits.
 pub mod code {
     pub const BUG: &str = "InternalError";
     pub const COPY_FAILED: &str = "CopyFailed";
@@ -40,7 +40,7 @@ pub mod code {
     pub const VALIDATION: &str = "ValidationException";
 }
 
-/// What lies behind an error, kept whole for the log. Two causes are equal only when they are the same one.
+/// The error behind an error, for the log. Two causes are equal only if they are the same occurrence.
 #[derive(Clone, Debug)]
 pub struct Cause(Arc<dyn StdError + Send + Sync>);
 
@@ -64,12 +64,12 @@ impl PartialEq for Cause {
 
 impl Eq for Cause {}
 
-/// When a temporary error is worth another attempt.
+/// When to try again after a temporary error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RetryAfter {
-    /// Throttling, a lost connection, an AWS service with a problem.
+    /// After throttling, a lost connection, or an error inside an AWS service.
     Seconds,
-    /// Too many copies in progress, a source AMI that is still pending.
+    /// If too many copies are in progress, or the source AMI is still pending.
     Minutes,
     /// Not before this time.
     Until(OffsetDateTime),
@@ -119,7 +119,7 @@ impl Error {
         Self::Rejected(Rejection::new(code, message, advice))
     }
 
-    /// The same error with what lies behind it.
+    /// The same error with its cause.
     #[must_use]
     pub fn caused_by(mut self, because: Option<Cause>) -> Self {
         match &mut self {
@@ -136,7 +136,7 @@ impl Error {
         }
     }
 
-    /// When to try again, for a temporary error.
+    /// When to try again. `None` for a permanent error.
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match self {
@@ -175,7 +175,7 @@ impl fmt::Display for RetryAfter {
 fn minute(time: OffsetDateTime) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
     let next = time.to_offset(time::UtcOffset::UTC) + Duration::seconds(59);
-    // These plain numbers can always be formatted.
+    // Formatting numbers into a string cannot fail.
     next.format(format).unwrap_or_default()
 }
 

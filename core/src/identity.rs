@@ -1,13 +1,13 @@
-//! Which AMI, and where: the identifiers that every other module passes around.
+//! Which AMI, and where: the identifiers that all other modules use.
 //!
-//! They are checked once, where they enter, so that nothing past this point can mix up an image id with a Region or
-//! send EC2 something that is neither.
+//! Each is checked once, where it enters. From there on, nobody can take an image id for a Region, or send EC2 something
+//! that is neither.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Text that is not what it was taken for: names the value and the accepted form.
+/// A text that does not have the accepted form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     pub value: String,
@@ -22,7 +22,7 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// What a stranger sent, cut to a length that a log line or an error can bear.
+/// A text from outside, cut to a length that fits into a log line or an error.
 #[must_use]
 pub fn shortened(text: &str) -> String {
     const MOST: usize = 200;
@@ -32,7 +32,7 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// Text that is checked once, where it enters, by a rule that can be told to whoever broke it.
+/// A text that is checked once, where it enters. Its rule is part of the error.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
         $(#[$doc])*
@@ -41,7 +41,7 @@ macro_rules! checked_text {
         pub struct $name(String);
 
         impl $name {
-            /// The accepted form, as errors tell it.
+            /// The accepted form, as errors name it.
             pub const RULE: &'static str = $rule;
 
             #[must_use]
@@ -134,10 +134,10 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Where this stack stands: the destination of every copy.
+/// The Region and account of this stack: the destination of every copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {
     pub region: Region,
-    /// From the function's own ARN; nobody's word in a message. `None` where that ARN cannot be read, as in some emulators.
+    /// From the function's own ARN, never from a message. `None` if that ARN has no account id, as in some emulators.
     pub account: Option<AccountId>,
 }

@@ -1,4 +1,4 @@
-//! An AMI as EC2 describes it: what selection, plan and the courier's steps reason about.
+//! An AMI as EC2 describes it.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,23 @@ use time::OffsetDateTime;
 use crate::identity::{AccountId, Identity, ImageId, Region};
 use crate::protocol::Try;
 
-/// Tags that carry the courier's own memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+/// The tags in which the courier keeps its memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 pub mod tag {
     /// On a copy: the id of its source AMI. An announcement of an AMI that has this tag never leads to a copy.
     pub const SOURCE_IMAGE: &str = "ami-courier:source-image";
     /// On a copy: the Region of its source AMI.
     pub const SOURCE_REGION: &str = "ami-courier:source-region";
-    /// On a copy: the account that owns its source AMI. Only of its own AMIs can an account know that they are gone.
+    /// On a copy: the account that owns its source AMI. An account can know only of its own AMIs that they were deregistered.
     pub const SOURCE_OWNER: &str = "ami-courier:source-owner";
-    /// On a copy: which try made it, unless it was the first of all for an announcement. See [`super::MadeFor`].
+    /// On a copy: which try made it. The very first try for an announcement has no such tag. See [`super::MadeFor`].
     pub const TRY: &str = "ami-courier:try";
-    /// On a copy: when every finishing step held.
+    /// On a copy: when all finishing steps were done.
     pub const FINISHED: &str = "ami-courier:finished";
     /// On a source AMI: never copy it.
     pub const SKIP: &str = "ami-courier:skip";
-    /// What all of the above begin with; a source's own tags of this kind are never carried over.
+    /// The prefix of all of the above. Tags with this prefix are never carried from a source to its copy.
     pub const PREFIX: &str = "ami-courier:";
-    /// EC2 Image Builder's mark on every AMI it makes: the ARN of its image.
+    /// On each AMI that EC2 Image Builder made: the ARN of its image.
     pub const IMAGE_BUILDER: &str = "Ec2ImageBuilderArn";
 }
 
@@ -35,7 +35,7 @@ pub struct Image {
     pub description: Option<String>,
     pub owner: Option<AccountId>,
     pub state: State,
-    /// Why it failed, in EC2's words.
+    /// EC2's reason for a failure.
     pub state_reason: Option<String>,
     pub created: Option<OffsetDateTime>,
     pub deprecated_from: Option<OffsetDateTime>,
@@ -50,7 +50,7 @@ pub struct Image {
 /// One EBS volume of an AMI, and the snapshot it is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// Missing for a blank volume, and perhaps until a copy is available.
+    /// `None` for a blank volume; may be `None` until a copy is available.
     pub snapshot: Option<String>,
     pub encrypted: Option<bool>,
     pub size_gib: i64,
@@ -67,10 +67,10 @@ pub enum State {
 }
 
 impl State {
-    /// EC2's word for it; what EC2 calls `invalid` or `error` is failed, what it calls `transient` is pending.
+    /// From EC2's name of the state. `invalid` and `error` count as failed; `transient` and unknown names count as pending.
     #[must_use]
-    pub fn from_ec2(word: &str) -> Self {
-        match word {
+    pub fn from_ec2(name: &str) -> Self {
+        match name {
             "available" => Self::Available,
             "disabled" => Self::Disabled,
             "deregistered" => Self::Deregistered,
@@ -79,14 +79,14 @@ impl State {
         }
     }
 
-    /// Whether a copy in this state counts as a copy.
+    /// Whether a copy in this state makes another copy unnecessary.
     #[must_use]
     pub fn is_live(self) -> bool {
         matches!(self, Self::Pending | Self::Available | Self::Disabled)
     }
 }
 
-/// What a copy was made for, as its tag `ami-courier:try` has it: `0.1`, or `request 0.1`.
+/// What a copy was made for, as in its tag `ami-courier:try`: `0.1`, or `request 0.1`.
 ///
 /// A request and an announcement of the same AMI are two orders, each with tries of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub enum MadeFor {
 }
 
 impl MadeFor {
-    /// The value of the tag; `None` where there is none, for the very first try of an announcement.
+    /// The value of the tag. `None` for the very first try of an announcement, which has no tag.
     #[must_use]
     pub fn tag(self) -> Option<String> {
         match self {
@@ -117,7 +117,7 @@ impl MadeFor {
 }
 
 impl Image {
-    /// A pending AMI of which nothing else is known.
+    /// A pending AMI with nothing but an id.
     #[must_use]
     pub fn new(id: ImageId) -> Self {
         Self {
@@ -137,8 +137,8 @@ impl Image {
         }
     }
 
-    /// The source that the courier's own tags name: this AMI is a copy of the courier's. Somebody's copy of that copy may
-    /// have the same tags, but EC2 records another source for it.
+    /// The source AMI, if the courier made this copy: its tags name the source. A copy of this copy may carry the same tags,
+    /// but EC2 records another source for it.
     #[must_use]
     pub fn courier_source(&self) -> Option<Identity> {
         let image = self.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
@@ -153,7 +153,7 @@ impl Image {
         self.source.as_ref() == Some(source) || self.courier_source().as_ref() == Some(source)
     }
 
-    /// What this copy of the courier's was made for; `None` where its tag was changed.
+    /// What the courier made this copy for. `None` if somebody changed the tag.
     #[must_use]
     pub fn made_for(&self) -> Option<MadeFor> {
         MadeFor::from_tag(self.tags.get(tag::TRY))
@@ -169,8 +169,8 @@ impl Image {
         self.volumes.iter().map(|volume| volume.size_gib).sum()
     }
 
-    /// Whether all of its volumes that have a snapshot are encrypted. `None` where EC2 does not say so reliably: a pending
-    /// AMI may show no snapshots, and a blank volume is encrypted only when it is created.
+    /// Whether all volumes that have a snapshot are encrypted. `None` if EC2's answer does not say: a pending AMI may show
+    /// no snapshots yet, and a blank volume has none.
     #[must_use]
     pub fn encrypted(&self) -> Option<bool> {
         if self.state != State::Available {

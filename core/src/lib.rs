@@ -4,10 +4,10 @@
 //! message ─► announcement ─► selection ─► plan ─► protocol ─► outcome
 //! ```
 //!
-//! - [`announcement`]: what one message says, whatever its sender and its envelopes.
+//! - [`announcement`]: what one message says, from any sender and in any envelopes.
 //! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
-//! - [`protocol`]: exactly once: what was seen decides what to do next. A model checker explores this very code.
+//! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
 //! - [`outcome`] and [`error`]: what became of an announcement, and the two kinds of error.
 //!
 //! They share a few types: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it), [`copy_image`] (the

@@ -1,4 +1,4 @@
-//! Name templates: `COPY_NAME`, `COPY_DESCRIPTION` and `PARAMETER_NAME` say what the copy is called in terms of its source.
+//! Name templates: `COPY_NAME`, `COPY_DESCRIPTION` and `PARAMETER_NAME` are texts with placeholders for what the source AMI has.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ enum Part {
 /// What a template may contain.
 pub const PLACEHOLDERS: &str = "text with the placeholders `{name}`, `{image_id}`, `{region}`, `{account}`, `{created}` and `{tag:KEY}`, all of the source AMI";
 
-/// A source AMI that lacks what a template asks for.
+/// What a template needs and the source AMI does not have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing(String);
 
@@ -39,13 +39,13 @@ impl fmt::Display for Missing {
 impl std::error::Error for Missing {}
 
 impl Template {
-    /// `{name}`: the copy is called as its source is.
+    /// `{name}`: the copy has the name of its source.
     #[must_use]
     pub fn name() -> Self {
         Self(vec![Part::Name])
     }
 
-    /// `None` where a brace is not closed or a placeholder is unknown.
+    /// `None` if a brace has no partner or a placeholder is unknown.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = Vec::new();
@@ -73,7 +73,7 @@ impl Template {
         Some(Self(parts))
     }
 
-    /// Whether the text around the placeholders has only such characters.
+    /// Whether the text around the placeholders has only allowed characters.
     #[must_use]
     pub fn is_written_with(&self, allowed: impl Fn(char) -> bool) -> bool {
         self.0.iter().all(|part| match part {
@@ -82,7 +82,7 @@ impl Template {
         })
     }
 
-    /// The text for this source AMI in `region`. `{created}` is its creation time as `20260131-093000`, in UTC.
+    /// The text for this source AMI in `region`. `{created}` becomes its creation time in UTC, as `20260131-093000`.
     ///
     /// ```
     /// use courier_core::image::Image;
@@ -123,6 +123,6 @@ impl Template {
 
 fn compact(time: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]-[hour][minute][second]");
-    // Formatting these plain numbers has nothing that can fail.
+    // Formatting numbers into a string cannot fail.
     time.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::copy_image::{AmiName, ClientToken};
 use crate::identity::{Identity, ImageId, Region};
 
-/// From where to where. In JSON: `SourceImageId`, `SourceRegion`, `Region`.
+/// From which source AMI to which Region. In JSON: `SourceImageId`, `SourceRegion`, `Region`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Route {
@@ -33,45 +33,45 @@ pub enum Outcome {
         route: Route,
         client_token: ClientToken,
     },
-    /// A pending, available or disabled copy exists, whoever made it.
+    /// A pending, available or disabled copy exists. Not only the courier may have made it.
     AlreadyCopied {
         image_id: ImageId,
         name: String,
         #[serde(flatten)]
         route: Route,
     },
-    /// EC2 answered `DryRunOperation`: the copy would have been allowed.
+    /// EC2 answered `DryRunOperation`: it would have allowed the copy.
     DryRun {
         name: AmiName,
         #[serde(flatten)]
         route: Route,
-        /// Only a request's own: a dry run must not use a token of the courier's.
+        /// Only the request's own: a dry run must not use a token that a copy needs.
         #[serde(skip_serializing_if = "Option::is_none")]
         client_token: Option<ClientToken>,
     },
-    /// Not wanted here, or nothing to do.
+    /// The AMI is not wanted here, or no action is needed.
     Ignored {
         reason: String,
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         route: Option<Route>,
     },
-    /// The copy is available and every finishing step holds.
+    /// The copy is available and all finishing steps are done.
     Finished {
         image_id: ImageId,
         name: String,
         #[serde(flatten)]
         route: Route,
-        /// From the copy's creation to its finish.
+        /// From the creation of the copy to its finish.
         #[serde(skip_serializing_if = "Option::is_none")]
         duration_seconds: Option<i64>,
-        /// From the source AMI's creation to its copy's finish, where the source was looked at.
+        /// From the creation of the source AMI to the finish of its copy, if the courier looked at the source.
         #[serde(skip_serializing_if = "Option::is_none")]
         lag_seconds: Option<i64>,
-        /// The sizes of its volumes, added up.
+        /// The sum of the sizes of its volumes.
         #[serde(rename = "SizeGiB")]
         size_gib: i64,
     },
-    /// The copy is deregistered, or disabled as its source is.
+    /// The copy was deregistered, or disabled like its source.
     Retired {
         image_id: ImageId,
         name: String,
@@ -107,7 +107,7 @@ impl Outcome {
         }
     }
 
-    /// From where to where, where that is known.
+    /// The source AMI and the Region, if they are known.
     #[must_use]
     pub fn route(&self) -> Option<&Route> {
         match self {

@@ -1,10 +1,10 @@
-//! The exact `CopyImage` call to make for a source AMI. Pure: no clock, nothing random, nothing of the message's envelope.
+//! The exact `CopyImage` call for a source AMI. It depends on no clock, no random number and no envelope of a message.
 //!
-//! An announced AMI is planned like a request that only says which AMI: what a request leaves out, the settings decide;
-//! what it says, wins.
+//! A field of a request wins over a setting; the settings decide what the request leaves out. An announcement leaves out
+//! everything but the AMI.
 //!
-//! [`Plan::attempt`] adds what differs from try to try: the tag that records the try, and the client token. The same try
-//! is always the same call.
+//! [`Plan::attempt`] adds what differs between tries: the tag that records the try, and the client token. The same try is
+//! always the same call.
 
 use std::collections::BTreeSet;
 
@@ -18,26 +18,26 @@ use crate::image::{Image, MadeFor, tag};
 use crate::protocol::Try;
 use crate::settings::Copying;
 
-/// A call, and what it takes to make it exactly once.
+/// A call, and the rule for its client token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The call without what differs from try to try.
+    /// The call without what differs between tries.
     pub call: CopyImageCall,
     pub token: TokenRule,
-    /// Keys of tags for which there was no room.
+    /// The keys of the source's tags that did not fit.
     pub left_out: Vec<String>,
 }
 
-/// What the client token is made of.
+/// What the client token depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenRule {
-    /// For an announcement: source, Region and try. Nothing of settings or tags, so that whoever is first holds the lock.
+    /// For an announcement: source, Region and try. Not settings or tags: the first call holds the lock, with any parameters.
     Source,
     /// For a request: the whole call and the try.
     WholeCall,
     /// The request's own token.
     Own(ClientToken),
-    /// A dry run copies nothing, so it must not use a token that a copy needs. A request's own is passed on.
+    /// A dry run copies nothing, so it must not use a token that a copy needs. A request's own token is passed on.
     DryRun(Option<ClientToken>),
 }
 
@@ -106,7 +106,7 @@ impl Plan {
     /// The call and the token of one try.
     ///
     /// # Errors
-    /// None that can happen: text and numbers can always be written as JSON.
+    /// None in practice: text and numbers can always be written as JSON.
     pub fn attempt(&self, at: Try, stack_region: &Region) -> Result<Attempt, Rejection> {
         let source = &self.call.source;
         let token = match &self.token {
@@ -129,7 +129,7 @@ impl Plan {
         match self.token {
             TokenRule::Source => MadeFor::Announcement(at),
             TokenRule::WholeCall | TokenRule::Own(_) => MadeFor::Request(at),
-            // It makes nothing.
+            // A dry run makes no copy, so there is no try to record.
             TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),
         }
     }
@@ -138,16 +138,16 @@ impl Plan {
 /// The namespace of the courier's tokens: a random UUID, made once.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_5f0e_4b1d_4f6a_9a53_0c7d_2e8b_71a4);
 
-/// A `UUIDv5` of these parts, in canonical form: fields in the order of their declaration, tags sorted.
+/// A `UUIDv5` of these parts in canonical form: fields in the order of their declaration, tags sorted.
 fn token(source: &Identity, parts: &impl serde::Serialize) -> Result<ClientToken, Rejection> {
     let canonical = serde_json::to_string(parts)
         .map_err(|why| Rejection::new(code::BUG, format!("no token for {source}: {why}"), "report this as a bug"))?;
     Ok(ClientToken::from_uuid(Uuid::new_v5(&NAMESPACE, canonical.as_bytes())))
 }
 
-/// Which way the source's own tags reach the copy.
+/// How the source's own tags reach the copy.
 struct CopiesTags {
-    /// `CopyImageTags`, which EC2 carries out for the image alone.
+    /// The value of `CopyImageTags`. EC2 copies tags to the image only, not to its snapshots.
     by_ec2: Option<bool>,
     /// As explicit tags of the call.
     to_image: bool,
@@ -157,7 +157,7 @@ struct CopiesTags {
 impl CopiesTags {
     fn of(request: Option<&CopyRequest>, image: &Image, settings: &Copying) -> Self {
         let by_ec2 = request.and_then(|request| request.copy_image_tags);
-        // EC2 would carry the courier's own tags over as well: the copy would look finished before it is made.
+        // EC2 would copy the courier's own tags too: the copy would look finished at once.
         let is_couriers_copy = image.tags.keys().any(|key| key.starts_with(tag::PREFIX));
         match by_ec2 {
             Some(true) if is_couriers_copy => Self { by_ec2: None, to_image: true, to_snapshots: false },
@@ -171,15 +171,15 @@ fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName,
     let filled = settings.name.fill(image, &source.region).map_err(|missing| {
         Rejection::new(
             code::NAME_MALFORMED,
-            format!("COPY_NAME cannot be filled in for {source}: {missing}"),
-            "tag the source AMI or change COPY_NAME, then announce the AMI again",
+            format!("COPY_NAME cannot be filled for {source}: {missing}"),
+            "tag the source AMI or change COPY_NAME, then send the message again",
         )
     })?;
     filled.parse().map_err(|why| {
         Rejection::new(
             code::NAME_MALFORMED,
-            format!("COPY_NAME gives {source} a name that EC2 refuses: {why}"),
-            "change COPY_NAME (or the tag in it), then announce the AMI again",
+            format!("COPY_NAME makes a name for the copy of {source} that EC2 does not accept: {why}"),
+            "change COPY_NAME (or the tag that it uses), then send the message again",
         )
     })
 }
@@ -189,8 +189,8 @@ fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<O
         Some(template) => template.fill(image, &source.region).map_err(|missing| {
             Rejection::new(
                 code::INVALID_VALUE,
-                format!("COPY_DESCRIPTION cannot be filled in for {source}: {missing}"),
-                "tag the source AMI or change COPY_DESCRIPTION, then announce the AMI again",
+                format!("COPY_DESCRIPTION cannot be filled for {source}: {missing}"),
+                "tag the source AMI or change COPY_DESCRIPTION, then send the message again",
             )
         })?,
         None => match &image.description {
@@ -198,7 +198,7 @@ fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<O
             _ => format!("Copied from {source}"),
         },
     };
-    // A description that is too long is worth less than the copy: it is cut.
+    // A copy with a shortened description is better than no copy.
     let cut: String = text.chars().take(255).collect();
     Ok(cut.parse().ok().filter(|_| !cut.is_empty()))
 }
@@ -210,11 +210,11 @@ fn encryption(
 ) -> Result<Encryption, Rejection> {
     let encryption = request.and_then(|request| request.encryption.as_ref()).unwrap_or(&settings.encryption);
     match encryption.key() {
-        // EC2 would take the call, and let the copy fail an hour later.
+        // EC2 would accept the call, and the copy would fail later.
         Some(key) if !key.can_be_in(stack_region) => Err(Rejection::new(
             code::INVALID_VALUE,
             format!("`KmsKeyId` is `{key}`; it must be a key of {stack_region}, where the copy is made"),
-            "name a key of that Region and send the request again",
+            "use a key of that Region and send the request again",
         )),
         _ => Ok(encryption.clone()),
     }
@@ -226,12 +226,13 @@ fn courier_tags(source: &Identity, image: &Image) -> Result<Vec<Tag>, Rejection>
         .into_iter()
         .chain(owner)
         .map(|(key, value)| {
-            Tag::new(key, value).map_err(|why| Rejection::new(code::INVALID_VALUE, why.to_string(), ""))
+            Tag::new(key, value)
+                .map_err(|why| Rejection::new(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
         })
         .collect()
 }
 
-/// What the source's owner put on it: nothing of AWS's own, nothing of the courier's.
+/// The source's tags without those of AWS and of the courier.
 fn own_tags(image: &Image) -> Vec<Tag> {
     image
         .tags
@@ -241,15 +242,15 @@ fn own_tags(image: &Image) -> Vec<Tag> {
         .collect()
 }
 
-/// The tags of `must` in order of precedence, then as many of `may` as there is room for; each key once. They are sorted:
-/// whether EC2 compares lists in their order is not documented, so the same tags are always the same list.
+/// The tags of `must` in order of precedence, then as many of `may` as fit; each key once. The result is sorted, so the same
+/// tags are always the same list: it is not documented whether the order matters to EC2 when it compares calls.
 fn gathered(
     must: &[Vec<Tag>],
     may: &[Tag],
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Rejection> {
-    /// Two are kept for `ami-courier:finished` and `ami-courier:try`.
+    /// Two places are kept for `ami-courier:finished` and `ami-courier:try`.
     const MOST: usize = Tag::MOST - 2;
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
@@ -261,11 +262,11 @@ fn gathered(
         return Err(Rejection::new(
             code::TOO_MANY_TAGS,
             format!(
-                "the copy of {source} would have {} tags with the request's, EXTRA_TAGS and the courier's own; there is room for {}",
+                "the copy of {source} would have {} tags, from the request, EXTRA_TAGS and the courier; there is room for {}",
                 tags.len(),
                 MOST
             ),
-            "ask for fewer tags",
+            "remove tags from the request or from EXTRA_TAGS, then send the message again",
         ));
     }
     for tag in may {

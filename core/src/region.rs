@@ -1,4 +1,5 @@
-//! Which Regions exist, as far as can be known: a misspelt one is told apart from one that may be new.
+//! Which Regions exist, so that a typing error is rejected at once. A name of the right form may be a Region that AWS added
+//! after this list was written.
 
 use crate::error::{Rejection, code};
 use crate::identity::Region;
@@ -56,18 +57,18 @@ pub const KNOWN: [&str; 46] = [
 const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
-/// Whether AWS has this Region for certain.
+/// Whether the Region is in [`KNOWN`].
 #[must_use]
 pub fn is_known(region: &Region) -> bool {
     KNOWN.contains(&region.as_str())
 }
 
-/// Whether the name is built as AWS builds the names of Regions: AWS may have added it since [`KNOWN`] was written.
+/// Whether the name has the form of AWS's names: AWS may have added the Region after [`KNOWN`] was written.
 fn may_be_new(region: &Region) -> bool {
     let parts: Vec<&str> = region.as_str().split('-').collect();
     let (is_place, direction) = match parts.as_slice() {
         [place, direction, _number] => (place.len() == 2, direction),
-        // The partitions of governments and of the European Sovereign Cloud.
+        // Regions for governments, and of the AWS European Sovereign Cloud.
         [place, partition, direction, _number] => {
             let of_government = place.len() == 2 && (*partition == "gov" || partition.starts_with("iso"));
             (of_government || (*place == "eusc" && partition.len() == 2), direction)
@@ -80,13 +81,15 @@ fn may_be_new(region: &Region) -> bool {
 /// The known Region with the most similar name.
 #[must_use]
 pub fn nearest(region: &Region) -> &'static str {
-    // The shorter of two: it is the one without a partition in its name.
+    // Of two that are as near, the shorter: the longer one has a partition in its name.
     let distance = |known: &&&str| (strsim::damerau_levenshtein(known, region.as_str()), known.len());
     KNOWN.iter().min_by_key(distance).copied().unwrap_or(KNOWN[0])
 }
 
+/// Rejects a Region that cannot exist.
+///
 /// # Errors
-/// A Region that AWS cannot have, with the nearest one that it has.
+/// `NoSuchRegion`, with the known Region that has the most similar name.
 pub fn check(region: &Region) -> Result<(), Rejection> {
     if is_known(region) || may_be_new(region) {
         return Ok(());

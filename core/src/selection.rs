@@ -1,22 +1,22 @@
-//! Is this source AMI wanted here, and if not, which rule says so?
+//! Whether a source AMI is wanted here, and if not, which rule decides so.
 //!
-//! Whether its *owner* is trusted is not decided here: the courier asks EC2 itself for the AMI among those of
-//! `SOURCE_OWNERS`, so that nothing a message says can move that border.
+//! Whether its *owner* is trusted is decided elsewhere: the courier asks EC2 for the AMI with `SOURCE_OWNERS` as a filter, so
+//! no message can change that limit.
 
 use crate::announcement::AnnouncedBy;
 use crate::identity::{Identity, Region};
 use crate::image::{Image, tag};
 use crate::settings::{ImageBuilder, Settings, Sources};
 
-/// Whether AMIs may come from this Region at all. A border, for requests too.
+/// Whether AMIs may come from this Region. This limit holds for requests too.
 ///
 /// # Errors
-/// The rule, and what it saw.
+/// The rule, and the value that breaks it.
 pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), String> {
     let stack_region = &settings.stack_region;
     if region.partition() != stack_region.partition() {
         return Err(format!(
-            "{region} is in the partition {}, this stack's {stack_region} is in {}, and CopyImage cannot cross from one to the other",
+            "{region} is in the partition {}, and this stack's {stack_region} is in {}: CopyImage cannot copy from one partition to another",
             region.partition(),
             stack_region.partition()
         ));
@@ -30,10 +30,10 @@ pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), Str
     }
 }
 
-/// Of one build with an AMI in several Regions, the AMI to copy: the first that is allowed.
+/// The AMI to copy, of one build that has an AMI in several Regions: the first whose Region is allowed.
 ///
 /// # Errors
-/// Why none is.
+/// Why none is allowed.
 pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<&'a Identity, String> {
     let mut why = String::new();
     for image in images {
@@ -46,10 +46,10 @@ pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<
     Err(why)
 }
 
-/// Whether an *announced* AMI is wanted. Requests are not asked: they name the one AMI they want.
+/// Whether an *announced* AMI is wanted. These rules are not for requests, which name the AMI that they want.
 ///
 /// # Errors
-/// The rule, and what it saw.
+/// The rule, and the value that breaks it.
 pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sources: &Sources) -> Result<(), String> {
     may_be_copied(source)?;
     if let Some(origin) = source.tags.get(tag::SOURCE_IMAGE) {
@@ -84,7 +84,7 @@ fn may_be_untested(source: &Image, region: &Region) -> bool {
     arn.is_some_and(|arn| arn.split(':').nth(3).is_none_or(|of_pipeline| of_pipeline == region.as_str()))
 }
 
-/// What holds for requests, too: the owner of an AMI can forbid that it is ever copied.
+/// Whether the owner of an AMI allows copies of it. This rule holds for requests too.
 ///
 /// # Errors
 /// The rule.

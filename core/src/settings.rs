@@ -1,7 +1,6 @@
-//! Every environment variable, its default and its check.
+//! The environment variables, their defaults and their checks.
 //!
-//! An invalid value stops the function before it takes its first message: a wrong setting must never
-//! become a wrong copy.
+//! An invalid value stops the function before its first message: a wrong setting must never lead to a wrong copy.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use crate::identity::{AccountId, Region, shortened};
 use crate::naming::{PLACEHOLDERS, Template};
 use crate::region;
 
-/// What the stack's parameters say.
+/// The settings of a stack.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The Region of this stack: the destination of every copy.
@@ -22,18 +21,18 @@ pub struct Settings {
     pub finishing: Finishing,
     /// Deregister a copy once its source is deregistered.
     pub retire_with_source: bool,
-    /// How many days after its source was first found gone.
+    /// Days between finding its source deregistered and retiring a copy.
     pub retire_after_days: u16,
-    /// How old an AMI may be for the sweep to copy it.
+    /// The sweep copies AMIs up to this age, in days.
     pub backfill_days: u16,
     pub queue_url: Option<String>,
     pub dead_letter_queue_url: Option<String>,
 }
 
-/// Which AMIs are wanted here.
+/// Which source AMIs are wanted.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Empty: any Region but this one.
+    /// Empty: any Region but the stack's own.
     pub regions: Vec<Region>,
     pub owners: Vec<Owner>,
     pub name_patterns: Vec<WildMatch>,
@@ -97,12 +96,12 @@ impl fmt::Display for RequiredTag {
     }
 }
 
-/// When an AMI made by EC2 Image Builder counts as built.
+/// When to copy an AMI that EC2 Image Builder made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageBuilder {
-    /// When Image Builder says so, after its tests.
+    /// After Image Builder reports that its tests passed.
     Tested,
-    /// As soon as EC2 has it.
+    /// As soon as it is available.
     Any,
 }
 
@@ -117,10 +116,10 @@ pub enum Principal {
 /// When the copy is deprecated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deprecate {
-    /// When its source is.
+    /// At the deprecation time of its source.
     Source,
     Never,
-    /// So many days after the copy was made.
+    /// This many days after the copy was made.
     Days(u16),
 }
 
@@ -150,8 +149,8 @@ impl fmt::Display for WrongSetting {
 impl std::error::Error for WrongSetting {}
 
 impl Settings {
-    /// Reads the settings through `variable`, which gives an environment variable's value. An empty value counts as
-    /// none, but for `EVENT_BUS_NAME`, where it means "nowhere".
+    /// Reads the settings through `variable`, which returns the value of an environment variable. An empty value counts as
+    /// not set, except for `EVENT_BUS_NAME`, where it turns events off.
     ///
     /// ```
     /// use courier_core::settings::Settings;
@@ -196,7 +195,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What the AWS-managed key encrypts cannot be shared: reported at the start, not when the first copy is done.
+    /// A copy under the AWS managed key cannot be shared. The function reports that at its start, not after the first copy.
     fn can_share(&self) -> Result<(), WrongSetting> {
         match &self.copying.encryption {
             Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => Err(WrongSetting {
@@ -211,7 +210,7 @@ impl Settings {
     }
 }
 
-/// The environment variables that [`Settings::read`] reads, but for `AWS_REGION`.
+/// The environment variables that [`Settings::read`] reads, without `AWS_REGION`.
 pub const VARIABLES: [&str; 23] = [
     "SOURCE_REGIONS",
     "SOURCE_OWNERS",
@@ -251,10 +250,10 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
     })?;
     if let Some(unknown) = regions.iter().find(|region| region::check(region).is_err()) {
         let accepted =
-            format!("Regions that exist: AWS has no `{unknown}`, did you mean `{}`?", region::nearest(unknown));
+            format!("Regions that exist; there is no `{unknown}`, did you mean `{}`?", region::nearest(unknown));
         return Err(env.wrong("SOURCE_REGIONS", &accepted));
     }
-    // The stacks of all Regions can share one list: a stack passes over its own Region.
+    // The stacks of all Regions can use the same list: each ignores its own Region.
     let others: Vec<Region> = regions.iter().filter(|region| *region != stack_region).cloned().collect();
     if others.is_empty() && !regions.is_empty() {
         return Err(env.wrong("SOURCE_REGIONS", REGIONS));
@@ -294,11 +293,13 @@ fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSet
     })?;
     let encryption = match (key, env.flag("ENCRYPTED")?) {
         (Some(_), Some(false)) => {
-            return Err(env.wrong("ENCRYPTED", "with KMS_KEY_ID set, `true` or nothing: a key encrypts every copy"));
+            return Err(
+                env.wrong("ENCRYPTED", "with KMS_KEY_ID set, `true` or not set, since a key encrypts every copy")
+            );
         }
         (Some(key), _) => Encryption::Key(key),
         (None, Some(true)) => Encryption::DefaultKey,
-        // As the source: `false` does not forbid what an encrypted source makes necessary.
+        // `false` means as the source: a copy of an encrypted AMI is always encrypted.
         (None, _) => Encryption::AsSource,
     };
     Ok(Copying {
@@ -373,7 +374,7 @@ fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
             Some(bus) => {
                 let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-:".contains(&b);
                 if bus.len() > 1600 || !bus.bytes().all(plain) {
-                    return Err(env.wrong("EVENT_BUS_NAME", "the name or ARN of an event bus, or nothing at all"));
+                    return Err(env.wrong("EVENT_BUS_NAME", "the name or ARN of an event bus, or an empty value for no events"));
                 }
                 Some(bus)
             }
@@ -398,7 +399,7 @@ fn principal(text: &str) -> Option<Principal> {
     }
 }
 
-/// The environment, and how a value in it is refused.
+/// The environment variables, and the error for a wrong one.
 struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Environment<'_> {

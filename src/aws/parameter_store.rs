@@ -41,8 +41,8 @@ impl ParameterStore {
         }
     }
 
-    /// Asks for the parameter to hold `image`. SSM says yes at once, checks the AMI only then, and tells of a bad one in an
-    /// event alone: whether the parameter took it is to be seen.
+    /// Asks for the parameter to hold `image`. SSM answers at once, checks the AMI only then, and reports a bad one only in an
+    /// event: the caller has to look whether the parameter has the new value.
     ///
     /// # Errors
     /// Any failure of the call.

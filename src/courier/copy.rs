@@ -204,7 +204,7 @@ impl Courier {
         let route = self.route(work.order.source);
         let report = |outcome: Outcome| Report::new(Some(self.route(work.order.source)), Ok(outcome));
         Ok(match end {
-            End::AlreadyCopied => report(self.adopt(&work.plan, work.seen()?)?),
+            End::AlreadyCopied => report(self.adopt(work, work.seen()?)?),
             End::Started | End::StartedForOwnToken => report(self.started(work)?),
             End::StartedUnseen { resume } => {
                 let accepted = work.accepted.as_ref().map(|(accepted, _)| accepted);
@@ -212,7 +212,7 @@ impl Courier {
             }
             End::SecondLook { resume } => {
                 let outcome = match &work.seen {
-                    Some(copy) => self.adopt(&work.plan, copy)?,
+                    Some(copy) => self.adopt(work, copy)?,
                     None => Outcome::Ignored {
                         reason: "EC2 has accepted this copy before, and does not show it yet; the courier looks again in 15 \
                                  minutes"
@@ -255,12 +255,10 @@ impl Courier {
     }
 
     /// A live copy of this source is the answer, unless a request asks for encryption and the copy is not encrypted.
-    fn adopt(&self, plan: &Plan, copy: &Image) -> Result<Outcome, Rejection> {
-        let call = &plan.call;
-        if copy.name == call.name.as_str()
-            && call.encryption.encrypted() == Some(true)
-            && copy.encrypted() == Some(false)
-        {
+    fn adopt(&self, work: &Work<'_>, copy: &Image) -> Result<Outcome, Rejection> {
+        let call = &work.plan.call;
+        let is_requested = work.order.request().is_some();
+        if is_requested && call.encryption.encrypted() == Some(true) && copy.encrypted() == Some(false) {
             return Err(Rejection::new(
                 code::NAME_TAKEN,
                 format!(
@@ -326,7 +324,7 @@ impl Courier {
         let looking = attempting(format!("looking in {} for the AMI with the name `{name}`", ec2.region));
         let holders = ec2.named(name.as_str()).await.map_err(looking)?;
         if let Some(copy) = best(holders.iter().filter(|holder| holder.is_copy_of(source))) {
-            let outcome = self.adopt(&work.plan, copy)?;
+            let outcome = self.adopt(work, copy)?;
             return Ok(vec![Report::new(Some(self.route(source)), Ok(outcome))]);
         }
         let retry = taken.retry(RetryAfter::Seconds, &self.attempt(work));

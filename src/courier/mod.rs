@@ -1,8 +1,8 @@
 //! The steps: copy, finish, post-mortem, retire, and the sweep that announces what events missed.
 //!
 //! Each step is idempotent and looks at EC2 itself before it acts: an event only says where to look. No step waits, and
-//! nothing is remembered between invocations. A step acts on AMIs alone: what is to be told, sent and cleaned up after it,
-//! it returns in its [`Report`].
+//! nothing is remembered between invocations. A step acts on AMIs alone: the events, messages and clean-up that follow from
+//! it, it returns in its [`Report`].
 //!
 //! [`dispatch`] chooses the step for an announcement; [`step`] has what all steps share.
 

@@ -152,7 +152,7 @@ fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], regio
         .collect();
     let (meaning, advice) = cause_in(&messages).unwrap_or((
         "EC2 gives no reason that this function knows",
-        "read EC2's own message, check the key and at the source's snapshots; the next announcement or sweep tries again",
+        "read EC2's own message, check the key and the source's snapshots; the next announcement or sweep tries again",
     ));
     let keys: BTreeSet<&str> = snapshots.iter().filter_map(|snapshot| snapshot.kms_key.as_deref()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();

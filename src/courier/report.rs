@@ -56,11 +56,11 @@ pub struct Report {
     pub messages: Vec<OwnMessage>,
     /// The body of the dead letter, where it is not the message as it came.
     pub letter: Option<String>,
-    /// What is done once everybody is told.
+    /// What is done after all reporting.
     pub last: Option<LastStep>,
 }
 
-/// What is done once everybody is told: not before, since a crash in between would lose what was to be told.
+/// What is done after all reporting: not before, since a crash in between would lose the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LastStep {
     /// Deregister a failed copy.

@@ -6,7 +6,7 @@ use courier_core::error::{Error, RetryAfter, code};
 use futures_util::future::FutureExt;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::{Instant, timeout_at};
-use tracing::{error, warn};
+use tracing::{Instrument, error, info_span, warn};
 
 use super::record::{Record, lanes};
 
@@ -36,18 +36,22 @@ async fn not_done_in_order<'a>(
     work: impl AsyncFn(&'a Record) -> bool,
 ) -> Vec<&'a Record> {
     for (done, record) in lane.iter().enumerate() {
-        let work = AssertUnwindSafe(work(record)).catch_unwind();
-        let is_done = match timeout_at(deadline, work).await {
-            Ok(Ok(is_done)) => is_done,
-            Ok(Err(_)) => {
-                error!(message_id = record.id, error = %panicked(), "not done");
-                false
-            }
-            Err(_) => {
-                warn!(message_id = record.id, error = %out_of_time(), "not done");
-                false
+        let span = info_span!("message", id = record.id.as_deref().unwrap_or_default());
+        let work = timeout_at(deadline, AssertUnwindSafe(work(record)).catch_unwind());
+        let ended = async {
+            match work.await {
+                Ok(Ok(is_done)) => is_done,
+                Ok(Err(_)) => {
+                    error!(error = %panicked(), "not done");
+                    false
+                }
+                Err(_) => {
+                    warn!(error = %out_of_time(), "not done");
+                    false
+                }
             }
         };
+        let is_done = ended.instrument(span).await;
         if !is_done {
             return lane[done..].to_vec();
         }

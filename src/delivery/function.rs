@@ -13,7 +13,7 @@ use futures_util::future::FutureExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
-use tracing::{Instrument, error, info_span, warn};
+use tracing::{error, warn};
 
 use super::batch::{not_done, out_of_time, panicked};
 use super::outbox::{Carried, Outbox};
@@ -133,11 +133,7 @@ impl Function {
     }
 
     async fn batch(&self, records: Vec<Record>, stack: &Stack, deadline: Instant) -> Result<Value, Failure> {
-        let failed = not_done(&records, deadline, async |record| {
-            let span = info_span!("message", id = record.id.as_deref().unwrap_or_default());
-            self.record(record, stack, deadline).instrument(span).await
-        })
-        .await;
+        let failed = not_done(&records, deadline, async |record| self.record(record, stack, deadline).await).await;
         let mut answer = SqsBatchResponse::default();
         for record in failed {
             telemetry::record_retry_age(record.sent_at, self.aws.now());

@@ -1,5 +1,5 @@
-//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which wait until
-//! everybody is told.
+//! The doors: the event bus, the courier's own queue, the dead-letter queue; and the last steps on a copy, which come after all
+//! reporting.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -63,16 +63,15 @@ impl Outbox {
             error!(%error, "the courier's own message is not sent");
             return Carried { report, retry: Some(error.retry_after().unwrap_or(RetryAfter::Minutes)) };
         }
-        match report.last.take() {
+        match &report.last {
             Some(LastStep::MarkFinished { copy, at }) => {
-                let time = at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default();
-                if let Err(error) = self.mark_finished(&copy, &time).await {
+                let time = at.replace_nanosecond(0).unwrap_or(*at).format(&Rfc3339).unwrap_or_default();
+                if let Err(error) = self.mark_finished(copy, &time).await {
                     report.result = Err(error);
                 }
             }
             Some(LastStep::DeregisterFailedCopy(copy)) => {
-                let retry = self.bury(&copy, &report, record).await;
-                report.last = Some(LastStep::DeregisterFailedCopy(copy));
+                let retry = self.bury(copy, &report, record).await;
                 return Carried { report, retry };
             }
             None => {}

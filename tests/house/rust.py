@@ -102,6 +102,6 @@ def _branches(text):
 
 def paths(text):
     """Every path of `code` outside of `use`, as a tuple of its parts."""
-    text = re.sub(r"\buse\s+[^;]+;", lambda found: _blank(found[0]), text)
+    text = re.sub(r"\buse\s+[^;]+;|\bpub\s*\(\s*in\s[^)]*\)", lambda found: _blank(found[0]), text)
     for found in re.finditer(r"(?<!\w)(?<!\w::)(?<!>::)\$?[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*)+", text):
         yield tuple(part.strip() for part in found[0].lstrip("$").split("::"))

@@ -154,6 +154,7 @@ def test_a_circle_of_two_is_found(tree, line):
         "#[cfg(test)]\n#[allow(x)]\nfn f() { crate::b::f() }",
         "use std::b::B;",
         "fn f() { other::crate_b::b() }",
+        "pub(in crate::b) fn f() {}",
     ],
 )
 def test_what_is_no_import_makes_no_circle(tree, line):

@@ -1,4 +1,4 @@
-//! How Lambda hands work over and takes answers: nothing announced is lost, and nobody suffers from a neighbour.
+//! How Lambda hands work over and takes answers: no announcement is lost, and one record does not affect another.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn available(region: &str, n: usize) -> String {
     state_change(region, &ami(n), "available").to_string()
 }
 
-/// Ten sources, the eighth of them in a Region that throttles whoever looks there.
+/// Ten sources, the eighth of them in a Region that throttles every look.
 async fn stage_of_ten() -> Stage {
     Stage::new().await.with(|world| {
         for n in 0..10 {
@@ -147,7 +147,7 @@ fn fifo(records: &[(&str, &str, String)]) -> Value {
 }
 
 #[tokio::test]
-async fn in_a_fifo_queue_a_group_stops_at_its_first_failure_and_the_other_groups_go_on() {
+async fn in_a_fifo_queue_a_group_stops_at_its_first_failure_and_the_other_groups_continue() {
     let stage = stage_of_ten().await;
     let records = fifo(&[
         ("a0", "a", available(THERE, 0)),
@@ -165,7 +165,7 @@ async fn in_a_fifo_queue_a_group_stops_at_its_first_failure_and_the_other_groups
 }
 
 #[tokio::test]
-async fn a_rejected_record_of_a_fifo_queue_stops_its_group_only_while_nobody_takes_it() {
+async fn a_rejected_record_of_a_fifo_queue_stops_its_group_only_without_a_dead_letter_queue() {
     let records =
         fifo(&[("a0", "a", available(THERE, 0)), ("a1", "a", "no JSON".to_owned()), ("a2", "a", available(THERE, 2))]);
     let stage = stage_of_ten().await;
@@ -177,7 +177,7 @@ async fn a_rejected_record_of_a_fifo_queue_stops_its_group_only_while_nobody_tak
 }
 
 #[tokio::test]
-async fn a_message_group_in_a_standard_queue_promises_no_order_so_nobody_waits() {
+async fn a_message_group_in_a_standard_queue_promises_no_order_so_no_record_waits() {
     let stage = stage_of_ten().await;
     let mut records = batch([("m7", available(ELSEWHERE, 7)), ("m0", available(THERE, 0))]);
     for record in records["Records"].as_array_mut().unwrap() {
@@ -210,7 +210,7 @@ async fn a_record_that_the_deadline_cuts_comes_back_as_a_failure_and_the_others_
 }
 
 #[tokio::test]
-async fn what_waits_in_a_fifo_group_behind_the_cut_record_fails_with_it() {
+async fn the_records_of_a_fifo_group_behind_the_cut_record_fail_with_it() {
     let stage = Stage::new().await.timeout(Duration::from_secs(3)).source(&ami(0), "golden-0").with(|world| {
         world.fault(Fault::on("DescribeImages").in_region(ELSEWHERE).slow(Duration::from_secs(30)));
     });
@@ -282,7 +282,7 @@ async fn a_direct_request_is_answered_with_its_one_outcome_and_everything_else_w
 }
 
 #[tokio::test]
-async fn what_is_retried_or_rejected_is_an_error_with_the_reason_to_whoever_waits_for_the_answer() {
+async fn a_retry_or_a_rejection_is_an_error_with_the_reason_to_a_caller_who_waits() {
     let stage = Stage::new().await.with(|world| {
         world.fault(Fault::on("DescribeImages").in_region(ELSEWHERE).throttle());
     });
@@ -308,7 +308,7 @@ async fn what_is_retried_or_rejected_is_an_error_with_the_reason_to_whoever_wait
 }
 
 #[tokio::test]
-async fn of_a_message_that_tells_of_several_amis_each_is_handled_and_one_that_is_throttled_brings_it_back() {
+async fn each_ami_of_a_message_about_several_is_handled_and_a_throttled_one_brings_the_message_back() {
     let stage = stage_of_ten().await;
     let function = stage.function().await;
     let both = json!({
@@ -326,7 +326,7 @@ async fn of_a_message_that_tells_of_several_amis_each_is_handled_and_one_that_is
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_json_are_an_error_and_the_function_goes_on() {
+async fn bytes_that_are_no_json_are_an_error_and_the_function_continues() {
     let stage = Stage::new().await.source(&ami(1), "golden-1");
     let function = stage.function().await;
     let pid = function.pid();

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use local::aws::{Fault, Image};
+use local::aws::Fault;
 use local::host::InvokeError;
 use serde_json::Value;
-use time::OffsetDateTime;
 
 use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
 
 const AMI: &str = "ami-0abcdef1234567890";
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// What is to become of an error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,10 +29,8 @@ fn announced() -> Value {
 fn kind(answer: Result<Value, InvokeError>) -> (Kind, String) {
     match answer {
         Err(InvokeError::Function { error_type, message }) => match error_type.as_str() {
-            "Retry" if message.ends_with("it passes by itself and is tried again in seconds") => (RetrySoon, message),
-            "Retry" if message.ends_with("it passes by itself and is tried again in minutes") => {
-                (RetryInMinutes, message)
-            }
+            "Retry" if message.ends_with("; temporary, will be retried in seconds") => (RetrySoon, message),
+            "Retry" if message.ends_with("; temporary, will be retried in minutes") => (RetryInMinutes, message),
             "Rejected" => (Rejected, message),
             _ => panic!("{error_type}: {message}"),
         },
@@ -40,8 +38,8 @@ fn kind(answer: Result<Value, InvokeError>) -> (Kind, String) {
     }
 }
 
-/// Each status, code and words of EC2's that `CopyImage` can answer with, and what is to become of it.
-const CODES: [(u16, &str, &str, Kind); 34] = [
+/// Each status, code and message of EC2's that `CopyImage` can answer with, and what is to become of it.
+const CODES: [(u16, &str, &str, Kind); 36] = [
     (503, "RequestLimitExceeded", "Request limit exceeded.", RetrySoon),
     (400, "Throttling", "Rate exceeded", RetrySoon),
     (503, "EC2ThrottledException", "throttled", RetrySoon),
@@ -80,20 +78,22 @@ const CODES: [(u16, &str, &str, Kind); 34] = [
     (400, "SnapshotCopyUnsupported.InterRegion", "Not between these", Rejected),
     (401, "OptInRequired", "You are not subscribed", Rejected),
     (400, "UnsupportedOperation", "Not supported", Rejected),
-    (400, "IdempotentParameterMismatch", "Arguments are inconsistent", Rejected),
+    (400, "OperationNotPermitted", "It is protected", Rejected),
+    (403, "Blocked", "This account is currently blocked", Rejected),
+    (400, "PendingVerification", "Your account is currently being verified", Rejected),
 ];
 
 #[tokio::test]
 async fn each_code_of_ec2_is_retried_soon_retried_in_minutes_or_rejected_and_nothing_is_copied() {
     let wrong: Vec<String> = stream::iter(CODES)
-        .map(async |(status, code, words, expected)| {
+        .map(async |(status, code, message, expected)| {
             let stage = Stage::new().await.source(AMI, "golden-1").set("EVENT_BUS_NAME", "").with(|world| {
-                world.fault(Fault::on("CopyImage").error(status, code, words));
+                world.fault(Fault::on("CopyImage").error(status, code, message));
             });
-            let (kind, told) = kind(stage.function().await.invoke(&announced()).await);
-            let names_all = [code, words, AMI, THERE, HERE, "golden-1"].iter().all(|word| told.contains(word));
+            let (kind, error) = kind(stage.function().await.invoke(&announced()).await);
+            let names_all = [code, message, AMI, THERE, HERE, "golden-1"].iter().all(|part| error.contains(part));
             assert_eq!(stage.copies().len(), 0);
-            (kind != expected || !names_all).then(|| format!("{code} is {kind:?}: {told}"))
+            (kind != expected || !names_all).then(|| format!("{code} is {kind:?}: {error}"))
         })
         .buffer_unordered(8)
         .filter_map(async |wrong| wrong)
@@ -105,9 +105,9 @@ async fn each_code_of_ec2_is_retried_soon_retried_in_minutes_or_rejected_and_not
 #[tokio::test]
 async fn an_encoded_authorization_message_is_kept_for_the_operator_with_how_to_read_it() {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
-        let words =
+        let message =
             "You are not authorized to perform this operation. Encoded authorization failure message: Zm9vYmFy-_";
-        world.fault(Fault::on("CopyImage").error(403, "UnauthorizedOperation", words));
+        world.fault(Fault::on("CopyImage").error(403, "UnauthorizedOperation", message));
     });
     let records = batch([("m1", announced().to_string())]);
     assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), Vec::<String>::new());
@@ -118,7 +118,7 @@ async fn an_encoded_authorization_message_is_kept_for_the_operator_with_how_to_r
 }
 
 #[tokio::test]
-async fn what_passes_within_the_sdks_own_attempts_is_not_seen_outside() {
+async fn an_error_that_ends_within_the_sdks_own_attempts_is_not_visible_outside() {
     for fault in [
         Fault::on("CopyImage").first(2).throttle(),
         Fault::on("CopyImage").nth(1).error(500, "InternalError", "oops"),
@@ -138,15 +138,15 @@ async fn a_connection_that_is_dropped_again_and_again_is_retried() {
         world.fault(Fault::on("CopyImage").drop_connection());
     });
     let function = stage.function().await;
-    let (seen, told) = kind(function.invoke(&announced()).await);
-    assert_eq!(seen, RetrySoon, "{told}");
-    assert!(told.starts_with("NoAnswer: ") && told.contains(AMI) && told.contains(HERE), "{told}");
+    let (seen, message) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetrySoon, "{message}");
+    assert!(message.starts_with("NoAnswer: ") && message.contains(AMI) && message.contains(HERE), "{message}");
     stage.aws.world().clear_faults();
     assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_is_given_up_and_asked_for_again_within_one_delivery() {
+async fn a_call_without_an_answer_is_made_again_within_one_delivery() {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
         world.fault(Fault::on("CopyImage").nth(1).slow_after_effect(Duration::from_secs(50)));
     });
@@ -158,34 +158,77 @@ async fn an_answer_that_does_not_come_is_given_up_and_asked_for_again_within_one
 }
 
 #[tokio::test]
-async fn the_function_answers_before_its_own_time_out_whatever_ec2_does() {
+async fn the_function_answers_before_its_own_timeout_whatever_ec2_does() {
     for action in ["DescribeImages", "CopyImage"] {
         let stage = Stage::new().await.source(AMI, "golden-1").timeout(Duration::from_secs(4)).with(|world| {
             world.fault(Fault::on(action).slow(Duration::from_secs(60)));
         });
         let function = stage.function().await;
-        let (seen, told) = kind(function.invoke(&announced()).await);
-        assert_eq!(seen, RetrySoon, "{action}: {told}");
-        assert!(told.contains("time-out"), "{action}: {told}");
+        let (seen, message) = kind(function.invoke(&announced()).await);
+        assert_eq!(seen, RetrySoon, "{action}: {message}");
+        assert!(message.contains("timeout"), "{action}: {message}");
         let records = batch([("m1", announced().to_string())]);
         assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"], "{action}");
     }
 }
 
+/// The source was visible a moment before, so EC2 of this Region may learn of it later.
 #[tokio::test]
-async fn a_source_that_copy_image_does_not_find_is_retried_while_it_is_fresh() {
-    let stage = Stage::new().await.with(|world| {
-        world.add_image(THERE, Image::new(AMI, "golden-1").created(OffsetDateTime::now_utc()));
-        world.fault(Fault::on("CopyImage").nth(1).error(400, "InvalidAMIID.NotFound", "The image id does not exist"));
+async fn a_source_that_copy_image_does_not_find_is_retried_for_an_hour_and_rejected_to_a_caller_who_waits() {
+    let stage = Stage::new().await.source(AMI, "golden-1").set("AWS_LAMBDA_LOG_FORMAT", "JSON").with(|world| {
+        world.fault(Fault::on("CopyImage").error(400, "InvalidAMIID.NotFound", "The image id does not exist"));
     });
     let function = stage.function().await;
-    let (seen, told) = kind(function.invoke(&announced()).await);
-    assert_eq!(seen, RetrySoon, "{told}");
+    let (seen, message) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, Rejected, "{message}");
+    let records = batch([("m1", announced().to_string())]);
+    stage.aws.world().advance(59 * MINUTE);
+    assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"]);
+    let calls = stage.aws.world().calls();
+    let hidden = calls.iter().find(|call| call.action == "ChangeMessageVisibility").expect("it is hidden");
+    assert!(hidden.parameters["VisibilityTimeout"].as_u64().is_some_and(|seconds| seconds <= 4), "{hidden:?}");
+    stage.aws.world().advance(MINUTE);
+    assert_eq!(failures(&function.invoke(&records).await.unwrap()), Vec::<String>::new());
+    assert_eq!(stage.dead()[0].1["Code"], "InvalidAMIID.NotFound");
+    stage.aws.world().clear_faults();
     assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
 }
 
 #[tokio::test]
-async fn what_the_looking_runs_into_is_sorted_as_well_with_what_was_looked_for() {
+async fn a_client_token_that_ec2_refuses_is_no_error_where_a_second_look_can_follow_and_else_retried_in_minutes() {
+    let refusing = async || {
+        Stage::new().await.source(AMI, "golden-1").with(|world| {
+            let message = "Arguments are inconsistent";
+            world.fault(Fault::on("CopyImage").error(400, "IdempotentParameterMismatch", message));
+        })
+    };
+    let stage = refusing().await;
+    let answer = stage.function().await.invoke(&announced()).await.unwrap();
+    assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
+    assert!(answer[0]["Reason"].as_str().unwrap().contains("looks again in 15 minutes"), "{answer}");
+    let [second_look] = stage.aws.world().messages(&stage.queue).try_into().unwrap();
+    assert!(second_look.body.contains("SecondLook") && second_look.body.contains(AMI), "{second_look:?}");
+    let stage = refusing().await.set("QUEUE_URL", "");
+    let (seen, message) = kind(stage.function().await.invoke(&announced()).await);
+    assert_eq!(seen, RetryInMinutes, "{message}");
+    assert!(message.starts_with("NotVisibleYet: ") && message.contains(AMI) && message.contains(HERE), "{message}");
+    assert_eq!(stage.copies().len(), 0);
+}
+
+#[tokio::test]
+async fn a_proxy_in_the_environment_stops_the_function_with_an_error_that_names_the_variable() {
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let stage = Stage::new().await.set(variable, "http://proxy.example.com:3128");
+        let error = stage.function_in(HERE).start().await.expect_err("it does not start").logs.concat();
+        assert!(error.contains(&format!("{variable} is set")) && error.contains("no support for a proxy"), "{error}");
+        assert!(error.contains("remove the variable"), "{error}");
+    }
+    let stage = Stage::new().await.source(AMI, "golden-1").set("NO_PROXY", "*");
+    assert_eq!(stage.function().await.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
+}
+
+#[tokio::test]
+async fn an_error_of_a_look_is_sorted_as_well_and_names_the_look() {
     for (region, looking) in [(THERE, "describing the source AMI"), (HERE, "looking for copies of")] {
         for (status, code, expected) in [
             (403, "UnauthorizedOperation", Rejected),
@@ -195,21 +238,21 @@ async fn what_the_looking_runs_into_is_sorted_as_well_with_what_was_looked_for()
             let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
                 world.fault(Fault::on("DescribeImages").in_region(region).error(status, code, "no"));
             });
-            let (seen, told) = kind(stage.function().await.invoke(&announced()).await);
-            assert_eq!(seen, expected, "{told}");
-            assert!(told.contains(code) && told.contains(looking) && told.contains(AMI), "{told}");
+            let (seen, message) = kind(stage.function().await.invoke(&announced()).await);
+            assert_eq!(seen, expected, "{message}");
+            assert!(message.contains(code) && message.contains(looking) && message.contains(AMI), "{message}");
             assert_eq!(stage.copy_image_calls().len(), 0);
         }
     }
 }
 
 #[tokio::test]
-async fn the_limit_of_copies_in_progress_is_retried_in_minutes_and_passes_once_copies_are_done() {
+async fn the_limit_of_copies_in_progress_is_retried_in_minutes_until_copies_are_done() {
     let stage = Stage::new().await.source(AMI, "golden-1").with(|world| world.behaviour.snapshot_copies_limit = 0);
     let function = stage.function().await;
-    let (seen, told) = kind(function.invoke(&announced()).await);
-    assert_eq!(seen, RetryInMinutes, "{told}");
-    assert!(told.contains("Too many snapshot copies in progress"), "{told}");
+    let (seen, message) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetryInMinutes, "{message}");
+    assert!(message.contains("Too many snapshot copies in progress"), "{message}");
     stage.aws.world().behaviour.snapshot_copies_limit = 20;
     assert_eq!(function.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
 }

@@ -1,4 +1,4 @@
-//! The courier's own events: whoever listens on the bus hears of every copy that starts, ends, goes or is refused.
+//! The courier's own events: the bus has one for each copy that starts, is finished, is retired or is rejected.
 
 use std::time::Duration;
 
@@ -23,11 +23,11 @@ async fn live(stage: &Stage) {
     finished(&function, &copy).await;
     stage.aws.world().deregister(THERE, AMI);
     function.invoke(&state_change(THERE, AMI, "deregistered")).await.expect("it is retired");
-    function.invoke(&json!({ "hello": "world" })).await.expect_err("nobody can read that");
+    function.invoke(&json!({ "hello": "world" })).await.expect_err("it is not understood");
 }
 
 #[tokio::test]
-async fn started_finished_retired_and_rejected_are_told_with_the_outcome_as_detail() {
+async fn started_finished_retired_and_rejected_are_events_with_the_outcome_as_detail() {
     let stage = with_source().await.set("RETIRE_WITH_SOURCE", "true");
     let function = stage.function().await;
     let started = function.invoke(&state_change(THERE, AMI, "available")).await.unwrap();
@@ -64,7 +64,7 @@ async fn the_bus_is_the_one_that_the_setting_names() {
 }
 
 #[tokio::test]
-async fn without_a_bus_nothing_is_told_and_everything_is_done() {
+async fn without_a_bus_no_event_is_put_and_everything_is_done() {
     let stage = with_source().await.set("EVENT_BUS_NAME", "").set("RETIRE_WITH_SOURCE", "true");
     live(&stage).await;
     assert!(!stage.actions().contains(&"PutEvents".to_owned()));
@@ -72,7 +72,7 @@ async fn without_a_bus_nothing_is_told_and_everything_is_done() {
 }
 
 #[tokio::test]
-async fn what_is_ignored_or_copied_already_is_no_news() {
+async fn an_ami_that_is_ignored_or_copied_already_is_no_event() {
     let stage = with_source().await;
     let function = stage.function().await;
     announced(&function, AMI).await;
@@ -82,7 +82,7 @@ async fn what_is_ignored_or_copied_already_is_no_news() {
 }
 
 #[tokio::test]
-async fn our_own_events_that_come_back_change_nothing() {
+async fn the_couriers_own_events_that_come_back_change_nothing() {
     let stage = with_source().await.set("RETIRE_WITH_SOURCE", "true");
     live(&stage).await;
     let function = stage.function().await;
@@ -90,33 +90,33 @@ async fn our_own_events_that_come_back_change_nothing() {
     let events = stage.aws.world().put_events();
     assert_eq!(events.len(), 4);
     for event in events {
-        let ours = json!({
+        let own = json!({
             "version": "0", "id": "1", "detail-type": event.detail_type, "source": event.source, "account": event.account,
             "time": "2026-01-01T00:00:00Z", "region": event.region, "resources": event.resources, "detail": event.detail,
         });
-        assert!(done(&function, &batch([("m1", ours.to_string())])).await);
+        assert!(done(&function, &batch([("m1", own.to_string())])).await);
     }
     assert_eq!(stage.actions(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_bus_that_fails_does_not_stop_a_copy_from_being_started() {
-    let troubles = [
+    let faults = [
         Fault::on("PutEvents").error(500, "InternalException", "not now"),
         Fault::on("PutEvents").error(400, "ResourceNotFoundException", "Event bus x does not exist."),
         Fault::on("PutEvents").fail_entries("InternalFailure", "not now"),
         Fault::on("PutEvents").drop_connection(),
     ];
-    for trouble in troubles {
-        let stage = with_source().await.with(|world| world.fault(trouble));
+    for fault in faults {
+        let stage = with_source().await.with(|world| world.fault(fault));
         let function = stage.function().await;
         announced(&function, AMI).await;
-        assert!(function.logs().concat().contains("the event bus was not told"));
+        assert!(function.logs().concat().contains("the event bus did not take the courier's event"));
     }
 }
 
 #[tokio::test]
-async fn a_bus_that_fails_keeps_a_finish_from_being_finished_until_it_has_been_told() {
+async fn a_copy_is_not_finished_until_the_bus_has_taken_the_event() {
     let stage = with_source().await;
     let function = stage.function().await;
     let copy = ended(&stage, &function, AMI).await;
@@ -129,7 +129,7 @@ async fn a_bus_that_fails_keeps_a_finish_from_being_finished_until_it_has_been_t
 }
 
 #[tokio::test]
-async fn a_bus_that_is_not_there_has_the_finish_rejected_with_its_name() {
+async fn the_finish_is_rejected_with_the_name_of_a_bus_that_does_not_exist() {
     let stage = with_source().await.set("EVENT_BUS_NAME", "golden-images");
     let function = stage.function().await;
     let copy = ended(&stage, &function, AMI).await;
@@ -145,7 +145,7 @@ async fn a_bus_that_is_not_there_has_the_finish_rejected_with_its_name() {
 }
 
 #[tokio::test]
-async fn a_failed_copy_is_told_as_rejected_with_source_copy_and_advice() {
+async fn a_failed_copy_is_an_event_with_source_copy_and_advice() {
     let stage = with_source().await.with(|world| world.fail_next_copy(AMI, CopyFailure::key_not_accessible()));
     let function = stage.function().await;
     let copy = ended(&stage, &function, AMI).await;

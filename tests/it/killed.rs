@@ -1,11 +1,11 @@
 //! The function is killed, with SIGKILL, at each of its calls to AWS in turn, once before the call took effect and once
-//! after: what is delivered again then does the rest, and nothing twice.
+//! after: the next delivery then does the rest, and nothing twice.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use local::aws::{Call, CopyFailure, Effect, Fault, Image, ImageState, LaunchPermission};
+use local::aws::{Behaviour, Call, CopyFailure, Effect, Fault, Image, ImageState, LaunchPermission};
 
 use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, Stage, THERE, state_change};
@@ -129,7 +129,21 @@ async fn a_copy_that_is_made_and_finished_survives_a_kill_at_each_call() {
 }
 
 #[tokio::test]
-async fn a_copy_that_fails_and_is_explained_and_made_anew_by_the_sweep_survives_a_kill_at_each_call() {
+async fn a_copy_on_the_weakest_ec2_that_needs_a_second_look_survives_a_kill_at_each_call() {
+    let stage = async || {
+        let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").source(AMI, "golden");
+        stage.with(|world| world.behaviour = Behaviour::weakest())
+    };
+    let sites = ["DescribeImages", "CopyImage", "SendMessageBatch", "PutEvents", "CreateTags"];
+    killed_at_each_call("not visible at first", &sites, stage, announce, |stage| {
+        only_copy(stage);
+        assert_eq!(stage.dead(), []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_and_is_explained_and_made_again_after_a_sweep_survives_a_kill_at_each_call() {
     let stage = async || {
         let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").source(AMI, "golden");
         stage
@@ -142,8 +156,17 @@ async fn a_copy_that_fails_and_is_explained_and_made_anew_by_the_sweep_survives_
         sweep(poller).await;
     };
     killed_at_each_call(
-        "failed and made anew",
-        &["DescribeSnapshots", "PutEvents", "SendMessage", "DeregisterImage", "CopyImage", "CreateTags"],
+        "failed and made again",
+        &[
+            "DescribeSnapshots",
+            "PutEvents",
+            "SendMessage",
+            "DeregisterImage",
+            "GetQueueAttributes",
+            "SendMessageBatch",
+            "CopyImage",
+            "CreateTags",
+        ],
         stage,
         live,
         |stage| {
@@ -155,7 +178,7 @@ async fn a_copy_that_fails_and_is_explained_and_made_anew_by_the_sweep_survives_
 }
 
 #[tokio::test]
-async fn a_copy_that_only_sweeps_see_to_survives_a_kill_at_each_call() {
+async fn a_copy_that_no_event_announces_and_finishes_survives_a_kill_at_each_call() {
     let stage = async || {
         let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").source(AMI, "golden");
         stage.set("SOURCE_REGIONS", THERE).set("BACKFILL_DAYS", "3650").with(|world| world.behaviour.events = false)
@@ -164,7 +187,8 @@ async fn a_copy_that_only_sweeps_see_to_survives_a_kill_at_each_call() {
         sweep(poller).await;
         sweep(poller).await;
     };
-    killed_at_each_call("swept", &["DescribeImages", "CopyImage", "CreateTags"], stage, live, |stage| {
+    let sites = ["DescribeImages", "GetQueueAttributes", "SendMessageBatch", "CopyImage", "CreateTags"];
+    killed_at_each_call("swept", &sites, stage, live, |stage| {
         only_copy(stage);
         assert_eq!(stage.dead(), []);
     })
@@ -218,6 +242,7 @@ async fn a_rejection_survives_a_kill_at_each_call() {
         let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1").source(AMI, "golden");
         stage.with(|world| {
             world.add_image(HERE, Image::new("ami-00000000", "golden"));
+            world.behaviour.copy_image_refuses_taken_names = true;
         })
     };
     killed_at_each_call(

@@ -1,30 +1,22 @@
-//! The life of a copy, as the tests of its second half need it: announced, ended, told of.
+//! The life of a copy, as the tests of its second half need it: it is announced, it ends, its end is reported.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use local::aws::{Image, PutEvent};
+use local::aws::{Image, PutEvent, START};
 use local::host::Host;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
 
-/// So many minutes before these tests began, in whole seconds as EC2 has them.
+/// So many minutes before the world began.
 pub fn ago(minutes: i64) -> OffsetDateTime {
-    static START: LazyLock<OffsetDateTime> = LazyLock::new(OffsetDateTime::now_utc);
-    START.replace_nanosecond(0).expect("zero is a nanosecond") - time::Duration::minutes(minutes)
+    START - time::Duration::minutes(minutes)
 }
 
-/// The world an hour behind the function's clock: whatever a copy takes, no time that the function sets is in the past.
 pub async fn stage() -> Stage {
-    Stage::new().await.with(|world| {
-        let until_then = ago(60) - world.now();
-        if until_then.is_positive() {
-            world.advance(until_then.unsigned_abs());
-        }
-    })
+    Stage::new().await
 }
 
 /// An AMI that was built this long ago.
@@ -39,7 +31,7 @@ pub async fn announced(function: &Host, source: &str) -> String {
     answer[0]["ImageId"].as_str().expect("an id").to_owned()
 }
 
-/// Announces the source and lets EC2 end the copy, for good or bad. What happened so far is not in the record of calls.
+/// Announces the source and lets EC2 end the copy: it is available, or it failed. The calls so far are forgotten.
 pub async fn ended(stage: &Stage, function: &Host, source: &str) -> String {
     let copy = announced(function, source).await;
     let mut world = stage.aws.world();

@@ -22,6 +22,7 @@ mod killed;
 mod life;
 mod logs;
 mod loops;
+mod next_try;
 mod poller;
 mod post_mortem;
 mod publish;

@@ -73,6 +73,8 @@ pub struct Tally {
     pub lost_events: u64,
     pub delivered_twice: u64,
     pub lost_deletions: u64,
+    /// Calls of `CopyImage` that EC2 refused because their token stands for other parameters.
+    pub mismatches: u64,
     /// Calls to AWS, by action.
     pub calls: BTreeMap<String, u64>,
     /// Calls that were hit, by what hit them.
@@ -89,6 +91,7 @@ impl Tally {
         self.lost_events += other.lost_events;
         self.delivered_twice += other.delivered_twice;
         self.lost_deletions += other.lost_deletions;
+        self.mismatches += other.mismatches;
         for (action, count) in &other.calls {
             *self.calls.entry(action.clone()).or_default() += count;
         }
@@ -308,6 +311,7 @@ impl Poller {
         let mut world = self.aws.world();
         for call in world.calls_since(self.calls_counted) {
             *self.tally.calls.entry(call.action.clone()).or_default() += 1;
+            self.tally.mismatches += u64::from(call.code.as_deref() == Some("IdempotentParameterMismatch"));
             if let Some(fault) = &call.fault {
                 *self.tally.faults.entry(name_of(fault)).or_default() += 1;
             }

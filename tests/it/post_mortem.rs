@@ -1,11 +1,12 @@
-//! A copy that failed says why, in plain words with advice, and makes way for the next try.
+//! A copy that failed is explained, in plain words with advice, on the bus, in the log and in a dead letter; then it is
+//! deregistered. What follows is in `next_try`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use local::aws::{CopyFailure, Fault, StateReason};
+use local::aws::{CopyFailure, Fault, SnapshotDeletion, StateReason};
 use local::host::Host;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::life::{announced, built, done, ended, on_bus, stage, take_dead, told, until};
 use crate::stage::{HERE, Stage, THERE, batch, state_change};
@@ -13,7 +14,7 @@ use crate::stage::{HERE, Stage, THERE, batch, state_change};
 const AMI: &str = "ami-0abcdef1234567890";
 const INTERNAL: &str = "Copy image failed with an internal error.";
 
-/// What EC2 says of the AMI and of its snapshot, and what the explanation must say and advise.
+/// EC2's message about the AMI and about its snapshot, and what the explanation must say and advise.
 struct Kind {
     reason: Option<&'static str>,
     snapshot: Option<&'static str>,
@@ -97,7 +98,7 @@ const KINDS: [Kind; 16] = [
         reason: Some("The snapshot 'snap-0123456789abcdef0' does not exist."),
         snapshot: None,
         meaning: "a snapshot of the source disappeared",
-        advice: "are still there",
+        advice: "still exist",
     },
     Kind {
         reason: Some("Too many snapshot copies in progress"),
@@ -105,14 +106,19 @@ const KINDS: [Kind; 16] = [
         meaning: "a limit of EBS was reached",
         advice: "ask for a higher limit",
     },
-    Kind { reason: Some(INTERNAL), snapshot: None, meaning: "EC2 failed inside", advice: "tries anew" },
+    Kind {
+        reason: Some(INTERNAL),
+        snapshot: None,
+        meaning: "EC2 had an internal error",
+        advice: "the next announcement or sweep tries again",
+    },
     Kind {
         reason: Some("Quantum decoherence"),
         snapshot: None,
-        meaning: "no reason that is known here",
-        advice: "EC2's own words",
+        meaning: "EC2 gives no reason that this function knows",
+        advice: "read EC2's own message",
     },
-    Kind { reason: None, snapshot: None, meaning: "EC2 says nothing", advice: "look at the key" },
+    Kind { reason: None, snapshot: None, meaning: "EC2 says nothing", advice: "check the key" },
 ];
 
 #[tokio::test]
@@ -148,13 +154,13 @@ async fn each_kind_of_failed_copy_is_explained_on_bus_log_and_dead_letter_queue_
         let (_, letter) = dead.iter().find(|(_, letter)| letter["SourceImageId"] == *source).expect("a dead letter");
         let event = events.iter().find(|event| event.detail["SourceImageId"] == source.as_str()).expect("an event");
         let line = logs.iter().find(|line| line.contains("rejected") && line.contains(copy.as_str()));
-        let told =
-            format!("{}; {}", event.detail["Explanation"].as_str().unwrap(), event.detail["Advice"].as_str().unwrap());
-        assert_eq!(letter["Explanation"], told);
+        let [explanation, advice] = ["Explanation", "Advice"].map(|field| event.detail[field].as_str().unwrap());
+        let message = format!("{explanation}; {advice}");
+        assert_eq!(letter["Explanation"], message);
         for expected in
             [kind.meaning, kind.advice, copy, source, HERE, kind.reason.unwrap_or(""), kind.snapshot.unwrap_or("")]
         {
-            assert!(told.contains(expected), "`{expected}` is not in: {told}");
+            assert!(message.contains(expected), "`{expected}` is not in: {message}");
         }
         assert_eq!(event.detail["Code"], "CopyFailed");
         assert_eq!(event.detail["ImageId"], copy.as_str());
@@ -179,7 +185,7 @@ async fn the_key_of_the_failed_copy_is_named() {
 }
 
 /// A world in which the next copies of [`AMI`] fail.
-async fn doomed(times: usize) -> (Stage, Host) {
+pub async fn doomed(times: usize) -> (Stage, Host) {
     let stage = stage().await.with(|world| {
         world.add_image(THERE, built(AMI, "golden-1", 90));
         for _ in 0..times {
@@ -191,72 +197,7 @@ async fn doomed(times: usize) -> (Stage, Host) {
 }
 
 #[tokio::test]
-async fn the_dead_letter_of_a_failed_copy_sent_back_makes_a_new_copy() {
-    let (stage, function) = doomed(1).await;
-    let failed = ended(&stage, &function, AMI).await;
-    assert!(done(&function, &told(&failed, "failed", 1)).await);
-    let (body, _) = take_dead(&stage).remove(0);
-    assert!(done(&function, &batch([("m2", body)])).await);
-    let copies = stage.copies();
-    assert_eq!(copies.len(), 1);
-    assert_ne!(copies[0].id, failed);
-    assert_eq!(copies[0].name, "golden-1");
-}
-
-#[tokio::test]
-async fn five_tries_fail_and_the_sixth_is_rejected_with_the_way_out() {
-    let (stage, function) = doomed(9).await;
-    let mut tokens = std::collections::BTreeSet::new();
-    for _ in 0..5 {
-        let answer = function.invoke(&state_change(THERE, AMI, "available")).await.unwrap();
-        assert_eq!(answer[0]["Outcome"], "Started", "{answer}");
-        assert!(tokens.insert(answer[0]["ClientToken"].to_string()));
-        stage.aws.world().advance(Duration::from_secs(1200));
-        let copy = answer[0]["ImageId"].as_str().unwrap();
-        assert!(done(&function, &told(copy, "failed", 1)).await);
-        assert_eq!(stage.copies().len(), 0);
-    }
-    let error = function.invoke(&state_change(THERE, AMI, "available")).await.unwrap_err().to_string();
-    assert!(error.contains("5 copies failed") && error.contains("dead-letter queue"), "{error}");
-    assert_eq!(stage.copies().len(), 0);
-    let calls = stage.actions().iter().filter(|action| *action == "CopyImage").count();
-    assert_eq!(calls, 1 + 2 + 3 + 4 + 5 + 5);
-}
-
-#[tokio::test]
-async fn after_five_failures_and_a_mended_cause_any_of_the_dead_letters_makes_the_copy() {
-    let (stage, function) = doomed(5).await;
-    for _ in 0..5 {
-        let failed = ended(&stage, &function, AMI).await;
-        assert!(done(&function, &told(&failed, "failed", 1)).await);
-    }
-    assert!(function.invoke(&state_change(THERE, AMI, "available")).await.is_err());
-    for (body, _) in take_dead(&stage) {
-        assert!(done(&function, &batch([("m2", body)])).await);
-    }
-    assert_eq!(stage.copies().len(), 1);
-}
-
-#[tokio::test]
-async fn the_dead_letter_of_an_ami_of_image_builder_sent_back_needs_no_other_test() {
-    let (stage, function) = doomed(1).await;
-    let arn = "arn:aws:imagebuilder:us-east-1:123456789012:image/golden/1.0.0/1";
-    stage.aws.world().image_mut(THERE, AMI).unwrap().tags.insert("Ec2ImageBuilderArn".to_owned(), arn.to_owned());
-    let tested = json!({
-        "source": "com.example.pipeline", "detail-type": "AMI Copy Request", "region": THERE,
-        "resources": [format!("arn:aws:ec2:{THERE}::image/{AMI}")], "detail": {},
-    });
-    let answer = function.invoke(&tested).await.unwrap();
-    stage.aws.world().advance(Duration::from_secs(1200));
-    assert!(done(&function, &told(answer[0]["ImageId"].as_str().unwrap(), "failed", 1)).await);
-    assert_eq!(stage.copies().len(), 0);
-    let (body, _) = take_dead(&stage).remove(0);
-    assert!(done(&function, &batch([("m2", body)])).await);
-    assert_eq!(stage.copies().len(), 1);
-}
-
-#[tokio::test]
-async fn a_crash_between_telling_and_clearing_away_tells_again_and_loses_nothing() {
+async fn a_crash_between_the_report_and_the_deregistration_repeats_the_report_and_loses_nothing() {
     let (stage, function) = doomed(1).await;
     let copy = ended(&stage, &function, AMI).await;
     stage.aws.world().fault(Fault::on("DeregisterImage").nth(1).slow(Duration::from_secs(60)));
@@ -275,7 +216,7 @@ async fn a_crash_between_telling_and_clearing_away_tells_again_and_loses_nothing
 }
 
 #[tokio::test]
-async fn a_failed_copy_stays_until_its_failure_is_told() {
+async fn a_failed_copy_is_kept_until_its_failure_is_reported() {
     for (action, code) in [("PutEvents", "InternalException"), ("SendMessage", "InternalError")] {
         let (stage, function) = doomed(1).await;
         let copy = ended(&stage, &function, AMI).await;
@@ -290,7 +231,7 @@ async fn a_failed_copy_stays_until_its_failure_is_told() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_not_there_does_not_keep_failed_copies() {
+async fn a_bus_that_does_not_exist_keeps_no_failed_copy() {
     let (stage, function) = doomed(1).await;
     let copy = ended(&stage, &function, AMI).await;
     stage.aws.world().fault(Fault::on("PutEvents").error(
@@ -303,7 +244,7 @@ async fn a_bus_that_is_not_there_does_not_keep_failed_copies() {
 }
 
 #[tokio::test]
-async fn without_a_dead_letter_queue_bus_and_log_tell_and_the_copy_is_cleared_away() {
+async fn without_a_dead_letter_queue_bus_and_log_have_the_reason_and_the_copy_is_deregistered() {
     let stage = stage().await.set("DEAD_LETTER_QUEUE_URL", "").source(AMI, "golden-1");
     stage.aws.world().fail_next_copy(AMI, CopyFailure::key_not_accessible());
     let function = stage.function().await;
@@ -311,7 +252,8 @@ async fn without_a_dead_letter_queue_bus_and_log_tell_and_the_copy_is_cleared_aw
     assert!(done(&function, &told(&copy, "failed", 1)).await);
     assert_eq!(stage.copies().len(), 0);
     assert_eq!(on_bus(&stage, "Rejected").len(), 1);
-    // The same through EventBridge alone: there the caller is told, too.
+    assert!(function.logs().iter().any(|line| line.contains("rejected") && line.contains("KMS key")));
+    // The same through EventBridge alone: there the caller gets the error, too.
     stage.aws.world().fail_next_copy(AMI, CopyFailure::key_not_accessible());
     let copy = ended(&stage, &function, AMI).await;
     let error = function.invoke(&state_change(HERE, &copy, "failed")).await.unwrap_err().to_string();
@@ -320,22 +262,7 @@ async fn without_a_dead_letter_queue_bus_and_log_tell_and_the_copy_is_cleared_aw
 }
 
 #[tokio::test]
-async fn a_failed_copy_whose_name_the_next_try_needs_is_told_before_it_makes_way() {
-    let (stage, function) = doomed(1).await;
-    let failed = ended(&stage, &function, AMI).await;
-    // The source is announced again before the event of the failure has come.
-    let next = announced(&function, AMI).await;
-    let events = on_bus(&stage, "Rejected");
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].detail["ImageId"], failed.as_str());
-    assert!(events[0].detail["Explanation"].as_str().unwrap().contains("KMS key"));
-    assert_eq!(stage.copies().iter().map(|copy| copy.id.as_str()).collect::<Vec<_>>(), [next]);
-    assert!(done(&function, &told(&failed, "failed", 1)).await);
-    assert_eq!(stage.dead().len(), 0);
-}
-
-#[tokio::test]
-async fn one_copy_that_failed_is_settled_though_another_ami_of_the_message_must_wait() {
+async fn a_failed_copy_is_deregistered_even_if_another_ami_of_the_message_must_wait() {
     let (stage, function) = doomed(1).await;
     let failed = ended(&stage, &function, AMI).await;
     let other = "ami-00000000000000011";
@@ -350,7 +277,7 @@ async fn one_copy_that_failed_is_settled_though_another_ami_of_the_message_must_
 }
 
 #[tokio::test]
-async fn clearing_away_what_is_gone_already_is_done() {
+async fn a_failed_copy_that_is_gone_already_or_whose_deregistration_is_throttled_is_done() {
     for fault in
         [Fault::on("DeregisterImage").nth(1).drop_after_effect(), Fault::on("DeregisterImage").nth(1).throttle()]
     {
@@ -360,4 +287,41 @@ async fn clearing_away_what_is_gone_already_is_done() {
         assert!(done(&function, &told(&copy, "failed", 1)).await);
         assert_eq!((stage.copies().len(), stage.dead().len()), (0, 1));
     }
+}
+
+#[tokio::test]
+async fn a_deregistration_that_leaves_snapshots_behind_names_them_in_the_log() {
+    for deletion in
+        [SnapshotDeletion::MissingPermissions, SnapshotDeletion::InternalError, SnapshotDeletion::ClientError]
+    {
+        let (stage, function) = doomed(1).await;
+        let copy = ended(&stage, &function, AMI).await;
+        stage.aws.world().behaviour.snapshot_deletion = deletion;
+        assert!(done(&function, &told(&copy, "failed", 1)).await);
+        assert_eq!((stage.copies().len(), stage.dead().len()), (0, 1));
+        let [left] = stage.aws.world().snapshots(HERE).try_into().expect("one snapshot");
+        let names_it = |line: &String| line.contains("delete them by hand") && line.contains(&left);
+        assert!(function.logs().iter().any(names_it), "{deletion:?}: {:#?}", function.logs());
+    }
+}
+
+/// EC2 does not document that `CopyImage` refuses a name that another AMI has. If it does, a failed copy frees its name.
+#[tokio::test]
+async fn a_failed_copy_whose_name_the_next_try_needs_is_reported_before_it_is_deregistered() {
+    let (stage, function) = doomed(1).await;
+    stage.aws.world().behaviour.copy_image_refuses_taken_names = true;
+    let failed = ended(&stage, &function, AMI).await;
+    // The source is announced again before the event of the failure has come.
+    let again = batch([("m1", state_change(THERE, AMI, "available").to_string())]);
+    stage.aws.world().fault(Fault::on("DeregisterImage").nth(1).error(500, "Unavailable", "not now"));
+    assert!(!done(&function, &again).await);
+    let events = on_bus(&stage, "Rejected");
+    assert_eq!((events.len(), stage.dead().len()), (1, 1));
+    assert_eq!(events[0].detail["ImageId"], failed.as_str());
+    assert!(events[0].detail["Explanation"].as_str().unwrap().contains("KMS key"));
+    assert!(done(&function, &again).await);
+    let [next] = stage.copies().try_into().expect("the next copy alone");
+    assert!(next.id != failed && next.name == "golden-1", "{next:?}");
+    assert!(done(&function, &told(&failed, "failed", 1)).await);
+    assert_eq!(stage.dead().len(), 1);
 }

@@ -1,16 +1,16 @@
-//! Who announces a new AMI: with `IMAGE_BUILDER=Tested` it matters.
+//! Who announces a new AMI. `IMAGE_BUILDER=Tested` depends on it.
 
 use serde::{Deserialize, Serialize};
 
 /// Who announces a new AMI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AnnouncedBy {
-    /// EC2, CloudTrail, a tag: they know that the AMI exists, not that its tests passed.
+    /// EC2, CloudTrail or a tag: the AMI exists, but its tests may not have passed.
     Ec2,
     /// EC2 Image Builder, after its tests passed.
     ImageBuilder,
-    /// A pipeline, Packer, a parameter, an operator: somebody who decided to announce this one.
+    /// A pipeline, Packer, a parameter or an operator: somebody decided to publish this AMI.
     Publisher,
-    /// The courier's own sweep. It knows as much as EC2.
+    /// The courier's own sweep, which sees what EC2 shows: its tests may not have passed.
     Sweep,
 }

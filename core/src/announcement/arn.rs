@@ -1,4 +1,4 @@
-//! Amazon Resource Names: how an event names what it is about.
+//! Amazon Resource Names: how an event names the resources that it is about.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
 
 use serde_json::{Map, Value};
@@ -11,17 +11,17 @@ use crate::identity::{Identity, ImageId, Malformed, Region, Stack, shortened};
 pub(super) struct Arn<'a> {
     pub(super) text: &'a str,
     pub(super) region: Region,
-    /// Empty for AMIs and snapshots, which some services name without their owner.
+    /// Empty in ARNs of AMIs and snapshots that some services send.
     pub(super) account: &'a str,
-    /// What follows the kind: `ami-…` of `image/ami-…`.
+    /// The part after the prefix: `ami-…` in `image/ami-…`.
     pub(super) name: &'a str,
 }
 
-/// What an ARN is of.
+/// A kind of resource, by service and prefix.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) service: &'static str,
-    /// With the slash: `image/`.
+    /// With its slash: `image/`.
     pub(super) prefix: &'static str,
 }
 
@@ -30,7 +30,7 @@ const IMAGE: Kind = Kind { service: "ec2", prefix: "image/" };
 /// The resources of this kind that an event names.
 ///
 /// # Errors
-/// One that is in another partition, or that names no Region.
+/// An ARN in another partition, or without a Region.
 pub(super) fn named_in<'a>(event: &Document<'a>, kind: Kind, stack: &Stack) -> Result<Vec<Arn<'a>>, Rejection> {
     let resources = event.texts("resources")?;
     let of_this_kind = resources.into_iter().filter_map(|text| Some((text, parts(text, kind)?)));
@@ -71,20 +71,20 @@ fn parts(text: &str, kind: Kind) -> Option<[&str; 4]> {
 }
 
 fn in_resources(event: &Document<'_>, text: &str, why: &Malformed) -> Rejection {
-    event.wrong("resources", &text.into(), &format!("ARNs, and {} is to be in each", why.accepted))
+    event.wrong("resources", &text.into(), &format!("a list of ARNs, each with {}", why.accepted))
 }
 
-/// The rejection of something that `CopyImage` cannot reach.
+/// The rejection of a resource in another partition.
 pub(super) fn other_partition(what: &str, partition: &str, stack: &Stack) -> Rejection {
     Rejection::new(
         code::OTHER_PARTITION,
         format!(
-            "`{}` is in the partition `{}`, and this stack is in `{}` ({}): CopyImage cannot cross partitions",
+            "`{}` is in the partition `{}`, and this stack is in `{}` ({}): CopyImage cannot copy from one partition to another",
             shortened(what),
             shortened(partition),
             stack.region.partition(),
             stack.region
         ),
-        "build the AMI in this partition too, or carry it over with CreateStoreImageTask and CreateRestoreImageTask",
+        "build the AMI in this partition too, or move it with CreateStoreImageTask and CreateRestoreImageTask",
     )
 }

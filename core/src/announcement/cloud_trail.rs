@@ -1,4 +1,4 @@
-//! CloudTrail, through EventBridge: somebody called EC2 to make an AMI. The AMI itself is still pending then.
+//! CloudTrail events: somebody called EC2 to make an AMI. At that time the AMI is still pending.
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
 
 use super::announced_by::AnnouncedBy;
@@ -16,7 +16,7 @@ pub(super) const SHAPE: Shape = Shape {
 pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
     let call = event.required_text("detail.eventName")?;
     if !matches!(call, "CreateImage" | "RegisterImage" | "CopyImage") {
-        return Ok(vec![Announcement::nothing(format!("the call of {} makes no AMI", shortened(call)))]);
+        return Ok(vec![Announcement::nothing(format!("a call of {} makes no AMI", shortened(call)))]);
     }
     let region: Region = event.required("detail.awsRegion")?;
     if let Some(code) = event.text("detail.errorCode")? {

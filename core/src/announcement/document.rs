@@ -1,7 +1,7 @@
 //! A document of a known shape, whose fields are looked up by name.
 //!
-//! Other people's messages are read only where something is needed from them. What is not as documented is told
-//! with the field, what was seen, what is expected and the page that says so.
+//! Of other senders' messages, only the fields that the courier needs are read. If one is not as documented, the error names
+//! the field, its value, the expected form and the page that documents it.
 
 use std::str::FromStr;
 
@@ -10,18 +10,17 @@ use serde_json::{Map, Value};
 use crate::error::{Rejection, code};
 use crate::identity::{Malformed, shortened};
 
-/// What a document is taken for.
+/// A kind of message, and the page that documents it.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) name: &'static str,
-    /// The page that documents it.
     pub(super) page: &'static str,
 }
 
-/// An object of some shape. A path is dotted: `detail.state.status`; `null` is the same as absent.
+/// An object of a known shape. Paths have dots, such as `detail.state.status`. A `null` counts as absent.
 pub(super) struct Document<'a> {
     shape: Shape,
-    /// Where in the message it is, for those inside of lists: `builds[0]`.
+    /// Its place in the message, if it is an item of a list: `builds[0]`.
     place: Option<String>,
     fields: &'a Map<String, Value>,
 }
@@ -40,7 +39,7 @@ impl<'a> Document<'a> {
         self.text(path)?.ok_or_else(|| self.missing(path))
     }
 
-    /// The string at `path`, as what it has to be.
+    /// The string at `path`, parsed.
     pub(super) fn parsed<T: FromStr<Err = Malformed>>(&self, path: &str) -> Result<Option<T>, Rejection> {
         let parse =
             |text: &str| text.parse().map_err(|why: Malformed| self.wrong(path, &why.value.into(), why.accepted));
@@ -51,7 +50,7 @@ impl<'a> Document<'a> {
         self.parsed(path)?.ok_or_else(|| self.missing(path))
     }
 
-    /// The strings in the list at `path`; none where it is absent.
+    /// The strings in the list at `path`; none if the list is absent.
     pub(super) fn texts(&self, path: &str) -> Result<Vec<&'a str>, Rejection> {
         const EXPECTED: &str = "a list of strings";
         let Some(value) = self.find(path)? else { return Ok(Vec::new()) };
@@ -77,7 +76,7 @@ impl<'a> Document<'a> {
             .collect()
     }
 
-    /// Tells that the value at `path` is not what is documented.
+    /// The rejection of a value at `path` that is not as documented.
     pub(super) fn wrong(&self, path: &str, seen: &Value, expected: &str) -> Rejection {
         let Self { shape: Shape { name, page }, .. } = self;
         Rejection::new(
@@ -87,7 +86,7 @@ impl<'a> Document<'a> {
         )
     }
 
-    /// Tells that the list at `path` has nothing of what is looked for.
+    /// The rejection of a list at `path` without the item that is needed.
     pub(super) fn lacking(&self, path: &str, expected: &str) -> Rejection {
         let Self { shape: Shape { name, page }, .. } = self;
         Rejection::new(
@@ -97,7 +96,7 @@ impl<'a> Document<'a> {
         )
     }
 
-    /// Tells that there is nothing at `path`.
+    /// The rejection of a document without a value at `path`.
     pub(super) fn missing(&self, path: &str) -> Rejection {
         let Self { shape: Shape { name, page }, .. } = self;
         Rejection::new(
@@ -132,18 +131,18 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The rejection of what is of no known shape; `seen` tells what it is.
+/// The rejection of a message of no known shape; `seen` describes it.
 pub(super) fn not_understood(seen: &str) -> Rejection {
     Rejection::new(
         code::NOT_UNDERSTOOD,
         format!("the message is {seen}"),
-        "understood are EventBridge events (EC2, CloudTrail, Image Builder, Parameter Store, tags, a schedule, and any that \
-         names an AMI in `resources`), Image Builder's SNS notification, Packer's manifest, a CopyImage request and \
-         `{\"Sweep\": {}}`, each by itself or inside SQS, SNS or EventBridge",
+        "send one of these, by itself or inside SQS, SNS or EventBridge: an EventBridge event (of EC2, CloudTrail, Image \
+         Builder, Parameter Store, tags, a schedule, or any that names an AMI in `resources`), Image Builder's SNS notification, \
+         Packer's manifest, a CopyImage request, or `{\"Sweep\": {}}`",
     )
 }
 
-/// How a value that is not what it should be is shown.
+/// How errors show a value that is not as expected.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "`null`".to_owned(),
@@ -155,7 +154,7 @@ pub(super) fn shown(value: &Value) -> String {
     }
 }
 
-/// How an object is shown: by its fields' names, sorted.
+/// How errors show an object: by the names of its fields, sorted.
 pub(super) fn fields_of(fields: &Map<String, Value>) -> String {
     const MOST: usize = 12;
     if fields.is_empty() {

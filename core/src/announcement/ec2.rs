@@ -1,4 +1,4 @@
-//! What EC2 tells: an AMI changed state; and what others tell in EC2's terms, by naming an AMI.
+//! Events that name AMIs: EC2's own, when an AMI changes state, and any others.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html>
 
 use super::announced_by::AnnouncedBy;
@@ -14,7 +14,7 @@ pub(super) const SHAPE: Shape = Shape {
     page: "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/monitor-ami-events.html",
 };
 
-/// One announcement for each AMI named; the event of a forwarding rule keeps the Region it is from.
+/// One announcement for each AMI that the event names. A forwarded event still names the Region that it comes from.
 pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
     let state = event.required_text("detail.State")?;
     let error_message = event.text("detail.ErrorMessage")?.unwrap_or_default();
@@ -22,28 +22,28 @@ pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<V
     if amis.is_empty() {
         amis.push(Identity { region: event.required("region")?, image: event.required("detail.ImageId")? });
     }
-    let told = |ami: Identity| match known(state) {
+    let announcement = |ami: Identity| match known_state(state) {
         Some(state) => Announcement::StateChanged { ami, state, error_message: error_message.to_owned() },
         None => Announcement::Nothing {
-            reason: format!("EC2 tells that {ami} is now `{}`, which calls for nothing", shortened(state)),
+            reason: format!("EC2 reports that {ami} is now `{}`; no action needed", shortened(state)),
             ami: Some(ami),
         },
     };
-    Ok(amis.into_iter().map(told).collect())
+    Ok(amis.into_iter().map(announcement).collect())
 }
 
-/// Any event that names AMIs: somebody's own, or another of AWS that knows no more than that the AMI is there.
+/// Any other event that names AMIs: a custom event, or one of another AWS service.
 pub(super) fn read_resources(
     event: &Document<'_>,
     custom: bool,
     stack: &Stack,
 ) -> Result<Vec<Announcement>, Rejection> {
     let announced_by = if custom { AnnouncedBy::Publisher } else { AnnouncedBy::Ec2 };
-    let built = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
-    Ok(arn::images_named_in(event, stack)?.into_iter().map(built).collect())
+    let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
+    Ok(arn::images_named_in(event, stack)?.into_iter().map(announcement).collect())
 }
 
-fn known(state: &str) -> Option<ImageState> {
+fn known_state(state: &str) -> Option<ImageState> {
     match state {
         "available" => Some(ImageState::Available),
         "failed" => Some(ImageState::Failed),

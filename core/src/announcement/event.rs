@@ -1,4 +1,4 @@
-//! Events of Amazon EventBridge: which source of announcements is this one of?
+//! Events of Amazon EventBridge: each goes to the reader of its source.
 //! <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>
 
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use super::{cloud_trail, ec2, image_builder, parameter_store, tag};
 use crate::error::Rejection;
 use crate::identity::{Stack, shortened};
 
-/// The source of the courier's own events. They come back where a rule takes everything on the bus.
+/// The source of the courier's own events. A rule that matches all events of the bus sends them back.
 const OURS: &str = "ami-courier";
 
 const EVENT: Shape = Shape {
@@ -22,8 +22,8 @@ pub(super) fn is_one(message: &Map<String, Value>) -> bool {
     message.contains_key("detail-type") || (message.contains_key("source") && message.contains_key("detail"))
 }
 
-/// Whether an event is somebody's own: neither AWS nor the courier sent it. An input transformer may have dropped
-/// everything but its detail.
+/// Whether an event is a custom event: neither AWS nor the courier sent it. An input transformer may have kept only its
+/// detail.
 pub(super) fn is_custom(event: &Map<String, Value>) -> bool {
     match event.get("source") {
         None => !event.contains_key("detail-type"),
@@ -38,7 +38,7 @@ pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<An
     let of = |shape| Document::new(shape, message);
     let (source, kind) = (event.required_text("source")?, event.required_text("detail-type")?);
     match (source, kind) {
-        (OURS, _) => Ok(vec![Announcement::nothing("this is an event of the courier's own")]),
+        (OURS, _) => Ok(vec![Announcement::nothing("this is one of the courier's own events")]),
         ("aws.ec2", ec2::STATE_CHANGE) => ec2::read_state_change(&of(ec2::SHAPE), stack),
         ("aws.ec2", cloud_trail::API_CALL) => cloud_trail::read(&of(cloud_trail::SHAPE), stack),
         ("aws.imagebuilder", image_builder::STATE_CHANGE) => {
@@ -56,7 +56,7 @@ pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<An
                 Err(event.missing("detail"))
             } else {
                 let (source, kind) = (shortened(source), shortened(kind));
-                Ok(vec![Announcement::nothing(format!("the event `{kind}` of `{source}` tells of no new AMI"))])
+                Ok(vec![Announcement::nothing(format!("the event `{kind}` of `{source}` announces no new AMI"))])
             }
         }
     }

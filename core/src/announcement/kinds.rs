@@ -1,4 +1,4 @@
-//! What a message can say: the few announcements that every shape becomes.
+//! What a message can say: each shape becomes one of a few announcements.
 
 use crate::identity::{Identity, Region};
 
@@ -6,7 +6,7 @@ use super::announced_by::AnnouncedBy;
 use super::own::OwnMessage;
 use super::request::CopyRequest;
 
-/// One thing to do, or to take note of.
+/// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Announcement {
     /// An AMI was built: copy it, if it is wanted here.
@@ -17,16 +17,16 @@ pub enum Announcement {
     Request(Box<CopyRequest>),
     /// A message of the courier to itself.
     Own(Box<OwnMessage>),
-    /// Look for what events missed.
+    /// Sweep: look for AMIs that no event announced.
     Sweep,
-    /// Understood, and nothing to copy; `reason` says why.
+    /// Understood, and no action needed; `reason` says why.
     Nothing { ami: Option<Identity>, reason: String },
 }
 
 /// How a message points at the AMI it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pointer {
-    /// One build, by image id; in several Regions where the builder put it there itself. Never empty.
+    /// One build, by image id: one AMI, or one in each Region that the builder itself put it in. Never empty.
     Images(Vec<Identity>),
     /// The AMI in `region` that EC2 Image Builder tagged with its own resource ARN.
     ImageBuilder { region: Region, arn: String },
@@ -45,12 +45,12 @@ pub enum ImageState {
 }
 
 impl Announcement {
-    /// A message that is understood and says nothing of a new AMI.
+    /// A message that is understood and announces no new AMI.
     pub(super) fn nothing(reason: impl Into<String>) -> Self {
         Self::Nothing { ami: None, reason: reason.into() }
     }
 
-    /// Whether only a sweep announced it: the next sweep finds it again, so its rejection is no dead letter.
+    /// Whether only a sweep announced it. The next sweep finds it again, so a rejection needs no dead letter.
     #[must_use]
     pub fn is_from_sweep(&self) -> bool {
         matches!(self, Self::Own(message) if message.is_from_sweep())

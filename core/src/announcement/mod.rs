@@ -1,9 +1,9 @@
 //! What one message says, once unwrapped.
 //!
-//! Each builder announces an image in its own words, in whatever envelopes the message travelled. Here every shape becomes
-//! one of a few announcements; no other module knows EventBridge, SNS or Packer.
+//! Each builder announces an image in a shape of its own, in any number of envelopes. Here each shape becomes one of a few
+//! announcements; no other module knows EventBridge, SNS or Packer.
 //!
-//! [`read`](mod@read) takes the envelopes off; [`recognise`] tells the shapes apart; then there is one file a sender.
+//! `read` removes the envelopes, `recognise` finds the shape, and each sender has a file that reads it.
 
 mod announced_by;
 mod arn;

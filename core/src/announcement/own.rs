@@ -1,7 +1,7 @@
-//! The courier's messages to itself, through its own queue: what a sweep found, and second looks. A dead letter of a failed
-//! copy has the same shape, so that an operator can send it back as it is.
+//! The courier's messages to itself, through its own queue: what a sweep found, and second looks. The dead letter of a failed
+//! copy has the same shape, so an operator can send it back unchanged.
 //!
-//! `{"AmiCourier": {KIND: {…}}}`, read strictly: nobody else writes them, so a field that is not known is a mistake.
+//! `{"AmiCourier": {KIND: {…}}}`, read strictly: only the courier writes such messages, so an unknown field is a mistake.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -18,29 +18,30 @@ const ENVELOPE: &str = "AmiCourier";
 /// A message of the courier to itself.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OwnMessage {
-    /// By a sweep: this AMI is wanted, and has no copy.
+    /// From a sweep: this AMI is wanted and has no copy.
     Missed { source: Identity },
-    /// By a sweep: this copy is available but not finished, or it failed.
+    /// From a sweep: this copy is available but not finished, or it failed.
     Unfinished { copy: ImageId },
-    /// By a sweep: the source of this copy is not in service.
+    /// From a sweep: the source of this copy is out of service.
     SourceGone { copy: ImageId },
-    /// Look for a live copy once more, and resume with this try if there is none.
+    /// Look for a live copy again; if there is none, make the next try.
     SecondLook(SecondLook),
-    /// The dead letter of a failed copy: the try to make next, once its cause is gone.
+    /// The dead letter of a failed copy: the try to make next, once the cause is removed.
     NextTry { source: Identity, next: Try },
 }
 
-/// All that the courier has to remember of a copy that EC2 does not show yet.
+/// What the courier must remember about a copy that is not visible yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SecondLook {
     pub source: Identity,
+    /// The try to make if there is still no live copy.
     pub resume: Try,
-    /// The AMI that EC2 answered with, for the log.
+    /// The AMI in EC2's answer, for the log.
     pub accepted: Option<ImageId>,
     pub why: Why,
 }
 
-/// Why the copy is to be made.
+/// Why the courier makes the copy.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Why {
     Announced(AnnouncedBy),
@@ -48,7 +49,7 @@ pub enum Why {
 }
 
 impl OwnMessage {
-    /// The source AMI, where the message names it.
+    /// The source AMI, if the message names it.
     #[must_use]
     pub fn source(&self) -> Option<&Identity> {
         match self {
@@ -97,7 +98,7 @@ impl OwnMessage {
     }
 }
 
-/// The fields of any kind, as JSON has them.
+/// The fields of all kinds, in JSON.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Fields {
@@ -125,11 +126,11 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Rejection
     let request = fields.request.as_ref().map(request::read).transpose()?;
     parts(kind, &fields, request).ok_or_else(|| {
         let kind = shortened(kind);
-        not_a_message(&format!("`{kind}` with other fields than this kind has, or without one that it needs"))
+        not_a_message(&format!("`{kind}` has a missing, a malformed or an unexpected field"))
     })
 }
 
-/// `None` where a field is missing, malformed or one too many.
+/// `None` if a field is missing or malformed, or does not belong to this kind.
 fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<OwnMessage> {
     let parsed = |text: &Option<String>| text.as_deref().map(str::parse::<ImageId>).transpose().ok();
     let (copy, accepted) = (parsed(&fields.image_id)?, parsed(&fields.accepted_image_id)?);
@@ -161,5 +162,5 @@ fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<Ow
 }
 
 fn not_a_message(seen: &str) -> Rejection {
-    not_understood(&format!("a message of the courier to itself, but not as the courier writes them: {seen}"))
+    not_understood(&format!("not one that the courier writes to itself: {seen}"))
 }

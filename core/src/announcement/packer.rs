@@ -1,4 +1,4 @@
-//! Packer's manifest, which its post-processor `manifest` writes and a pipeline sends on.
+//! Packer's manifest: its post-processor `manifest` writes it, and a pipeline sends it.
 //! <https://developer.hashicorp.com/packer/docs/post-processors/manifest>
 
 use serde_json::{Map, Value};
@@ -16,7 +16,7 @@ pub(super) fn is_manifest(message: &Map<String, Value>) -> bool {
     message.contains_key("builds") && message.contains_key("last_run_uuid")
 }
 
-/// One announcement a build of the last run: the file gathers all runs, and the earlier ones were told before.
+/// One announcement for each build of the last run. The file has all runs; earlier ones were announced before.
 pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
     let manifest = Document::new(MANIFEST, message);
     let last_run = manifest.required_text("last_run_uuid")?;
@@ -40,26 +40,24 @@ fn read_build(build: &Document<'_>, stack: &Stack) -> Result<Announcement, Rejec
     let artifact = build.text("artifact_id")?.unwrap_or_default();
     let amis = match read_artifact(artifact) {
         Ok(amis) => amis,
-        // A post-processor can turn any build into an AMI, so the artifact counts more than the builder.
+        // A post-processor can make an AMI of any build, so the artifact decides, not the builder.
         Err(_) if !builder.starts_with("amazon-") || builder == "amazon-ebsvolume" => {
             let (builder, artifact) = (shortened(builder), shortened(artifact));
-            return Ok(Announcement::nothing(format!(
-                "Packer's builder `{builder}` made `{artifact}`, which is no AMI"
-            )));
+            return Ok(Announcement::nothing(format!("Packer's builder `{builder}` made `{artifact}`, not an AMI")));
         }
         Err(_) => {
-            return Err(build.wrong("artifact_id", &artifact.into(), "a list of `REGION:AMI`, with commas between"));
+            return Err(build.wrong("artifact_id", &artifact.into(), "a list of `REGION:AMI`, separated by commas"));
         }
     };
     if let Some(copy) = amis.iter().find(|ami| ami.region == stack.region) {
-        let reason = format!("Packer has put it here itself, as {}", copy.image);
+        let reason = format!("Packer itself put it into {}, as {}", stack.region, copy.image);
         let ami = amis.iter().find(|ami| ami.region != stack.region).cloned();
         return Ok(Announcement::Nothing { ami, reason });
     }
     Ok(Announcement::Built { ami: Pointer::Images(amis), announced_by: AnnouncedBy::Publisher })
 }
 
-/// `eu-central-1:ami-0b…,us-east-1:ami-00…`: one build, in every Region that Packer put it in.
+/// `eu-central-1:ami-0b…,us-east-1:ami-00…`: one build, in each Region that Packer put it in.
 fn read_artifact(id: &str) -> Result<Vec<Identity>, Malformed> {
     let read_one = |one: &str| {
         let (region, image) = one.split_once(':').unwrap_or((one, ""));

@@ -1,4 +1,4 @@
-//! Parameter Store: a pipeline publishes an AMI by writing its id into a parameter. The event does not tell the id.
+//! Parameter Store: a pipeline publishes an AMI by writing its id into a parameter. The event does not have the id.
 //! <https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html>
 
 use super::announced_by::AnnouncedBy;
@@ -21,7 +21,7 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
         Some(name) => name.to_owned(),
         None => arn.as_ref().map(name_in).ok_or_else(|| event.missing("detail.name"))?,
     };
-    if let Some(why) = tells_of_no_ami(event)? {
+    if let Some(why) = why_no_ami(event)? {
         return Ok(vec![Announcement::nothing(format!("the parameter {}: {why}", shortened(&name)))]);
     }
     let ami = match arn {
@@ -34,14 +34,14 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
     Ok(vec![Announcement::Built { ami, announced_by: AnnouncedBy::Publisher }])
 }
 
-fn tells_of_no_ami(event: &Document<'_>) -> Result<Option<String>, Rejection> {
+fn why_no_ami(event: &Document<'_>) -> Result<Option<String>, Rejection> {
     let operation = event.required_text("detail.operation")?;
     let data_type = event.text("detail.dataType")?.unwrap_or("text");
     let exception = event.text("detail.exception")?.unwrap_or_default();
     Ok(if data_type != "aws:ec2:image" {
         Some(format!("its data type is `{}`, not `aws:ec2:image`", shortened(data_type)))
     } else if !matches!(operation, "Create" | "Update") {
-        Some(format!("the operation was `{}`, which puts no AMI in it", shortened(operation)))
+        Some(format!("the operation `{}` puts no AMI into it", shortened(operation)))
     } else if !exception.is_empty() {
         Some(format!("Systems Manager refused its value: {}", shortened(exception)))
     } else {
@@ -49,7 +49,7 @@ fn tells_of_no_ami(event: &Document<'_>) -> Result<Option<String>, Rejection> {
     })
 }
 
-/// The ARN leaves out the slash that a name in a hierarchy begins with.
+/// The parameter's name. The ARN leaves out the slash at the beginning of a name with a path.
 fn name_in(arn: &Arn<'_>) -> String {
     if arn.name.contains('/') { format!("/{}", arn.name) } else { arn.name.to_owned() }
 }

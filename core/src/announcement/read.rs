@@ -1,7 +1,7 @@
-//! Reading a message: every envelope comes off, then each message inside becomes announcements.
+//! Reading a message: all envelopes are removed, then each message inside becomes announcements.
 //!
-//! Every layer is a strict part of the one around it, and their number is bounded: so the work is linear in the payload's
-//! size.
+//! Each layer is smaller than the one around it, and the number of layers is limited, so the work is linear in the size of
+//! the payload.
 
 use serde_json::{Map, Value};
 
@@ -13,13 +13,13 @@ use crate::error::{Rejection, code};
 use crate::identity::{Stack, shortened};
 use crate::region;
 
-/// An envelope is a layer, and so is JSON in a string: an event in SNS in SQS has four.
+/// An envelope is a layer, and JSON in a string is another: an event in SNS in SQS has four.
 const MOST_LAYERS: usize = 32;
 
-/// Reads one message, whatever its envelopes. The list is never empty, and in the message's order.
+/// Reads one message in any envelopes. The list has the order of the message and is never empty.
 ///
 /// # Errors
-/// A message that is not understood is rejected as a whole, and so is one about an AMI that is out of reach: in another
+/// A message that is not understood is rejected as a whole. So is one about an AMI that `CopyImage` cannot reach: in another
 /// partition, or in a Region that does not exist.
 pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
     within_reach(open(payload, stack, 0)?, stack)
@@ -48,8 +48,8 @@ fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement
     if depth > MOST_LAYERS {
         return Err(Rejection::new(
             code::NESTED_TOO_DEEP,
-            format!("the message is wrapped in more than {MOST_LAYERS} envelopes and JSON strings"),
-            "send it with fewer: no AWS service wraps messages so often, so look for a loop",
+            format!("the message has more than {MOST_LAYERS} layers of envelopes and JSON strings"),
+            "send it with fewer layers; no AWS service adds so many, so look for a loop between queues, topics or rules",
         ));
     }
     match payload {
@@ -75,7 +75,7 @@ fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement
     // Files written on Windows begin with a byte order mark, which is not JSON.
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(payload) => open(&payload, stack, depth + 1),
-        Err(why) => Err(not_understood(&format!("no JSON ({why}): `{}`", shortened(text)))),
+        Err(why) => Err(not_understood(&format!("not JSON ({why}): `{}`", shortened(text)))),
     }
 }
 
@@ -96,7 +96,7 @@ fn read_message(
     }
 }
 
-/// `CopyImage` cannot cross from one partition to another, so another attempt would not help.
+/// Rejects what no later attempt could copy either.
 fn within_reach(announcements: Vec<Announcement>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
     for region in announcements.iter().flat_map(Announcement::regions) {
         if region.partition() != stack.region.partition() {

@@ -1,6 +1,6 @@
-//! What a JSON object is, before anything in it is read: an envelope, or one of the known messages.
+//! Whether a JSON object is an envelope or one of the known messages. It is read only after that.
 //!
-//! Envelopes first. SNS, SQS and EventBridge put a message into one of their own, often as a string.
+//! SNS, SQS and EventBridge put a message into an envelope of their own, often as a string.
 
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ use crate::identity::shortened;
 
 /// A JSON object, by its kind.
 pub(super) enum Recognised<'a> {
-    /// What carries messages, and the messages in it.
+    /// An envelope, and the messages in it.
     Envelope(Vec<&'a Value>),
     Event,
     Own,
@@ -24,10 +24,10 @@ pub(super) enum Recognised<'a> {
     Unknown,
 }
 
-/// Tells what these are the fields of.
+/// Recognises an object by its fields.
 ///
 /// # Errors
-/// An envelope that is broken, or that asks for something of its own.
+/// A batch with a record of an unknown kind, and a message by which SNS asks for an action.
 pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Rejection> {
     if let Some(contents) = contents(fields)? {
         return Ok(Recognised::Envelope(contents));
@@ -51,7 +51,7 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
     })
 }
 
-/// What is inside, when these are the fields of an envelope.
+/// The messages inside, if these are the fields of an envelope.
 fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Rejection> {
     if let Some(records) = fields.get("Records").and_then(Value::as_array) {
         return in_records(records);
@@ -64,7 +64,7 @@ fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Rejectio
     Ok(in_custom_event(fields).map(|detail| vec![detail]))
 }
 
-/// All, or none: a record that is passed over would be an announcement that is lost.
+/// All records or none: a record that is skipped would be a lost announcement.
 fn in_records(records: &[Value]) -> Result<Option<Vec<&Value>>, Rejection> {
     let contents: Vec<&Value> = records.iter().map_while(in_record).collect();
     match records.get(contents.len()) {
@@ -94,20 +94,20 @@ fn in_sns_message<'a>(kind: &str, fields: &'a Map<String, Value>) -> Result<Opti
         "Notification" => Ok(fields.get("Message")),
         "SubscriptionConfirmation" => Err(Rejection::new(
             kind,
-            format!("SNS asks to confirm the subscription to {topic}, and sends nothing until it is confirmed"),
+            format!("SNS asks to confirm the subscription to {topic}, and sends no messages until it is confirmed"),
             "confirm it: open the SubscribeURL of this message, or run `aws sns confirm-subscription` with its Token",
         )),
         "UnsubscribeConfirmation" => Err(Rejection::new(
             kind,
-            format!("the subscription to {topic} has ended: SNS sends no further announcement"),
+            format!("the subscription to {topic} has ended: SNS sends no more messages"),
             "if that was not intended, subscribe again: open the SubscribeURL of this message",
         )),
         _ => Ok(None),
     }
 }
 
-/// An event of somebody's own may carry a message in its detail. An event that names an AMI in `resources` is itself the
-/// message, unless its detail is a request, which says more.
+/// A custom event may carry a message in its detail. If it names an AMI in `resources`, the event itself is the message,
+/// unless its detail is a request, which says more.
 fn in_custom_event(fields: &Map<String, Value>) -> Option<&Value> {
     let detail = fields.get("detail").filter(|detail| !detail.is_null())?;
     let is_request = || detail.as_object().is_some_and(request::looks_like_one);
@@ -115,14 +115,14 @@ fn in_custom_event(fields: &Map<String, Value>) -> Option<&Value> {
     (is_envelope && (is_request() || !arn::names_an_image(fields))).then_some(detail)
 }
 
-/// S3 shares queues with other senders. It sends a test message when it is connected, and notifications about objects.
+/// Amazon S3 may use the same queue. It sends a test message when it is connected, and notifications about objects.
 fn from_amazon_s3(message: &Map<String, Value>) -> Option<&'static str> {
     let sent_by_s3 =
         |record: &Value| record.get("eventSource").and_then(Value::as_str).is_some_and(|source| source == "aws:s3");
     if message.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
-        Some("Amazon S3 tests its connection to this queue; the test is about no AMI")
+        Some("a test message of Amazon S3; it is not about an AMI")
     } else if message.get("Records").and_then(Value::as_array).is_some_and(|records| records.iter().any(sent_by_s3)) {
-        Some("a notification of Amazon S3 is about objects, not about an AMI")
+        Some("a notification of Amazon S3 about objects; it is not about an AMI")
     } else {
         None
     }

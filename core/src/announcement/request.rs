@@ -1,7 +1,7 @@
-//! An explicit request: the document of `aws ec2 copy-image --cli-input-json`, read strictly.
+//! A request: the document of `aws ec2 copy-image --cli-input-json`, read strictly.
 //!
-//! A request is somebody's exact wish, so nothing in it is guessed at or passed over: each field is checked by EC2's own
-//! rule before anything is sent, and the error names the field, the value and the rule.
+//! Nothing in a request is guessed or ignored. Each field is checked by EC2's own rule before anything is sent, and the error
+//! names the field, the value and the rule.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html>
 
 use std::str::FromStr;
@@ -35,7 +35,7 @@ pub const FIELDS: [&str; 14] = [
     "TagSpecifications",
 ];
 
-/// What a request asks for. `None`: it does not say, and the settings decide.
+/// What a request asks for. If a field is `None`, the settings decide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CopyRequest {
     pub source: Identity,
@@ -51,7 +51,7 @@ pub struct CopyRequest {
 }
 
 impl CopyRequest {
-    /// The request as a document again: [`read`] makes an equal request of it.
+    /// The request as a document. [`read`] makes an equal request of it.
     #[must_use]
     pub fn document(&self) -> Value {
         let mut document = json!({
@@ -90,7 +90,7 @@ impl CopyRequest {
     }
 }
 
-/// Whether a document is meant as a request: it names a source, even misspelt, or has only fields of a request.
+/// Whether a document is meant as a request: it has a source field, perhaps misspelt, or only fields of a request.
 #[must_use]
 pub fn looks_like_one(document: &Map<String, Value>) -> bool {
     let names_source =
@@ -102,8 +102,8 @@ pub fn looks_like_one(document: &Map<String, Value>) -> bool {
 /// Reads a request.
 ///
 /// # Errors
-/// `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`, `InvalidParameterCombination` and EC2's own
-/// `…Malformed` codes: what a call with these parameters would be refused with, before it is made.
+/// `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`, `InvalidParameterCombination`, `TagLimitExceeded`, or one
+/// of EC2's own `…Malformed` codes, as EC2 would answer the call.
 pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Rejection> {
     if let Some(unknown) = document.keys().filter(|key| !FIELDS.contains(&key.as_str())).min() {
         return Err(unknown_field(unknown));
@@ -149,16 +149,16 @@ fn unknown_field(field: &str) -> Rejection {
     )
 }
 
-/// The known field that a misspelt one most likely stands for.
+/// The known field with the most similar name, if one is similar enough.
 fn nearest(field: &str) -> Option<&'static str> {
     FIELDS.into_iter().filter_map(|known| Some((distance(field, known)?, known))).min().map(|(_, known)| known)
 }
 
-/// How far a field's name is from a known one, however it joins its words. `None`: too far to stand for it.
+/// How different a field's name is from a known one; `source_image_id` equals `SourceImageId`. `None` if it is too different.
 fn distance(field: &str, known: &str) -> Option<usize> {
     const SEPARATORS_AT_MOST: usize = 8;
     let most = known.len() / 4;
-    // Comparing is slow, and a stranger's document can have ten thousand fields.
+    // The comparison is slow, and a hostile document can have ten thousand fields.
     if field.len() + most < known.len() || field.len() > known.len() + most + SEPARATORS_AT_MOST {
         return None;
     }
@@ -219,9 +219,9 @@ fn encryption(fields: Fields<'_>) -> Result<Option<Encryption>, Rejection> {
         (Some(false), None) => Ok(Some(Encryption::No)),
         (None, None) => Ok(None),
         (encrypted, Some(key)) => {
-            let said = encrypted.map_or("absent", |_| "`false`");
+            let seen = encrypted.map_or("absent", |_| "`false`");
             Err(combination(format!(
-                "`KmsKeyId` is `{key}` but `Encrypted` is {said}; a key needs `Encrypted` to be `true`"
+                "`KmsKeyId` is `{key}` but `Encrypted` is {seen}; a key needs `Encrypted` to be `true`"
             )))
         }
     }
@@ -246,7 +246,7 @@ fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Rejection> {
         (None, None, Some(arn)) => Destination::Outpost(arn),
         _ => {
             return Err(combination(
-                "the request names more than one of `DestinationAvailabilityZone`, `DestinationAvailabilityZoneId` and \
+                "the request has more than one of `DestinationAvailabilityZone`, `DestinationAvailabilityZoneId` and \
                  `DestinationOutpostArn`; CopyImage takes one at most"
                     .to_owned(),
             ));
@@ -255,7 +255,7 @@ fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Rejection> {
     match completion {
         None => Ok(Some(narrower)),
         Some(minutes) => Err(combination(format!(
-            "`{MINUTES}` is `{}` and a zone or Outpost is named; CopyImage takes a completion time only for a copy into the Region",
+            "`{MINUTES}` is `{}` and the request names a zone or an Outpost; CopyImage takes a completion time only for a copy into the Region",
             minutes.get()
         ))),
     }
@@ -308,7 +308,7 @@ fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejectio
             code::INVALID_VALUE,
             place,
             format!("a second tag `{}`", tag.key),
-            "of another key than those before it",
+            "a tag with a key of its own",
         ));
     }
     if tags.len() == Tag::MOST {
@@ -319,7 +319,7 @@ fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejectio
     Ok(())
 }
 
-/// The fields of an object that can have no others.
+/// The fields of an object that has only known ones.
 fn only_these<'a>(place: &str, value: &'a Value, known: &[&str]) -> Result<Fields<'a>, Rejection> {
     let rule = || format!("an object with `{}`", known.join("` and `"));
     let fields = value.as_object().ok_or_else(|| invalid(code::INVALID_VALUE, place, shown(value), &rule()))?;

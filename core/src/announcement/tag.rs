@@ -1,4 +1,4 @@
-//! Tags: with `REQUIRED_TAGS`, tagging an AMI is what sends it out.
+//! Tag changes: with `REQUIRED_TAGS`, a tag can release an AMI for copying.
 //! <https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html>
 
 use super::announced_by::AnnouncedBy;
@@ -20,13 +20,13 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
     if (service, kind) != ("ec2", "image") {
         let (service, kind) = (shortened(service), shortened(kind));
         return Ok(vec![Announcement::nothing(format!(
-            "the tags of a resource `{kind}` of `{service}` changed, not those of an AMI"
+            "the tags of a resource `{kind}` of `{service}` changed, not the tags of an AMI"
         ))]);
     }
     let amis = arn::images_named_in(event, stack)?;
     if amis.is_empty() {
         return Err(event.lacking("resources", "ARN of an AMI"));
     }
-    let tagged = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 };
-    Ok(amis.into_iter().map(tagged).collect())
+    let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 };
+    Ok(amis.into_iter().map(announcement).collect())
 }

@@ -1,4 +1,4 @@
-//! Values of any kind that the courier can meet, for tests that hold for all of them.
+//! Strategies: any Region, any request, any message of the courier to itself.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ pub(crate) fn announced_by() -> impl Strategy<Value = AnnouncedBy> {
     proptest::sample::select(vec![Ec2, ImageBuilder, Publisher, Sweep])
 }
 
-/// Tags as a user can have them: neither AWS's nor the courier's.
+/// Tags that a user can set: neither AWS's nor the courier's.
 pub(crate) fn tags(most: usize) -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map("[b-z\\PC]\\PC{0,8}", "\\PC{0,8}", 0..=most).prop_map(|tags| {
         let reserved = |key: &str| key.to_ascii_lowercase().starts_with("aws:") || key.starts_with("ami-courier:");

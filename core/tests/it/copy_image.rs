@@ -1,3 +1,5 @@
+//! The checked parameters of `CopyImage`.
+
 use proptest::prelude::*;
 
 use courier_core::copy_image::*;

@@ -1,3 +1,5 @@
+//! The two kinds of error, as users and logs see them.
+
 use std::error::Error as _;
 use std::io;
 
@@ -7,17 +9,17 @@ use courier_core::error::*;
 
 #[test]
 fn a_temporary_error_says_when_it_will_be_retried() {
-    let told = |after| Error::retry(after, "Throttling", "slow down").to_string();
-    assert_eq!(told(RetryAfter::Seconds), "Throttling: slow down; temporary, will be retried in seconds");
-    assert_eq!(told(RetryAfter::Minutes), "Throttling: slow down; temporary, will be retried in minutes");
-    for (time, shown) in [
+    let shown = |after| Error::retry(after, "Throttling", "slow down").to_string();
+    assert_eq!(shown(RetryAfter::Seconds), "Throttling: slow down; temporary, will be retried in seconds");
+    assert_eq!(shown(RetryAfter::Minutes), "Throttling: slow down; temporary, will be retried in minutes");
+    for (time, minute) in [
         (datetime!(2026-01-31 09:30 UTC), "2026-01-31 09:30 UTC"),
         (datetime!(2026-01-31 09:30:01 UTC), "2026-01-31 09:31 UTC"),
         (datetime!(2026-01-31 23:59:30 -01:00), "2026-02-01 01:00 UTC"),
     ] {
         assert_eq!(
-            told(RetryAfter::Until(time)),
-            format!("Throttling: slow down; temporary, will be retried at {shown}")
+            shown(RetryAfter::Until(time)),
+            format!("Throttling: slow down; temporary, will be retried at {minute}")
         );
     }
 }

@@ -1,3 +1,5 @@
+//! Image ids, Regions and accounts are checked where they enter.
+
 use courier_core::identity::*;
 
 #[test]
@@ -35,7 +37,7 @@ fn regions_of_every_partition_are_read_and_know_their_partition() {
 
 #[test]
 fn a_malformed_value_is_named_with_the_accepted_form_and_cut_when_long() {
-    let told = "x".repeat(5000).parse::<Region>().unwrap_err().to_string();
-    assert!(told.contains("such as `us-east-1`") && told.contains("(5000 bytes)"), "{told}");
-    assert!(told.len() < 400);
+    let shown = "x".repeat(5000).parse::<Region>().unwrap_err().to_string();
+    assert!(shown.contains("such as `us-east-1`") && shown.contains("(5000 bytes)"), "{shown}");
+    assert!(shown.len() < 400);
 }

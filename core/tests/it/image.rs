@@ -1,3 +1,5 @@
+//! What the courier concludes from EC2's description of an AMI.
+
 use courier_core::identity::{Identity, Region};
 use courier_core::image::*;
 
@@ -63,11 +65,11 @@ fn a_copy_of_the_couriers_is_known_by_its_tags_unless_ec2_records_another_source
 }
 
 #[test]
-fn every_word_of_ec2_for_a_state_is_one_of_five() {
-    for (word, state, is_live) in [
+fn each_state_of_ec2_is_one_of_five() {
+    for (name, state, is_live) in [
         ("pending", State::Pending, true),
         ("transient", State::Pending, true),
-        ("a word that EC2 may add", State::Pending, true),
+        ("a state that EC2 may add", State::Pending, true),
         ("available", State::Available, true),
         ("disabled", State::Disabled, true),
         ("failed", State::Failed, false),
@@ -75,7 +77,7 @@ fn every_word_of_ec2_for_a_state_is_one_of_five() {
         ("error", State::Failed, false),
         ("deregistered", State::Deregistered, false),
     ] {
-        assert_eq!((State::from_ec2(word), state.is_live()), (state, is_live), "{word}");
+        assert_eq!((State::from_ec2(name), state.is_live()), (state, is_live), "{name}");
     }
 }
 

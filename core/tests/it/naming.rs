@@ -1,3 +1,5 @@
+//! Name templates.
+
 use proptest::prelude::*;
 use time::macros::datetime;
 

@@ -1,3 +1,5 @@
+//! The JSON of outcomes.
+
 use serde_json::{Value, json};
 
 use courier_core::identity::Identity;

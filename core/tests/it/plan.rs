@@ -1,3 +1,5 @@
+//! The planned call, its tags, and the client token of each try.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -13,7 +15,7 @@ use courier_core::settings::{Copying, Settings};
 
 use crate::any;
 
-/// Tags that a user's settings and source can bring along: two places are kept for the courier.
+/// Room for tags in a plan: two places are kept for the courier.
 const MOST_BY_USER: usize = 48;
 
 fn source() -> Identity {
@@ -69,7 +71,7 @@ fn keys(tags: &[Tag]) -> Vec<&str> {
 
 #[test]
 fn tokens_never_change_between_versions() {
-    // A version of the courier that changed them would copy everything that is under way once more.
+    // A version with other tokens would copy all AMIs that are in progress a second time.
     let announced = announced(&[], &[]);
     assert_eq!(token(&announced, Try::FIRST).as_str(), "0606ab88-92bc-5ece-86ed-1c8ed07d56a6");
     assert_eq!(token(&announced, a_try(1, 2)).as_str(), "99ed935e-2a36-5924-ae67-fea8a89e787a");
@@ -285,7 +287,7 @@ fn a_description_is_the_sources_or_says_where_the_copy_is_from_and_a_long_one_is
     assert_eq!(description("own", &[("COPY_DESCRIPTION", "{tag:Notes}")]), "ü".repeat(255));
 }
 
-/// Settings that change the call in every way that settings can.
+/// Settings of all kinds that change the call.
 fn any_settings() -> impl Strategy<Value = Copying> {
     let optional = |variable: &'static str, value: BoxedStrategy<String>| {
         proptest::option::of(value).prop_map(move |value| value.map(|value| (variable, value)))
@@ -326,9 +328,17 @@ proptest! {
             let plan = plan(source, &image(BTreeMap::new()), None, &copying(&[]), region).unwrap();
             plan.attempt(*at, region).unwrap().token
         };
-        prop_assert_eq!(token(&one) == token(&other), one == other);
-        for (index, part) in [(0, (other.0, one.1.clone(), one.2)), (1, (one.0.clone(), other.1, one.2)), (2, (one.0.clone(), one.1.clone(), other.2))] {
-            prop_assert_eq!(token(&part) == token(&one), part == one, "part {}", index);
+        let (source, region, at) = one.clone();
+        for changed in [
+            (other.0.clone(), region.clone(), at),
+            (Identity { image: other.0.image.clone(), ..source.clone() }, region.clone(), at),
+            (Identity { region: other.0.region.clone(), ..source.clone() }, region.clone(), at),
+            (source.clone(), other.1.clone(), at),
+            (source.clone(), region.clone(), Try { epoch: other.2.epoch, ..at }),
+            (source.clone(), region.clone(), Try { number: other.2.number, ..at }),
+            other,
+        ] {
+            prop_assert_eq!(token(&changed) == token(&one), changed == one);
         }
     }
 
@@ -347,7 +357,7 @@ proptest! {
         let (first, second) = (planned(&one), planned(&other));
         prop_assert_eq!(token(&first, at) == token(&second, at), first.call == second.call);
         prop_assert_eq!(token(&first, at) == token(&first, then), at == then);
-        // Whatever the order in which a request names its tags.
+        // The order in which a request names its tags does not matter.
         let places = one.image_tags.len().max(1);
         one.image_tags.rotate_left(turn.index(places));
         one.snapshot_tags.reverse();

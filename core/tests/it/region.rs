@@ -1,3 +1,5 @@
+//! Which Regions are rejected as typing errors, and which may be new.
+
 use courier_core::identity::Region;
 use courier_core::region::*;
 

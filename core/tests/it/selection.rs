@@ -1,3 +1,5 @@
+//! Which source AMIs are wanted.
+
 use proptest::prelude::*;
 
 use courier_core::announcement::AnnouncedBy;
@@ -38,7 +40,10 @@ fn without_source_regions_any_other_region_of_the_partition_is_allowed() {
     let own = region_is_allowed(&region("eu-west-1"), &anywhere).unwrap_err();
     assert_eq!(own, "eu-west-1 is this stack's own Region");
     let china = region_is_allowed(&region("cn-north-1"), &anywhere).unwrap_err();
-    assert!(china.contains("aws-cn") && china.contains("CopyImage cannot cross"), "{china}");
+    assert!(
+        china.contains("aws-cn") && china.contains("CopyImage cannot copy from one partition to another"),
+        "{china}"
+    );
 }
 
 #[test]
@@ -124,7 +129,7 @@ fn an_ami_that_image_builder_distributed_to_another_region_than_its_pipelines_is
 
 proptest! {
     #[test]
-    fn a_copy_of_the_couriers_is_never_wanted_whoever_announces_it(
+    fn a_copy_of_the_couriers_is_never_wanted_from_any_sender(
         name in "[a-z-]{3,20}",
         tags in proptest::collection::btree_map("[a-z]{1,8}", "[a-z]{0,8}", 0..8),
         any in any::<bool>(),

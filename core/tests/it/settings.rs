@@ -1,3 +1,5 @@
+//! The environment variables, their defaults and their checks.
+
 use proptest::prelude::*;
 
 use courier_core::copy_image::{Encryption, Tag};
@@ -10,7 +12,7 @@ fn read(of: &[(&str, &str)]) -> Result<Settings, WrongSetting> {
     Settings::read(|name| all.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned()))
 }
 
-/// What is said of a wrong value.
+/// The error for a wrong value.
 fn refusal(variable: &'static str, value: &str) -> String {
     let wrong = read(&[(variable, value)]).err().unwrap_or_else(|| panic!("{variable}={value} is taken"));
     assert_eq!((wrong.variable, wrong.value.as_str()), (variable, value));
@@ -74,7 +76,7 @@ fn the_own_region_is_passed_over_in_a_list_that_all_stacks_share() {
 #[test]
 fn a_source_region_that_cannot_exist_is_refused_with_the_nearest_one() {
     let refused = refusal("SOURCE_REGIONS", "us-west-2,us-esat-1");
-    assert!(refused.contains("AWS has no `us-esat-1`, did you mean `us-east-1`?"), "{refused}");
+    assert!(refused.contains("there is no `us-esat-1`, did you mean `us-east-1`?"), "{refused}");
     let new = read(&[("SOURCE_REGIONS", "us-east-3")]).unwrap().sources.regions;
     assert_eq!(new.iter().map(Region::as_str).collect::<Vec<_>>(), ["us-east-3"], "AWS may have added it");
     assert!(refusal("SOURCE_REGIONS", "cn-north-1").contains("of its partition"));
@@ -135,8 +137,8 @@ proptest! {
     ) {
         if let Err(wrong) = read(&[(variable, &value)]) {
             prop_assert_eq!(wrong.variable, variable);
-            let told = wrong.to_string();
-            prop_assert!(told.starts_with(&format!("{variable} is `{}`", value.trim())), "{}", told);
+            let shown = wrong.to_string();
+            prop_assert!(shown.starts_with(&format!("{variable} is `{}`", value.trim())), "{}", shown);
         }
     }
 }

@@ -16,10 +16,12 @@ const ALSO_THERE: &str = "us-west-2";
 const ELSEWHERE: &str = "ap-south-1";
 /// An account that nobody trusts.
 const STRANGER: &str = "000000000666";
-/// As often as the courier tries a copy that fails.
+/// How many copies may fail in an epoch before an operator has to look.
 const TRIES: usize = 5;
-/// And how often when an operator sends it back.
-const TRIES_OF_AN_OPERATOR: usize = 10;
+/// An epoch of the copy protocol.
+const EPOCH: u64 = 23 * 3600;
+/// More than are ever tried in a round.
+const ALWAYS: usize = 200;
 
 /// One AMI, or one message about none, with its story and its end.
 pub struct Case {
@@ -46,15 +48,17 @@ pub enum Act {
 pub enum End {
     /// Exactly one copy, available and finished.
     Copied,
-    /// The same, although the first copy failed: its failure may be told.
+    /// The same, although the first copy failed: its failure may be a dead letter.
     CopiedAtLast,
+    /// One copy. Where sweeps announce the AMI as well, it may have one copy of each order, request and announcement.
+    Requested,
     /// The one copy that somebody has made by hand, as it was.
     CopiedByHand,
-    /// No copy, and nobody is bothered.
+    /// No copy, and no dead letter.
     NotCopied,
     /// No copy, and all that was announced is in the dead-letter queue, with this code.
     Rejected(&'static str),
-    /// No copy, for each one failed, and that is told.
+    /// No copy, for each one failed, and that is a dead letter.
     Failed,
     /// No copy any more.
     Retired,
@@ -66,7 +70,9 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
     let part = Part::new(number, setting, random);
     match roll {
         0..7 if setting.sweeps => part.missed(world),
-        0..30 => part.wanted(world),
+        0..20 if setting.sweeps_once => part.missed(world),
+        0..23 => part.wanted(world),
+        23..30 => part.announced_for_a_day(world),
         30..34 => part.copied_by_hand(world),
         34..42 => part.requested(world),
         42..50 => part.tested_by_image_builder(world),
@@ -96,8 +102,11 @@ struct Part<'a> {
 impl<'a> Part<'a> {
     fn new(number: u64, setting: &'a Setting, random: &'a mut Rng) -> Self {
         let region = if random.bool() { THERE } else { ALSO_THERE };
-        // Not in the order of the announcements.
-        let created = START - Duration::from_secs(random.u64(0..80_000) * 1000 + number);
+        // Not in the order of the announcements. Many an epoch ends in the first hours of a round, where most happens.
+        let epochs = random.u64(0..300) * EPOCH;
+        let since_epoch_began =
+            EPOCH - *random.choice(&[3600, 3600, 4 * 3600, EPOCH]).expect("a choice") + random.u64(0..3600);
+        let created = START - Duration::from_secs(epochs + since_epoch_began) - Duration::from_millis(number);
         Self {
             number,
             setting,
@@ -121,22 +130,21 @@ impl<'a> Part<'a> {
 
     /// Announcements come in bursts.
     fn soon(&mut self) -> Duration {
-        Duration::from_secs(self.random.u64(0..4) * 900)
+        Duration::from_secs(self.random.u64(0..4) * 900 + self.random.u64(0..4) * 120)
     }
 
-    /// Announces by one to three messages, of kinds that all ask for the same copy.
+    /// Announces by one to four messages of any kind.
     fn announced(&mut self, world: &mut World) -> Vec<(Duration, Act)> {
-        (0..self.random.u8(1..=3)).map(|_| (self.soon(), Act::Announce(self.announcement(world)))).collect()
+        (0..self.random.u8(1..=4)).map(|_| (self.soon(), Act::Announce(self.announcement(world)))).collect()
     }
 
     fn announcement(&mut self, world: &mut World) -> String {
-        match self.random.u8(0..7) {
+        match self.random.u8(0..6) {
             0 | 1 => self.ec2_event(),
             2 => in_sns(&self.ec2_event()),
             3 => self.custom_event(),
             4 => self.packer_manifest(),
-            5 => self.parameter_change(world),
-            _ => self.request().to_string(),
+            _ => self.parameter_change(world),
         }
     }
 
@@ -148,10 +156,24 @@ impl<'a> Part<'a> {
         self.case("built", End::Copied, story)
     }
 
+    /// Its first copies fail; and a day later, when EC2 forgets the first token, it is announced again and again.
+    fn announced_for_a_day(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        for _ in 0..self.random.usize(1..=2) {
+            world.fail_next_copy(&self.id, CopyFailure::key_not_accessible());
+        }
+        let mut story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        for _ in 0..6 {
+            let later = Duration::from_secs(24 * 3600 - 1200 + self.random.u64(0..4800));
+            story.push((later, Act::Announce(self.announcement(world))));
+        }
+        self.case("announced again a day later", End::CopiedAtLast, story)
+    }
+
     /// Only a sweep can find it, on whatever page it is.
     fn missed(self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        self.case("of which nobody tells", End::Copied, Vec::new())
+        self.case("that nobody announces", End::Copied, Vec::new())
     }
 
     /// Under another name: only a look at what is there stops a second copy.
@@ -165,9 +187,17 @@ impl<'a> Part<'a> {
 
     fn requested(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        let request = if self.random.bool() { self.request() } else { in_custom_event(&self.request()) };
-        let story = vec![(self.soon(), Act::Announce(request.to_string()))];
-        self.case("requested", End::Copied, story)
+        let mut story = Vec::new();
+        for _ in 0..self.random.u8(1..=3) {
+            let mut tags = [json!({ "Key": "a", "Value": "1" }), json!({ "Key": "b", "Value": "2" })];
+            self.random.shuffle(&mut tags);
+            let specification = json!([{ "ResourceType": "image", "Tags": tags }]);
+            let request = with(self.request(), "TagSpecifications", specification);
+            let request = if self.random.bool() { request } else { in_custom_event(&request) };
+            story.push((self.soon(), Act::Announce(request.to_string())));
+        }
+        let end = if self.setting.sweeps { End::Requested } else { End::Copied };
+        self.case("requested, with tags in any order", end, story)
     }
 
     /// EC2 tells first, and that is not enough; then Image Builder does.
@@ -206,7 +236,7 @@ impl<'a> Part<'a> {
 
     fn failing(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        for _ in 0..TRIES_OF_AN_OPERATOR {
+        for _ in 0..ALWAYS {
             world
                 .fail_next_copy(&self.id, CopyFailure::new("Server.InternalError", "Internal error", "Internal error"));
         }
@@ -238,7 +268,12 @@ impl<'a> Part<'a> {
         let name = self.setting.copy_name(&self.name, self.region);
         world.add_image(HERE, Image::new(format!("ami-f{:016x}", self.number), name));
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
-        self.case("whose name is taken", End::Rejected("InvalidAMIName.Duplicate"), story)
+        let end = if world.behaviour.copy_image_refuses_taken_names {
+            End::Rejected("InvalidAMIName.Duplicate")
+        } else {
+            End::Copied
+        };
+        self.case("whose name is taken", end, story)
     }
 
     fn unwanted(mut self, world: &mut World) -> Case {

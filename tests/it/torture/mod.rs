@@ -28,12 +28,16 @@ use local::host::Host;
 
 use crate::poller::{Poller, Tally};
 use crate::stage::HERE;
-use cast::{Act, Case, cast};
+use cast::{Act, Case, End, cast};
 use setting::{DEAD_LETTERS, QUEUE, SETTINGS, Setting, chaos};
 use verdict::verdict;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// More than an AMI needs whose copies fail at first.
+const MOST_SWEEPS: usize = 30;
+/// More than copies that fail at first need.
+const PATIENCE_OF_AN_OPERATOR: usize = 7;
 
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
@@ -149,20 +153,21 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         if plan.announcements.is_some() {
             world.behaviour.copies_in_progress_limit = 20;
             world.behaviour.page_size = 20;
-            // Being sure that an AMI is not there takes seconds of real time; the small rounds have that.
-            world.behaviour.deregistered_empty_for = DAY * 365;
         }
         let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
         let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();
-        world.chaos(chaos(seed, faults));
+        world.chaos(chaos(setting, seed, faults));
         *aws.world() = world;
         (cases, bystanders)
     };
     let mut poller = Poller::new(aws, QUEUE, executions, seed).habits(setting.habits(&mut random));
-    let unrest = play(&mut poller, &cases, setting.sweeps).await.err();
+    let unrest = play(&mut poller, &cases, setting).await.err();
     let world = aws.world();
     let mut wrong = verdict(&cases, setting, &bystanders, &world);
     wrong.extend(unrest);
+    if setting.deploying.is_empty() && poller.tally.mismatches > 0 {
+        wrong.push(format!("{} calls have the token of a call with other parameters", poller.tally.mismatches));
+    }
     sum.rounds += 1;
     sum.announcements += count;
     sum.copies += world.images(HERE).len() as u64 - bystanders.len() as u64;
@@ -187,8 +192,8 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
     }
 }
 
-/// Lets everything happen in its time, first among faults, then without, until nothing changes any more.
-async fn play(poller: &mut Poller, cases: &[Case], sweeps: bool) -> Result<(), String> {
+/// Lets everything happen at its time, first among faults, then without, until nothing changes any more.
+async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<(), String> {
     let mut story: Vec<(Duration, &Case, &Act)> =
         cases.iter().flat_map(|case| case.story.iter().map(move |(at, act)| (*at, case, act))).collect();
     story.sort_by_key(|(at, _, _)| *at);
@@ -196,24 +201,36 @@ async fn play(poller: &mut Poller, cases: &[Case], sweeps: bool) -> Result<(), S
         poller.run_until(START + at).await;
         perform(case, act, &mut poller.aws.world());
     }
+    if setting.sweeps_once {
+        poller.send_sweep();
+    }
+    let now = poller.aws.world().now();
+    poller.run_until(now + 3 * HOUR).await;
+    // From here on, sweeps come one at a time: an AMI whose copies always fail would keep them busy for ever.
+    poller.habits.sweep_every = None;
     poller.run_to_rest(30 * DAY).await?;
     poller.aws.world().clear_faults();
     poller.habits.kills = 0.0;
-    // What was left for the sweep, or for an operator, who sends back what failed. A copy may fail ten times.
-    for _ in 0..16 {
-        let before = picture(&poller.aws.world());
-        poller.aws.world().advance(HOUR);
-        if sweeps {
+    if setting.sweeps {
+        // What was left for the sweep.
+        for _ in 0..MOST_SWEEPS {
+            let before = picture(cases, &poller.aws.world());
+            poller.aws.world().advance(HOUR);
             poller.send_sweep();
-        } else {
-            send_back(&mut poller.aws.world());
+            poller.run_to_rest(2 * DAY).await?;
+            if picture(cases, &poller.aws.world()) == before {
+                return Ok(());
+            }
         }
-        poller.run_to_rest(DAY).await?;
-        if picture(&poller.aws.world()) == before {
-            return Ok(());
-        }
+        return Err("every sweep still changes something".to_owned());
     }
-    Err("every sweep still changes something".to_owned())
+    // What was left for an operator, who sends back what failed.
+    for _ in 0..PATIENCE_OF_AN_OPERATOR {
+        poller.aws.world().advance(HOUR);
+        send_back(&mut poller.aws.world());
+        poller.run_to_rest(2 * DAY).await?;
+    }
+    Ok(())
 }
 
 fn perform(case: &Case, act: &Act, world: &mut World) {
@@ -237,18 +254,28 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
 fn send_back(world: &mut World) {
     for letter in world.receive(DEAD_LETTERS, usize::MAX) {
         let code = letter.attributes.get("Code").and_then(|code| code.string_value.as_deref());
-        if code == Some("CopyFailed") {
+        if matches!(code, Some("CopyFailed" | "TriesSpent")) {
             world.delete(DEAD_LETTERS, &letter.receipt_handle);
             world.send(QUEUE, &letter.body);
         }
     }
 }
 
-/// What there is in this Region, to see whether a sweep changed it.
-fn picture(world: &World) -> BTreeSet<String> {
-    let images = world.images(HERE).into_iter().map(|image| format!("{} {} {:?}", image.id, image.state, image.tags));
-    let letters =
-        world.messages(DEAD_LETTERS).into_iter().map(|letter| format!("{} {:?}", letter.body, letter.attributes));
+/// What exists in this Region, to see whether a sweep changed it. Copies that fail for ever are tried in every epoch.
+fn picture(cases: &[Case], world: &World) -> BTreeSet<String> {
+    let fails: Vec<&str> = cases
+        .iter()
+        .filter(|case| case.end == End::Failed)
+        .filter_map(|case| case.source.as_ref().map(|(_, id)| id.as_str()))
+        .collect();
+    let images = world.images(HERE).into_iter();
+    let images = images.filter(|image| !image.source_image_id.as_deref().is_some_and(|id| fails.contains(&id)));
+    let images = images.map(|image| format!("{} {} {:?}", image.id, image.state, image.tags));
+    let letters = world
+        .messages(DEAD_LETTERS)
+        .into_iter()
+        .map(|letter| format!("{} {:?}", letter.body, letter.attributes))
+        .filter(|letter| !fails.iter().any(|id| letter.contains(id)));
     images.chain(letters).collect()
 }
 

@@ -1,10 +1,13 @@
-//! The stacks that are tortured: each has other options on, other weak points and another world around it.
+//! The stacks that are tortured: each has other options, other weak points and another world around it. What AWS leaves open
+//! is drawn for each round, the weakest most often.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use local::aws::{ApiError, Aws, Behaviour, Chaos, Effect, HiddenAs, Key, Queue, SnapshotIdsAt, World};
+use local::aws::{
+    ApiError, Aws, Behaviour, Chaos, Effect, HiddenAs, Key, Queue, SnapshotIdsAt, TokenOfDeadImage, World,
+};
 use local::host::{Function, Host};
 
 use super::DAY;
@@ -34,9 +37,13 @@ pub struct Setting {
     /// `EVENT_BUS_NAME` is not empty.
     pub tells: bool,
     pub encrypts: bool,
+    /// Other settings of every second execution: a deployment is under way, and two parameter sets are in use.
+    pub deploying: &'static [(&'static str, &'static str)],
+    /// One sweep, ever: what it finds it must announce.
+    pub sweeps_once: bool,
 }
 
-pub static SETTINGS: [Setting; 4] = [
+pub static SETTINGS: [Setting; 6] = [
     // Everything is on.
     Setting {
         variables: &[
@@ -54,6 +61,8 @@ pub static SETTINGS: [Setting; 4] = [
         publishes: true,
         tells: true,
         encrypts: false,
+        deploying: &[],
+        sweeps_once: false,
     },
     // No sweep: what is announced must do.
     Setting {
@@ -67,6 +76,8 @@ pub static SETTINGS: [Setting; 4] = [
         publishes: false,
         tells: true,
         encrypts: true,
+        deploying: &[],
+        sweeps_once: false,
     },
     // Copies follow their sources; sources come from two accounts.
     Setting {
@@ -80,8 +91,10 @@ pub static SETTINGS: [Setting; 4] = [
         publishes: false,
         tells: true,
         encrypts: true,
+        deploying: &[],
+        sweeps_once: false,
     },
-    // As little as possible: nobody is told of anything, and nearly no event arrives.
+    // As little as possible: no events of the courier, and nearly no event arrives.
     Setting {
         variables: &[("EVENT_BUS_NAME", ""), ("COPY_TAGS", "false")],
         copy_name: "{image_id}",
@@ -93,6 +106,38 @@ pub static SETTINGS: [Setting; 4] = [
         publishes: false,
         tells: false,
         encrypts: false,
+        deploying: &[],
+        sweeps_once: false,
+    },
+    // Two parameter sets at the same time.
+    Setting {
+        variables: &[("EXTRA_TAGS", "team=platform")],
+        copy_name: "{name}",
+        sweeps: true,
+        lost_events: 0.5,
+        retires: false,
+        trusts: false,
+        shares: false,
+        publishes: false,
+        tells: true,
+        encrypts: false,
+        deploying: &[("EXTRA_TAGS", "team=security"), ("ENCRYPTED", "true")],
+        sweeps_once: false,
+    },
+    // One sweep, while sending to the queue fails.
+    Setting {
+        variables: &[("EVENT_BUS_NAME", "")],
+        copy_name: "{name}",
+        sweeps: false,
+        lost_events: 0.0,
+        retires: false,
+        trusts: false,
+        shares: false,
+        publishes: false,
+        tells: false,
+        encrypts: false,
+        deploying: &[],
+        sweeps_once: true,
     },
 ];
 
@@ -113,7 +158,7 @@ impl Setting {
     /// before it takes it for failed.
     pub async fn start(&self, aws: &Aws, executions: usize, attempts: u8) -> Vec<Arc<Host>> {
         let mut hosts = Vec::new();
-        for _ in 0..executions {
+        for number in 0..executions {
             let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), HERE)
                 .endpoint_url(&aws.endpoint())
                 .timeout(Duration::from_secs(30))
@@ -126,7 +171,9 @@ impl Setting {
                 .set("NAME_PATTERNS", "golden-*")
                 .set("COPY_NAME", self.copy_name)
                 .set("BACKFILL_DAYS", "3650");
-            let function = self.variables.iter().fold(function, |function, (name, value)| function.set(*name, *value));
+            let deploying = if number % 2 == 1 { self.deploying } else { &[] };
+            let variables = self.variables.iter().chain(deploying);
+            let function = variables.fold(function, |function, (name, value)| function.set(*name, *value));
             hosts.push(Arc::new(function.start().await.expect("the function starts with these settings")));
         }
         hosts
@@ -146,30 +193,9 @@ impl Setting {
             },
         );
         world.add_key(HERE, Key::new("0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e").alias("golden"));
-        let seconds = |random: &mut Rng, choices: &[u64]| {
-            Duration::from_secs(random.choice(choices).copied().unwrap_or_default())
-        };
-        let invisible_for = seconds(random, &[0, 0, 0, 0, 0, 0, 20, 90]);
-        world.behaviour = Behaviour {
-            // Longer than a new AMI stays unseen: EC2 announces none that it does not show.
-            copy_duration: Duration::from_secs(random.u64(100..900)),
-            copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
-            invisible_by_id_for: invisible_for,
-            invisible_by_filter_for: invisible_for,
-            deregistered_returned_for: seconds(random, &[0, 60, 60]),
-            // Being sure that an AMI is not there takes the function seconds of real time: not often, and not where an operator
-            // has it try ten times.
-            deregistered_empty_for: if random.u8(0..16) == 0 && self.sweeps { Duration::ZERO } else { DAY * 365 },
-            forgotten_as: if random.bool() { HiddenAs::NotFound } else { HiddenAs::Unavailable },
-            name_lingers_for: seconds(random, &[0, 0, 60]),
-            snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
-            // Where they do not, neither a look nor the name stops a second copy: only the token does.
-            invisible_hold_names: random.bool(),
-            page_size: *random.choice(&[1, 2, 1000]).expect("a choice"),
-            ..Behaviour::default()
-        };
-        // Time runs on while somebody works, or stands still: then what is not to be seen yet would stay so.
-        let rate = if invisible_for.is_zero() { *random.choice(&[0.0, 30.0]).expect("a choice") } else { 30.0 };
+        world.behaviour = weak_behaviour(random);
+        // Time runs on while the function works, or stands still.
+        let rate = *random.choice(&[0.0, 30.0]).expect("a choice");
         world.set_rate(rate);
         world
     }
@@ -188,8 +214,46 @@ impl Setting {
     }
 }
 
-/// Throttles, 5xx and resets, before and after the effect, and now and then no answer at all.
-pub fn chaos(seed: u64, rate: f64) -> Chaos {
+/// What AWS leaves open. Half of the rounds have the weakest EC2 in everything that the protocol rests on.
+fn weak_behaviour(random: &mut Rng) -> Behaviour {
+    const QUARTER_OF_AN_HOUR: u64 = 15 * 60;
+    let seconds =
+        |random: &mut Rng, choices: &[u64]| Duration::from_secs(random.choice(choices).copied().unwrap_or_default());
+    let hidden_as = |random: &mut Rng| {
+        *random.choice(&[HiddenAs::NotFound, HiddenAs::Empty, HiddenAs::Unavailable]).expect("a choice")
+    };
+    let is_weakest = random.bool();
+    let invisible_for = |random: &mut Rng| {
+        if is_weakest {
+            Duration::from_secs(QUARTER_OF_AN_HOUR)
+        } else {
+            seconds(random, &[0, 20, 90, QUARTER_OF_AN_HOUR])
+        }
+    };
+    Behaviour {
+        copy_duration: Duration::from_secs(random.u64(100..3600)),
+        copies_in_progress_limit: *random.choice(&[2, 3, 300, 300, 300]).expect("a choice"),
+        copy_image_refuses_taken_names: !is_weakest && random.u8(0..4) == 0,
+        invisible_by_id_for: invisible_for(random),
+        invisible_by_filter_for: invisible_for(random),
+        flicker_seed: random.bool().then(|| random.u64(..)),
+        invisible_as: hidden_as(random),
+        tokens_remembered_for: (is_weakest || random.bool()).then_some(DAY),
+        token_of_dead_image: if random.bool() { TokenOfDeadImage::ImageId } else { TokenOfDeadImage::Error },
+        deregistered_returned_for: seconds(random, &[0, 0, 60]),
+        deregistered_empty_for: seconds(random, &[0, 0, 60, 3600]),
+        forgotten_as: hidden_as(random),
+        name_lingers_for: seconds(random, &[0, 0, 60]),
+        snapshot_ids_at: if random.bool() { SnapshotIdsAt::Start } else { SnapshotIdsAt::End },
+        invisible_hold_names: random.bool(),
+        page_size: *random.choice(&[1, 2, 1000]).expect("a choice"),
+        ..Behaviour::default()
+    }
+}
+
+/// Throttles, 5xx and resets, before and after the effect, and now and then no answer at all. A sweep gives up after some
+/// deliveries: where there is only one, it must not fail for anything but its sends.
+pub fn chaos(setting: &Setting, seed: u64, rate: f64) -> Chaos {
     let internal_error = || ApiError::new(500, "InternalError", "An internal error has occurred");
     let never = Duration::from_secs(3600);
     Chaos {
@@ -202,6 +266,7 @@ pub fn chaos(seed: u64, rate: f64) -> Chaos {
             (1, Effect::Slow(never)),
             (1, Effect::SlowAfterEffect(never)),
         ],
+        actions: if setting.sweeps_once { vec!["SendMessageBatch".to_owned()] } else { Vec::new() },
         ..Chaos::new(seed, rate)
     }
 }

@@ -23,9 +23,19 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
                     |fault: String| format!("the copy {} of an AMI {} ({}): {fault}", copy.id, case.what, case.name);
                 wrong.extend(unfinished(copy, case, setting, world).into_iter().map(told));
             }
+            (End::Requested, copies) if is_one_of_each_order(copies) => {
+                for copy in copies {
+                    expected.insert(&copy.id, copy);
+                    wrong.extend(unfinished(copy, case, setting, world));
+                }
+            }
+            // The cause lasts, so each epoch has new tries: the latest failure may not be found yet.
+            (End::Failed, [copy]) if copy.state == ImageState::Failed => {
+                expected.insert(&copy.id, copy);
+            }
             (End::CopiedByHand, [copy]) if copy.tags.is_empty() => {}
             (End::CopiedByHand, [copy]) => wrong.push(format!("the copy {} made by hand was changed", copy.id)),
-            (End::Copied | End::CopiedAtLast | End::CopiedByHand, copies) => {
+            (End::Copied | End::CopiedAtLast | End::CopiedByHand | End::Requested, copies) => {
                 wrong.push(format!("an AMI {} ({}) has {} copies, not one", case.what, case.name, copies.len()));
             }
             (_, []) => {}
@@ -50,6 +60,14 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
     wrong.extend(parameters(cases, setting, &images, world));
     wrong.extend(dead_letters(cases, world));
     wrong
+}
+
+/// At least one copy, and at most one for the request and one for the announcement.
+fn is_one_of_each_order(copies: &[&Image]) -> bool {
+    let is_requested =
+        |copy: &&&Image| copy.tags.get("ami-courier:try").is_some_and(|made_for| made_for.starts_with("request"));
+    let requested = copies.iter().filter(is_requested).count();
+    !copies.is_empty() && requested <= 1 && copies.len() - requested <= 1
 }
 
 fn copies_of<'a>(case: &Case, images: &'a [Image]) -> Vec<&'a Image> {
@@ -107,13 +125,14 @@ fn parameters(cases: &[Case], setting: &Setting, images: &[Image], world: &World
     }
     let mut wrong = Vec::new();
     for role in ["web", "db"] {
-        let copied =
-            cases.iter().filter(|case| case.role == role && matches!(case.end, End::Copied | End::CopiedAtLast));
+        let copied = cases
+            .iter()
+            .filter(|case| case.role == role && matches!(case.end, End::Copied | End::CopiedAtLast | End::Requested));
         let Some(newest) = copied.max_by_key(|case| case.created) else { continue };
-        let copy = copies_of(newest, images).first().map(|copy| copy.id.clone());
+        let copies: Vec<String> = copies_of(newest, images).iter().map(|copy| copy.id.clone()).collect();
         let held = world.parameter(HERE, &format!("/golden/{role}")).map(|parameter| parameter.value);
-        if held != copy {
-            wrong.push(format!("/golden/{role} holds {held:?}, the newest copy is {copy:?}, of {}", newest.name));
+        if !held.as_ref().is_some_and(|held| copies.contains(held)) {
+            wrong.push(format!("/golden/{role} holds {held:?}, the newest copy is {copies:?}, of {}", newest.name));
         }
     }
     wrong
@@ -138,11 +157,14 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                 End::Rejected(expected) => announced && code == expected,
                 End::Failed | End::CopiedAtLast => {
                     let sent_back = source.is_some_and(|(region, id)| asks_for(&letter.body, region, id));
-                    (announced || sent_back) && names_source && text("Region") == HERE && code == "CopyFailed"
+                    (announced || sent_back)
+                        && names_source
+                        && text("Region") == HERE
+                        && matches!(code.as_str(), "CopyFailed" | "TriesSpent")
                 }
                 // An event of an AMI that is long gone: it cannot be told from one that never was.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
-                End::Copied | End::CopiedByHand | End::NotCopied => false,
+                End::Copied | End::Requested | End::CopiedByHand | End::NotCopied => false,
             }
         };
         match cases.iter().find(is_about) {
@@ -175,7 +197,9 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
 
 /// Whether a body, sent back as it is, asks for a copy of this AMI.
 fn asks_for(body: &str, region: &str, id: &str) -> bool {
-    let Ok(event) = serde_json::from_str::<Value>(body) else { return false };
-    event["detail-type"] == "AMI Copy Request"
-        && event["resources"] == json!([format!("arn:aws:ec2:{region}::image/{id}")])
+    let Ok(letter) = serde_json::from_str::<Value>(body) else { return false };
+    let next_try = &letter["AmiCourier"]["NextTry"];
+    let announces = letter["detail-type"] == "AMI Copy Request"
+        && letter["resources"] == json!([format!("arn:aws:ec2:{region}::image/{id}")]);
+    announces || (next_try["SourceImageId"] == id && next_try["SourceRegion"] == region)
 }

@@ -34,9 +34,9 @@ pub(super) fn file(name: &str) -> Value {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Expected {
-    /// What is read, a line an announcement; of an SQS batch, for one record after the other.
+    /// How it is read, in a line for each announcement; an SQS batch record by record.
     pub(super) reads: Vec<String>,
-    /// What the function makes of it: its own tests read this.
+    /// What the function makes of it. The function's own tests check this.
     ends: Value,
 }
 
@@ -64,7 +64,7 @@ fn the_table_is_sorted_and_has_each_file_once() {
 }
 
 /// An answer, in a line for each announcement.
-pub(super) fn told(answer: &Result<Vec<Announcement>, Rejection>) -> Vec<String> {
+pub(super) fn lines(answer: &Result<Vec<Announcement>, Rejection>) -> Vec<String> {
     match answer {
         Ok(announcements) => announcements.iter().map(line).collect(),
         Err(Rejection { code, message, .. }) => vec![format!("{code}: {message}")],

@@ -1,3 +1,5 @@
+//! What each message says, in any envelope, and what is rejected.
+
 mod corpus;
 mod hostile;
 mod own;

@@ -1,3 +1,5 @@
+//! The courier's messages to itself: written and read again, and read strictly.
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -123,12 +125,12 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         let shown: String = body.chars().take(200).collect();
         let Err(rejection) = read_text(&body, &stack()) else { panic!("{shown} is taken") };
         assert_eq!(rejection.code, "NotUnderstood", "{shown}: {rejection}");
-        assert!(rejection.message.contains("of the courier to itself"), "{shown}: {rejection}");
+        assert!(rejection.message.contains("not one that the courier writes to itself"), "{shown}: {rejection}");
         assert!(rejection.message.len() < 1000, "{shown}: {rejection}");
     }
     let beside = json!({ "AmiCourier": { "Missed": source }, "Name": "golden" }).to_string();
     assert_eq!(read_text(&beside, &stack()).unwrap_err().code, "NotUnderstood");
-    // A wrong request in it is told as any other.
+    // A wrong request inside is reported like any other.
     let bad_request = with(&next, json!({ "Request": with(&request, json!({ "Name": "a?" })) }));
     let body = json!({ "AmiCourier": { "SecondLook": bad_request } }).to_string();
     assert_eq!(read_text(&body, &stack()).unwrap_err().code, "InvalidAMIName.Malformed");

@@ -1,9 +1,14 @@
+//! `CopyImage` requests: each field is checked, and the error names field, value and rule.
+
+use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use courier_core::announcement::request::*;
 use courier_core::copy_image::{CompletionMinutes, Destination, Encryption, Tag};
 use courier_core::error::Rejection;
 use courier_core::identity::Identity;
+
+use crate::any;
 
 fn smallest() -> Map<String, Value> {
     object(json!({ "Name": "golden", "SourceImageId": "ami-0abcdef1234567890", "SourceRegion": "us-east-1" }))
@@ -88,7 +93,15 @@ fn encryption_and_destination_are_one_of_their_forms() {
     }
 }
 
-/// Reads a request with these fields in it: each is refused with this code, in a message that has these parts.
+proptest! {
+    #[test]
+    fn a_request_written_as_a_document_is_read_as_it_was(request in any::request()) {
+        let document = request.document();
+        prop_assert_eq!(document.as_object().map(read), Some(Ok(request)));
+    }
+}
+
+/// Reads the smallest request with each of these fields: all are refused, with this code and these parts in the message.
 fn refused(cases: &[(Value, &str, &[&str])]) {
     for (fields, code, parts) in cases {
         let shown: String = fields.to_string().chars().take(120).collect();
@@ -102,7 +115,7 @@ fn refused(cases: &[(Value, &str, &[&str])]) {
 }
 
 #[test]
-fn every_wrong_parameter_is_told_with_its_field_its_value_and_its_rule() {
+fn every_wrong_parameter_is_reported_with_its_field_its_value_and_its_rule() {
     refused(&[
         (json!({ "Name": null }), "MissingParameter", &["`Name`", "requires"]),
         (json!({ "SourceImageId": null }), "MissingParameter", &["`SourceImageId`"]),
@@ -137,7 +150,7 @@ fn every_wrong_parameter_is_told_with_its_field_its_value_and_its_rule() {
 }
 
 #[test]
-fn every_wrong_duration_or_destination_is_told_with_its_field_its_value_and_its_rule() {
+fn every_wrong_duration_or_destination_is_reported_with_its_field_its_value_and_its_rule() {
     refused(&[
         (
             json!({ "SnapshotCopyCompletionDurationMinutes": 20 }),
@@ -178,7 +191,7 @@ fn every_wrong_duration_or_destination_is_told_with_its_field_its_value_and_its_
 }
 
 #[test]
-fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
+fn every_wrong_tag_is_reported_with_its_field_its_value_and_its_rule() {
     let tags = |tags: Value| json!({ "TagSpecifications": [{ "ResourceType": "image", "Tags": tags }] });
     let too_many: Vec<Value> = (0..51).map(|n| json!({ "Key": n.to_string(), "Value": "" })).collect();
     refused(&[
@@ -222,6 +235,11 @@ fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
             "InvalidParameterValue",
             &["Tags[0]` is `AWS:a=1`", "does not begin with `aws:`"],
         ),
+        (
+            tags(json!([{ "Key": "ami-courier:skip" }])),
+            "InvalidParameterValue",
+            &["Tags[0]` is `ami-courier:skip`", "does not begin with `ami-courier:`"],
+        ),
         (tags(json!([{ "Key": "a", "Value": "v".repeat(257) }])), "InvalidParameterValue", &["at most 256"]),
         (
             tags(json!([{ "Key": "a" }, { "Key": "a" }])),
@@ -233,7 +251,7 @@ fn every_wrong_tag_is_told_with_its_field_its_value_and_its_rule() {
 }
 
 #[test]
-fn an_unknown_field_is_told_with_the_nearest_known_one() {
+fn an_unknown_field_is_reported_with_the_nearest_known_one() {
     for (field, near) in [
         ("name", "Name"),
         ("Nmae", "Name"),

@@ -1,11 +1,11 @@
-//! Every shape in every envelope, and what is not as documented.
+//! Each shape in each envelope, and messages that are not as documented.
 
 use serde_json::{Map, Value, json};
 
 use courier_core::announcement::{Announcement, read, read_text};
 use courier_core::error::Rejection;
 
-use super::corpus::{expected, file, files, stack, told};
+use super::corpus::{expected, file, files, lines, stack};
 
 type Answer = Result<Vec<Announcement>, Rejection>;
 
@@ -28,7 +28,7 @@ fn each_file_in_events_is_read_as_the_table_says() {
     let (files, expected) = (files(), expected());
     assert!(files.keys().eq(expected.keys()), "{:?} and {:?} differ", files.keys(), expected.keys());
     let read_otherwise = files.iter().filter_map(|(name, payload)| {
-        let seen: Vec<String> = read_as_delivered(payload).iter().flat_map(told).collect();
+        let seen: Vec<String> = read_as_delivered(payload).iter().flat_map(lines).collect();
         let expected = &expected[name].reads;
         (&seen != expected).then(|| format!("{name} is read as {seen:#?}, not as {expected:#?}"))
     });
@@ -77,20 +77,20 @@ fn every_message_says_the_same_in_every_envelope() {
     let messages: Vec<_> = files().into_iter().filter(|(name, payload)| composed(name, payload)).collect();
     assert!(messages.len() > 50);
     for (name, message) in messages {
-        let by_itself = told(&read(&message, &stack()));
+        let by_itself = lines(&read(&message, &stack()));
         for (way, payload) in envelopes(&message) {
-            assert_eq!(told(&read(&payload, &stack())), by_itself, "{name} {way}");
-            assert_eq!(told(&read_text(&payload.to_string(), &stack())), by_itself, "{name} {way}, as a text");
+            assert_eq!(lines(&read(&payload, &stack())), by_itself, "{name} {way}");
+            assert_eq!(lines(&read_text(&payload.to_string(), &stack())), by_itself, "{name} {way}, as a text");
         }
     }
 }
 
 #[test]
-fn a_batch_inside_of_another_message_tells_of_all_its_records() {
-    let answer = told(&read_text(&file("sqs-batch-of-three").to_string(), &stack()));
+fn a_batch_inside_of_another_message_announces_all_its_records() {
+    let answer = lines(&read_text(&file("sqs-batch-of-three").to_string(), &stack()));
     assert_eq!(answer.len(), 3);
-    let bad = told(&read(&file("sqs-batch-of-ten-with-bad-ones"), &stack()));
-    assert!(bad[0].starts_with("NotUnderstood: the message is no JSON"), "{bad:?}");
+    let bad = lines(&read(&file("sqs-batch-of-ten-with-bad-ones"), &stack()));
+    assert!(bad[0].starts_with("NotUnderstood: the message is not JSON"), "{bad:?}");
 }
 
 /// A file with one value in it changed.
@@ -109,7 +109,7 @@ fn changed(name: &str, path: &str, value: Value) -> Value {
 /// Reads a file with one value changed, for each of these: file, path, value, and how each line of the answer begins.
 fn answers_begin(cases: &[(&str, &str, Value, &[&str])]) {
     for (file, path, value, expected) in cases {
-        let seen = told(&read(&changed(file, path, value.clone()), &stack()));
+        let seen = lines(&read(&changed(file, path, value.clone()), &stack()));
         let shown: String = value.to_string().chars().take(200).collect();
         assert_eq!(seen.len(), expected.len(), "{file} {path} = {shown}: {seen:#?}");
         for (seen, expected) in seen.iter().zip(*expected) {
@@ -134,7 +134,7 @@ fn an_ec2_ami_state_change_is_read_by_its_arns_and_by_its_state() {
             "/detail/State",
             json!("pending"),
             &[
-                "Nothing of ami-00a507daa7823f412 in us-east-1: EC2 tells that ami-00a507daa7823f412 in us-east-1 is now `pending`",
+                "Nothing of ami-00a507daa7823f412 in us-east-1: EC2 reports that ami-00a507daa7823f412 in us-east-1 is now `pending`; no action needed",
             ],
         ),
         (
@@ -183,6 +183,18 @@ fn an_ec2_ami_state_change_is_read_by_its_arns_and_by_its_state() {
             "/resources",
             json!(["arn:aws:ec2:us-gov-east-1::image/ami-0123456789abcdef0"]),
             &["OtherPartition: `us-gov-east-1` is in the partition `aws-us-gov`"],
+        ),
+        (
+            "ec2-ami-state-change",
+            "/resources",
+            json!(["arn:aws:ec2:us-esat-1::image/ami-0123456789abcdef0"]),
+            &["NoSuchRegion: AWS has no Region `us-esat-1`: did you mean `us-east-1`?"],
+        ),
+        (
+            "ec2-ami-state-change",
+            "/resources",
+            json!(["arn:aws:ec2:us-east-3::image/ami-0123456789abcdef0"]),
+            &["Available ami-0123456789abcdef0 in us-east-3"],
         ),
         (
             "ec2-ami-state-change",
@@ -312,7 +324,7 @@ fn image_builder_is_read_by_its_status_and_by_where_it_put_the_ami() {
             "/outputResources/amis",
             json!([{ "region": "eu-west-1", "image": "ami-5731123e", "accountId": "111122223333" }]),
             &[
-                "Nothing: the Image Builder image arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3 has AMIs of other accounts in eu-west-1 only",
+                "Nothing: the Image Builder image arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3 has AMIs in eu-west-1 only, and they belong to other accounts",
             ],
         ),
     ]);
@@ -453,19 +465,19 @@ fn a_tag_change_is_read_by_the_amis_it_names() {
 }
 
 #[test]
-fn what_is_meant_for_others_is_told_apart() {
+fn what_is_meant_for_others_is_recognised() {
     answers_begin(&[
         (
             "sweep",
             "/Sweep",
             json!({ "Region": "us-east-1" }),
-            &["NotUnderstood: the message is an object with `Sweep`, but a sweep is"],
+            &["NotUnderstood: the message is an object with `Sweep`; a sweep is exactly"],
         ),
         (
             "sweep",
             "/SourceRegion",
             json!("us-east-1"),
-            &["NotUnderstood: the message is an object with `SourceRegion`, `Sweep`, but a sweep is"],
+            &["NotUnderstood: the message is an object with `SourceRegion`, `Sweep`; a sweep is exactly"],
         ),
         (
             "sns-subscription-confirmation",
@@ -499,14 +511,14 @@ fn what_is_meant_for_others_is_told_apart() {
 #[test]
 fn what_is_no_object_is_rejected_with_what_was_seen() {
     for (text, expected) in [
-        ("", "the message is no JSON (EOF while parsing a value at line 1 column 0): ``"),
-        ("ami-5731123e", "the message is no JSON (expected value at line 1 column 1): `ami-5731123e`"),
+        ("", "the message is not JSON (EOF while parsing a value at line 1 column 0): ``"),
+        ("ami-5731123e", "the message is not JSON (expected value at line 1 column 1): `ami-5731123e`"),
         ("null", "the message is `null`"),
         ("[]", "the message is a list"),
         ("17", "the message is `17`"),
         ("{}", "the message is an empty object"),
-        (r#""""#, "the message is no JSON (EOF while parsing a value at line 1 column 0): ``"),
-        (r#""\ud800""#, "the message is no JSON (unexpected end of hex escape at line 1 column 8): `\"\\ud800\"`"),
+        (r#""""#, "the message is not JSON (EOF while parsing a value at line 1 column 0): ``"),
+        (r#""\ud800""#, "the message is not JSON (unexpected end of hex escape at line 1 column 8): `\"\\ud800\"`"),
         (r#"{"Records":17}"#, "the message is an object with `Records`"),
         (r#"{"builds":[]}"#, "the message is an object with `builds`"),
     ] {
@@ -519,7 +531,7 @@ fn what_is_no_object_is_rejected_with_what_was_seen() {
 #[test]
 fn a_file_written_on_windows_is_read_in_spite_of_its_byte_order_mark() {
     let text = format!("\u{feff}{}", file("packer-manifest"));
-    assert_eq!(told(&read_text(&text, &stack())).len(), 3);
+    assert_eq!(lines(&read_text(&text, &stack())).len(), 3);
 }
 
 #[test]
@@ -532,7 +544,7 @@ fn a_message_in_too_many_envelopes_is_rejected_and_one_in_fewer_is_read() {
 }
 
 #[test]
-fn an_object_with_many_fields_is_told_in_a_line() {
+fn an_object_with_many_fields_is_shown_in_a_line() {
     let wide: Map<String, Value> = (0..10_000).map(|n| (format!("field{n}"), Value::Null)).collect();
     let message = read(&Value::Object(wide), &stack()).unwrap_err().message;
     assert!(message.ends_with("`, …"), "{message}");

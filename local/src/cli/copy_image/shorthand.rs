@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 /// Reads `Name=value,Name=value`; a value is a word, a quoted string, a `[list]` or a `{Name=value}` structure.
 ///
 /// # Errors
-/// What was expected, and what was there instead.
+/// What was expected, and what was found instead.
 pub(super) fn parse(text: &str) -> Result<Value, String> {
     let mut parser = Parser { rest: text.chars().peekable() };
     let mut structure = Map::new();

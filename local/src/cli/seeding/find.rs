@@ -25,6 +25,7 @@ impl Seeding {
             Value::Object(fields) => {
                 let context = context.inside(value);
                 self.named_by_fields(value, &context);
+                self.own_message(value, &context);
                 self.listed(value, fields, &context);
                 fields.values().for_each(|field| self.walk(field, &context));
             }
@@ -46,6 +47,15 @@ impl Seeding {
         }
         if let Some(key) = object["KmsKeyId"].as_str().filter(|key| !key.is_empty()) {
             self.keys.push(key.to_owned());
+        }
+    }
+
+    /// A message of the courier to itself about a copy: the copy and its source.
+    fn own_message(&mut self, object: &Value, context: &Context<'_>) {
+        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+            if let Some(image_id) = object["AmiCourier"][kind]["ImageId"].as_str() {
+                self.copy(context.seed(context.region, image_id), source_state);
+            }
         }
     }
 
@@ -100,17 +110,13 @@ impl Seeding {
         if !image_id.starts_with("ami-") {
             return;
         }
-        let mut seed = context.seed(region, image_id);
+        let seed = context.seed(region, image_id);
         let is_own_region = region == context.region;
         if context.is_state_change && is_own_region {
-            let (source_region, source_id) = SOURCE_OF_A_COPY;
-            seed.copy_of = Some((source_region.to_owned(), source_id.to_owned()));
-            self.add(Seed::new(source_region, source_id));
+            self.copy(seed, ImageState::Available);
+            return;
         }
-        if context.is_state_change
-            && !is_own_region
-            && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled)
-        {
+        if context.is_state_change && matches!(seed.state, ImageState::Deregistered | ImageState::Disabled) {
             let copy_id = self.invented_id();
             if !self.images.iter().any(|known| known.copy_of.as_ref().is_some_and(|(_, id)| id == image_id)) {
                 let copy_of = Some((region.to_owned(), image_id.to_owned()));
@@ -118,6 +124,13 @@ impl Seeding {
             }
         }
         self.add(seed);
+    }
+
+    /// A copy of the courier's, and its source in this state.
+    fn copy(&mut self, copy: Seed, source_state: ImageState) {
+        let (source_region, source_id) = SOURCE_OF_A_COPY;
+        self.add(Seed { state: source_state, ..Seed::new(source_region, source_id) });
+        self.add(Seed { copy_of: Some((source_region.to_owned(), source_id.to_owned())), ..copy });
     }
 }
 
@@ -230,6 +243,17 @@ mod tests {
         let source = seeds.iter().find(|seed| seed.region != REGION).expect("its source");
         assert_eq!(copy.copy_of, Some((source.region.clone(), source.image_id.clone())));
         assert_eq!((copy.state, source.state), (ImageState::Failed, ImageState::Available));
+    }
+
+    #[test]
+    fn a_message_of_the_courier_to_itself_about_a_copy_is_about_a_copy_in_the_functions_own_region() {
+        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+            let seeds = seeding(&json!({ "AmiCourier": { kind: { "ImageId": "ami-8" } } })).images;
+            let [source, copy] = seeds.as_slice() else { panic!("{seeds:?}") };
+            assert_eq!((copy.region.as_str(), copy.image_id.as_str()), (REGION, "ami-8"));
+            assert_eq!(copy.copy_of, Some((source.region.clone(), source.image_id.clone())));
+            assert_eq!((copy.state, source.state), (ImageState::Available, source_state));
+        }
     }
 
     #[test]
