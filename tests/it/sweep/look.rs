@@ -72,11 +72,11 @@ async fn one_sweep_finds_every_missed_ami_and_every_unfinished_copy_on_every_pag
 
 #[tokio::test]
 async fn sweeps_that_cannot_be_done_do_not_pile_up() {
-    for fault in [
-        Fault::on("DescribeImages").in_region(THERE).error(503, "Unavailable", "not available"),
-        Fault::on("SendMessageBatch").error(503, "ServiceUnavailable", "not available"),
-        Fault::on("SendMessageBatch").error(403, "AccessDenied", "not authorized to perform sqs:SendMessage"),
-        Fault::on("GetQueueAttributes").error(503, "ServiceUnavailable", "not available"),
+    for (hours, fault) in [
+        (24_u32, Fault::on("DescribeImages").in_region(THERE).error(503, "Unavailable", "not available")),
+        (6, Fault::on("SendMessageBatch").error(503, "ServiceUnavailable", "not available")),
+        (6, Fault::on("SendMessageBatch").error(403, "AccessDenied", "not authorized to perform sqs:SendMessage")),
+        (6, Fault::on("GetQueueAttributes").error(503, "ServiceUnavailable", "not available")),
     ] {
         let stage = stage().await.set("AWS_MAX_ATTEMPTS", "1").with(|world| {
             world.behaviour.events = false;
@@ -86,7 +86,7 @@ async fn sweeps_that_cannot_be_done_do_not_pile_up() {
         let mut poller = poller(&stage).await.habits(Habits { sweep_every: Some(HOUR), ..Habits::default() });
         poller.send_sweep();
         let start = stage.aws.world().now();
-        for hour in 1..=24_u32 {
+        for hour in 1..=hours {
             poller.run_until(start + hour * HOUR).await;
             poller.send_sweep();
             let messages = stage.aws.world().messages(&stage.queue);
