@@ -13,7 +13,7 @@ from moto.cloudformation import parsing
 from moto.events.models import EventBus, Rule, events_backends
 from moto.server import ThreadedMotoServer
 from moto.utilities.arns import parse_arn
-from stack import ROOT, plain_of
+from stack import plain_of
 
 _clean, _send = parsing.clean_json, Rule.send_to_targets
 
@@ -84,7 +84,7 @@ class Aws:
         self._first = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 
     def credentials(self, account):
-        """Moto tells accounts apart by the keys that it gave out for a role of theirs."""
+        """Moto finds the account by the keys that it gave out for one of its roles."""
         sts = boto3.client("sts", endpoint_url=self.endpoint, region_name="us-east-1", **self._first)
         given = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/test", RoleSessionName="test")["Credentials"]
         return {"aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"], "aws_session_token": given["SessionToken"]}
@@ -92,13 +92,15 @@ class Aws:
     def client(self, service, account, region):
         return boto3.client(service, endpoint_url=self.endpoint, region_name=region, **self.credentials(account))
 
-    def shell(self, script, account, region):
+    def shell(self, script, account, region, folder):
         """Runs a script of AWS CLI commands; it must succeed."""
         keys = {name.upper(): value for name, value in self.credentials(account).items()}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         quiet = {"AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+        # Version 1 of the CLI looks for SQS elsewhere than the variable says.
+        script = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }\n' + script
         environment = {**os.environ, **keys, **quiet, "PATH": path, "AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": region}
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout
 

@@ -120,9 +120,15 @@ def _rendered(source, parameters, account=ACCOUNT, region=REGION, stack_name=STA
 
 def plain_of(source):
     """`source` as plain CloudFormation."""
-    plain = expanded(source)[0] if "Transform" in source else deepcopy(source)
+    return json.loads(_plain_of(json.dumps(source)))
+
+
+@cache
+def _plain_of(text):
+    source = json.loads(text)
+    plain = expanded(source)[0] if "Transform" in source else source
     plain.pop("Transform", None)
-    return plain
+    return json.dumps(plain)
 
 
 def created(source, parameters=None, account=ACCOUNT, region=REGION, stack_name=STACK, name_limit=lambda kind: 64):

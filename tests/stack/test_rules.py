@@ -140,7 +140,7 @@ def queues_are_closed(stack):
         for name, queue in of_type(rendered(stack.source, parameters), "AWS::SQS::Queue").items():
             if ("KmsMasterKeyId" in queue) == (encrypted_by == "SQS"):
                 yield f"{name} is not encrypted by {encrypted_by}"
-            # Both ways it is said in so many words: where it is left out, CloudFormation takes it for true, and SQS takes one kind of encryption only.
+            # Always explicit: CloudFormation takes a missing value for true, and SQS takes one kind of encryption only.
             if queue.get("SqsManagedSseEnabled") is not (encrypted_by == "SQS"):
                 yield f"{name}: SqsManagedSseEnabled must say whether SQS encrypts, so that an update can switch it"
 
@@ -159,7 +159,7 @@ def other_accounts_reach_the_couriers_own_bus_only(stack):
     for option in (options(), options("SenderAccounts")):
         made = rendered(stack.source, option)
         if ("SenderEventBus" in made) != bool(option["SenderAccounts"]) or ("SenderRule" in made) != bool(option["SenderAccounts"]):
-            yield "the bus of the sender accounts is there exactly when there are some"
+            yield "the stack must have the bus of the sender accounts exactly when SenderAccounts names some"
 
 
 def what_operators_need_survives_the_stack(stack):
