@@ -187,7 +187,7 @@ async fn when_the_key_of_another_accounts_snapshots_is_not_shared_the_failed_cop
 }
 
 #[tokio::test]
-async fn an_ami_of_another_partition_is_rejected_since_copy_image_cannot_cross() {
+async fn an_ami_of_another_partition_is_rejected_since_copy_image_cannot_copy_it() {
     let stage = Stage::new().await;
     let function = stage.function().await;
     for (region, partition) in [
@@ -201,7 +201,8 @@ async fn an_ami_of_another_partition_is_rejected_since_copy_image_cannot_cross()
         let (kind, message) = error(function.invoke(&event).await);
         assert_eq!(kind, "Rejected");
         assert!(
-            message.contains(&format!("is in the partition `{partition}`")) && message.contains("cannot cross"),
+            message.contains(&format!("is in the partition `{partition}`"))
+                && message.contains("CopyImage cannot copy from one partition to another"),
             "{message}"
         );
     }
