@@ -127,7 +127,7 @@ async fn an_ami_of_image_builder_waits_for_its_tests_unless_the_setting_is_any()
     is_ignored(stage_with(made_by_image_builder()).await, &announced(), reason).await;
     is_copied(stage_with(made_by_image_builder()).await, &event_of_image_builder("AVAILABLE")).await;
     is_copied(stage_with(made_by_image_builder()).await.set("IMAGE_BUILDER", "Any"), &announced()).await;
-    let testing = format!("the Image Builder image {BUILD} is `TESTING`, and is copied once it is `AVAILABLE`");
+    let testing = format!("the Image Builder image {BUILD} is `TESTING`, and will be copied once it is `AVAILABLE`");
     is_ignored(stage_with(made_by_image_builder()).await, &event_of_image_builder("TESTING"), &testing).await;
 }
 
