@@ -5,6 +5,7 @@ use std::time::Duration;
 use local::aws::{ACCOUNT, HiddenAs, Image, ImageState, START, Snapshot, StateReason, default_key_arn};
 use serde_json::{Value, json};
 
+use crate::life::learns_the_time;
 use crate::selection::{AMI, OTHERS, announced, error, is_copied, is_ignored, stage_with};
 use crate::stage::{HERE, Stage, THERE, batch, failures, request, state_change};
 
@@ -229,6 +230,7 @@ async fn a_region_that_aws_cannot_have_is_rejected_at_once_with_the_nearest_one(
 async fn a_region_that_may_be_new_is_retried_for_an_hour_and_then_rejected_with_the_nearest_one() {
     let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1");
     let function = stage.function().await;
+    learns_the_time(&function).await;
     let message = batch([("m1", state_change("us-north-1", AMI, "available").to_string())]);
     for (after, expected) in [(0, vec!["m1"]), (59, vec!["m1"]), (60, vec![])] {
         wait_until(&stage, after);
