@@ -19,7 +19,7 @@ pub async fn stage() -> Stage {
     Stage::new().await
 }
 
-/// Lets AWS answer a function for the first time, from which it learns the world's time. The host's is another.
+/// Lets AWS answer the function, which learns the world's time from it. Calls without an answer teach it nothing.
 pub async fn learns_the_time(function: &Host) {
     let unknown = "ami-00000000000000000";
     let answer = function.invoke(&state_change(HERE, unknown, "available")).await.expect("it looks at the AMI");

@@ -230,10 +230,10 @@ async fn a_region_that_aws_cannot_have_is_rejected_at_once_with_the_nearest_one(
 async fn a_region_that_may_be_new_is_retried_for_an_hour_and_then_rejected_with_the_nearest_one() {
     let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1");
     let function = stage.function().await;
-    learns_the_time(&function).await;
     let message = batch([("m1", state_change("us-north-1", AMI, "available").to_string())]);
     for (after, expected) in [(0, vec!["m1"]), (59, vec!["m1"]), (60, vec![])] {
         wait_until(&stage, after);
+        learns_the_time(&function).await;
         assert_eq!(failures(&function.invoke(&message).await.unwrap()), expected, "after {after} minutes");
     }
     let [(_, why)] = stage.dead().try_into().unwrap();
