@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use local::aws::{ACCOUNT, Fault, HiddenAs, Image, START};
 
+use crate::life::learns_the_time;
 use crate::poller::Poller;
 use crate::stage::{HERE, Stage, THERE, state_change};
 
@@ -24,7 +25,10 @@ async fn of_builders() -> Stage {
 
 /// Announces the AMI when the world begins, and runs until nothing is left to happen.
 async fn announce(stage: &Stage, region: &str) -> Poller {
-    let mut poller = Poller::new(&stage.aws, &stage.queue, vec![Arc::new(stage.function().await)], 1);
+    let function = stage.function().await;
+    learns_the_time(&function).await;
+    stage.aws.world().forget_calls();
+    let mut poller = Poller::new(&stage.aws, &stage.queue, vec![Arc::new(function)], 1);
     poller.send(&state_change(region, AMI, "available").to_string());
     poller.run_to_rest(12 * HOUR).await.unwrap();
     poller
