@@ -202,32 +202,7 @@ async fn a_region_that_aws_cannot_have_is_rejected_at_once_with_the_nearest_one(
     let (kind, message) = error(function.invoke(&event).await);
     assert_eq!(kind, "Rejected");
     assert!(message.starts_with("NoSuchRegion: AWS has no Region `us-esat-1`: did you mean `us-east-1`?"), "{message}");
-<<<<<<< HEAD
     assert_eq!(stage.actions(), ["PutEvents"], "no Region is asked");
-=======
-    assert_eq!(failures(&function.invoke(&batch([("m1", event.to_string())])).await.unwrap()), Vec::<String>::new());
-    assert_eq!(stage.dead()[0].1["Code"], "NoSuchRegion");
-    assert!(
-        stage.actions().iter().all(|action| *action == "PutEvents" || *action == "SendMessage"),
-        "{:?}",
-        stage.actions()
-    );
-}
-
-#[tokio::test]
-async fn a_region_that_may_be_new_is_retried_for_an_hour_and_then_rejected_with_the_nearest_one() {
-    let stage = Stage::new().await.set("AWS_MAX_ATTEMPTS", "1");
-    let function = stage.function().await;
-    let message = batch([("m1", state_change("us-north-1", AMI, "available").to_string())]);
-    for (after, expected) in [(0, vec!["m1"]), (59, vec!["m1"]), (60, vec![])] {
-        wait_until(&stage, after);
-        learns_the_time(&function).await;
-        assert_eq!(failures(&function.invoke(&message).await.unwrap()), expected, "after {after} minutes");
-    }
-    let [(_, why)] = stage.dead().try_into().unwrap();
-    assert_eq!(why["Code"], "NoAnswer");
-    assert!(why["Explanation"].contains("did you mean `") && why["Explanation"].contains("us-north-1"), "{why:?}");
->>>>>>> t-it1
 }
 
 #[tokio::test]
