@@ -68,6 +68,7 @@ fn every_message_ends_and_one_copy_is_made_in_the_end() {
     counted("sweep; no queue for second looks", Holds, &with_sweep().world(|w| World { has_queue: false, ..w }));
     counted("sweep; within one epoch, one copy dies", Holds, &with_sweep().one_epoch(1));
     counted("operator; also a request with unsorted tags", Holds, &with_operator());
+    counted("operator; no queue for second looks", Holds, &with_operator().world(|w| World { has_queue: false, ..w }));
     counted("operator; within one epoch, all tries die", Holds, &with_operator().one_epoch(2));
     counted("operator; somebody else copies as well", Holds, &with_operator().foreign().one_epoch(1));
     counted("one sweep and no event; operator", Holds, &only_sweep());
