@@ -5,7 +5,6 @@ use std::time::Duration;
 use local::aws::{ACCOUNT, HiddenAs, Image, ImageState, START, Snapshot, StateReason, default_key_arn};
 use serde_json::{Value, json};
 
-use crate::life::learns_the_time;
 use crate::selection::{AMI, OTHERS, announced, error, is_copied, is_ignored, stage_with};
 use crate::stage::{HERE, Stage, THERE, batch, failures, request, state_change};
 
