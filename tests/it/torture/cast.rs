@@ -176,7 +176,7 @@ impl<'a> Part<'a> {
         self.case("that nobody announces", End::Copied, Vec::new())
     }
 
-    /// Under another name: only a look at what is there stops a second copy.
+    /// Under another name: only the look for copies stops a second one.
     fn copied_by_hand(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
         let name = format!("by-hand-{}", self.number);

@@ -108,10 +108,10 @@ fn unfinished(copy: &Image, case: &Case, setting: &Setting, world: &World) -> Ve
         lacks.push(format!("is shared: {is_shared}"));
     }
     if setting.tells {
-        let is_told = |event: &local::aws::PutEvent| {
+        let is_finished = |event: &local::aws::PutEvent| {
             event.detail["Outcome"] == "Finished" && event.detail["ImageId"] == copy.id.as_str()
         };
-        if !world.put_events().iter().any(is_told) {
+        if !world.put_events().iter().any(is_finished) {
             lacks.push("has no event on the event bus".to_owned());
         }
     }
@@ -162,7 +162,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                         && text("Region") == HERE
                         && matches!(code.as_str(), "CopyFailed" | "TriesSpent")
                 }
-                // An event of an AMI that is long gone: it cannot be told from one that never was.
+                // An event of an AMI that was deregistered long ago: EC2 answers as if it had never existed.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
                 End::Copied | End::Requested | End::CopiedByHand | End::NotCopied => false,
             }
