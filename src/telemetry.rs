@@ -74,6 +74,9 @@ pub fn reported(stack_region: &Region, report: &Report, took: Duration, by_sweep
             let reason = reason(done);
             info!(source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
             count(done);
+            if let Some(days) = report.held_days {
+                histogram!("RetirementHeldDays").record(as_f64(days));
+            }
         }
         Err(error @ Error::Retry(Retry { code, message: explanation, .. })) => {
             let (outcome, cause) = (error.name(), cause(error));

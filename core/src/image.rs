@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::identity::{AccountId, Identity, ImageId, Region};
 use crate::protocol::Try;
 
 /// The tags in which the courier keeps its memory. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 pub mod tag {
+    use time::OffsetDateTime;
+    use time::format_description::well_known::Rfc3339;
+
     /// On a copy: the id of its source AMI. An announcement of an AMI that has this tag never leads to a copy.
     pub const SOURCE_IMAGE: &str = "ami-courier:source-image";
     /// On a copy: the Region of its source AMI.
@@ -19,10 +23,23 @@ pub mod tag {
     pub const TRY: &str = "ami-courier:try";
     /// On a copy: when all finishing steps were done.
     pub const FINISHED: &str = "ami-courier:finished";
+    /// On a copy: when its source AMI was first found to be gone. See [`crate::retirement`].
+    pub const SOURCE_GONE_SINCE: &str = "ami-courier:source-gone-since";
+    /// On a copy: when the courier disabled it, because its source AMI is disabled.
+    pub const DISABLED_WITH_SOURCE: &str = "ami-courier:disabled-with-source";
+    /// On an image usage report: the copy that the courier ordered it for.
+    pub const USAGE_REPORT: &str = "ami-courier:usage-report";
     /// On a source AMI: never copy it.
     pub const SKIP: &str = "ami-courier:skip";
     /// The prefix of all of the above. Tags with this prefix are never carried from a source to its copy.
     pub const PREFIX: &str = "ami-courier:";
+    /// A time as the courier writes it into a tag: RFC 3339, in whole seconds.
+    #[must_use]
+    pub fn time(at: OffsetDateTime) -> String {
+        // Any time of this era can be formatted.
+        at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+    }
+
     /// On each AMI that EC2 Image Builder made: the ARN of its image.
     pub const IMAGE_BUILDER: &str = "Ec2ImageBuilderArn";
 }
@@ -160,6 +177,24 @@ impl Image {
     #[must_use]
     pub fn made_for(&self) -> Option<MadeFor> {
         MadeFor::from_tag(self.tags.get(tag::TRY))
+    }
+
+    /// When the source of this copy was first found to be gone. `None` also for a value that the courier does not write.
+    #[must_use]
+    pub fn source_gone_since(&self) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(self.tags.get(tag::SOURCE_GONE_SINCE)?, &Rfc3339).ok()
+    }
+
+    /// Whether the courier disabled this copy, because its source is disabled.
+    #[must_use]
+    pub fn is_disabled_with_source(&self) -> bool {
+        self.tags.contains_key(tag::DISABLED_WITH_SOURCE)
+    }
+
+    /// Whether its source was out of service when the courier last looked.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.is_disabled_with_source() || self.tags.contains_key(tag::SOURCE_GONE_SINCE)
     }
 
     #[must_use]

@@ -8,6 +8,7 @@
 //! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
+//! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
 //! - [`outcome`] and [`error`]: what became of an announcement, and the two kinds of error.
 //!
 //! They share a few types: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it), [`copy_image`] (the
@@ -26,5 +27,7 @@ pub mod outcome;
 pub mod plan;
 pub mod protocol;
 pub mod region;
+pub mod retirement;
 pub mod selection;
 pub mod settings;
+pub mod usage_report;

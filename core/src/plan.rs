@@ -250,8 +250,8 @@ fn gathered(
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Rejection> {
-    /// Two places are kept for `ami-courier:finished` and `ami-courier:try`.
-    const MOST: usize = Tag::MOST - 2;
+    /// Four places are kept for the tags that come later: `ami-courier:try`, `finished`, `source-gone-since`, `disabled-with-source`.
+    const MOST: usize = Tag::MOST - 4;
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
         if tags.iter().all(|other| other.key != tag.key) {

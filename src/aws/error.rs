@@ -68,6 +68,14 @@ pub fn attempting(attempt: String) -> impl FnOnce(CallError) -> Error {
     }
 }
 
+/// As [`attempting`], for an AMI that was visible a moment ago: that it is not found now is temporary. The next delivery looks
+/// again.
+pub fn attempting_on_visible(attempt: String) -> impl FnOnce(CallError) -> Error {
+    move |failed| {
+        if failed.is_not_found() { failed.retry(RetryAfter::Seconds, &attempt) } else { attempting(attempt)(failed) }
+    }
+}
+
 const TAKES_MINUTES: [&str; 2] = [code::IMAGE_UNAVAILABLE, code::INCORRECT_STATE];
 
 /// Whether a code stands for one of EC2's limits: another copy started now would meet it, too.

@@ -104,7 +104,9 @@ impl Courier {
         if work.plan.is_dry_run() {
             return Ok(vec![self.dry_run(&work).await?]);
         }
-        self.make(work, &copies?).await
+        let copies = copies?;
+        self.source_is_back(source, &copies).await?;
+        self.make(work, &copies).await
     }
 
     async fn look_for_copies(&self, source: &Identity) -> Result<Vec<Image>, Error> {

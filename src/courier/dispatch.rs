@@ -77,7 +77,9 @@ impl Courier {
     pub(super) async fn own(&self, message: &OwnMessage, attempt: DeliveryAttempt) -> Vec<Report> {
         let order = match message {
             OwnMessage::Unfinished { copy } => return vec![self.copy_changed_state(copy, attempt).await],
-            OwnMessage::SourceGone { copy } => return vec![self.retire_copy(copy).await],
+            OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
+                return vec![self.retire_copy(copy).await];
+            }
             OwnMessage::Missed { source } => {
                 CopyOrder::new(source, CopyReason::Announced(AnnouncedBy::Sweep), Resume::FromStart)
             }

@@ -15,7 +15,7 @@ use tracing::{Instrument, info_span};
 use super::report::{LastStep, Report};
 use super::step::{Courier, DeliveryAttempt, StepEnd};
 use crate::aws::ec2::ImageLookup;
-use crate::aws::error::{CallError, attempting};
+use crate::aws::error::{CallError, attempting, attempting_on_visible};
 
 impl Courier {
     /// An AMI of this Region changed state, says EC2 or a sweep. That is a hint; the AMI itself decides what to do.
@@ -134,8 +134,10 @@ impl Courier {
         };
         let Some(at) = wanted.map(|wanted| nearest_deprecation(wanted, now)) else { return Ok(()) };
         let ec2 = self.local_ec2();
-        let deprecating =
-            finishing(format!("setting the deprecation time of the copy {} in {} to {at}", copy.id, ec2.region));
+        let deprecating = attempting_on_visible(format!(
+            "setting the deprecation time of the copy {} in {} to {at}",
+            copy.id, ec2.region
+        ));
         Ok(ec2.deprecate(&copy.id, at).await.map_err(deprecating)?)
     }
 
@@ -149,7 +151,8 @@ impl Courier {
             return Ok(());
         }
         let ec2 = self.local_ec2();
-        let protecting = finishing(format!("protecting the copy {} in {} from deregistration", copy.id, ec2.region));
+        let protecting =
+            attempting_on_visible(format!("protecting the copy {} in {} from deregistration", copy.id, ec2.region));
         Ok(ec2.protect(&copy.id, with_cooldown).await.map_err(protecting)?)
     }
 }
@@ -160,19 +163,12 @@ fn nearest_deprecation(wanted: OffsetDateTime, now: OffsetDateTime) -> OffsetDat
     wanted.clamp(now + Duration::minutes(2), now + Duration::days(3650))
 }
 
-/// A failed part of the finish. The copy was visible a moment ago, so "not found" is temporary.
-fn finishing(attempt: String) -> impl FnOnce(CallError) -> Error {
-    move |failed| {
-        if failed.is_not_found() { failed.retry(RetryAfter::Seconds, &attempt) } else { attempting(attempt)(failed) }
-    }
-}
-
-/// As [`finishing`]. EC2's message about a copy under `aws/ebs` does not say what to do.
+/// As [`attempting_on_visible`]. EC2's message about a copy under `aws/ebs` does not say what to do.
 fn sharing(attempt: String) -> impl FnOnce(CallError) -> Error {
     move |failed| {
         let message = failed.message.to_ascii_lowercase();
         let is_aws_managed = ["default key", "aws managed"].iter().any(|sign| message.contains(sign));
-        match finishing(attempt)(failed) {
+        match attempting_on_visible(attempt)(failed) {
             Error::Rejected(mut rejection) if is_aws_managed => {
                 "a copy that is encrypted under the AWS managed key `aws/ebs` cannot be shared: set KMS_KEY_ID to a customer managed \
                  key that those accounts may use, deregister this copy and announce the AMI again"

@@ -16,6 +16,7 @@ mod retire;
 mod source;
 mod step;
 mod sweep;
+mod usage;
 
 pub use report::{Handled, LastStep, Report, Sweep, Tally};
 pub use step::{Courier, DeliveryAttempt};

@@ -58,6 +58,8 @@ pub struct Report {
     pub letter: Option<String>,
     /// What is done after all reporting.
     pub last: Option<LastStep>,
+    /// Of a retirement that something holds: for how many whole days.
+    pub held_days: Option<i64>,
 }
 
 /// What is done after all reporting: not before, since a crash in between would lose the report.
@@ -72,7 +74,7 @@ pub enum LastStep {
 impl Report {
     #[must_use]
     pub fn new(route: Option<Route>, result: Result<Outcome, Error>) -> Self {
-        Self { route, result, messages: Vec::new(), letter: None, last: None }
+        Self { route, result, messages: Vec::new(), letter: None, last: None, held_days: None }
     }
 
     #[must_use]
@@ -83,6 +85,11 @@ impl Report {
     #[must_use]
     pub fn then(self, last: LastStep) -> Self {
         Self { last: Some(last), ..self }
+    }
+
+    #[must_use]
+    pub fn held(self, days: i64) -> Self {
+        Self { held_days: Some(days), ..self }
     }
 
     #[must_use]

@@ -1,36 +1,24 @@
-//! Retire: a copy follows its source out of service, but only on evidence, and never while it is in use.
+//! Retire: a copy follows its source out of service, and back. The rules are in [`courier_core::retirement`]; here they are
+//! carried out.
 //!
-//! The event alone proves nothing: EC2 in the source Region must no longer have the AMI. A source that is only not visible
-//! (no longer shared, not allowed, no permission) retires nothing. In doubt, the copy stays and the outcome says what holds it.
+//! An event only says where to look: it marks copies, or disables and enables them. Deregistering is for the sweep. A source
+//! that is only not visible (no longer shared, not allowed, no permission) retires nothing.
 
 use courier_core::error::Error;
 use courier_core::identity::{AccountId, Identity, ImageId};
 use courier_core::image::{Image, State, tag};
 use courier_core::outcome::Outcome;
+use courier_core::retirement::{self, Look, Next, Reason, SourceState, Trigger, Usage};
 use courier_core::selection;
-use time::Duration;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, info, info_span};
 
 use super::report::Report;
-use super::step::{Courier, StepEnd};
+use super::step::Courier;
 use crate::aws::ec2::ImageLookup;
-use crate::aws::error::attempting;
-
-/// An AMI that was launched within this time counts as in use, even when nothing refers to it.
-const LATELY: Duration = Duration::days(30);
-
-/// What EC2 in the source Region says about a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SourceState {
-    InService,
-    Disabled,
-    Deregistered,
-    /// Not visible, which proves nothing.
-    NotVisible,
-}
+use crate::aws::error::{attempting, attempting_on_visible};
 
 impl Courier {
-    /// Retires the courier's copies of a source, if the settings say so and the source is gone.
+    /// Looks at the courier's copies of a source that is out of service, says EC2.
     pub(super) async fn retire_copies_of(&self, source: &Identity) -> Vec<Report> {
         let nothing = |reason: &str| vec![self.ignored(Some(source), reason.to_owned())];
         if !self.settings.retire_with_source {
@@ -42,10 +30,7 @@ impl Courier {
         let ec2 = self.local_ec2();
         let looking = attempting(format!("looking for copies of {source} in {}", ec2.region));
         let copies: Vec<Image> = match ec2.copies_of(source).await.map_err(looking) {
-            Ok(copies) => copies
-                .into_iter()
-                .filter(|copy| copy.state.is_live() && copy.courier_source().as_ref() == Some(source))
-                .collect(),
+            Ok(copies) => copies.into_iter().filter(|copy| is_own_copy(copy, source)).collect(),
             Err(error) => return vec![self.ended(Some(source), error.into())],
         };
         if copies.is_empty() {
@@ -53,12 +38,12 @@ impl Courier {
         }
         let mut reports = Vec::new();
         for copy in &copies {
-            reports.push(self.retire(copy, source).await);
+            reports.push(self.retire(copy, source, Trigger::Event).await);
         }
         reports
     }
 
-    /// Retires the copy with this id, whose source a sweep did not find in service.
+    /// Looks at the copy with this id, whose source a sweep found out of service, or back.
     pub(super) async fn retire_copy(&self, id: &ImageId) -> Report {
         let ec2 = self.local_ec2();
         let describing = attempting(format!("describing the copy {id} in {}", ec2.region));
@@ -74,74 +59,170 @@ impl Courier {
             );
         };
         let span = info_span!("source", image = %source.image, region = %source.region);
-        self.retire(&copy, &source).instrument(span).await
+        self.retire(&copy, &source, Trigger::Sweep).instrument(span).await
     }
 
-    /// Retires one copy, if its source is really gone and nothing holds the copy.
-    async fn retire(&self, copy: &Image, source: &Identity) -> Report {
-        match self.retire_on_evidence(copy, source).await {
-            Ok(outcome) => Report::new(Some(self.route(source)), Ok(outcome)),
-            Err(end) => self.ended(Some(source), end),
+    /// The source is in service: what was done to its copies because it was not is undone.
+    pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
+        if !self.settings.retire_with_source {
+            return Ok(());
+        }
+        for copy in copies.iter().filter(|copy| copy.is_marked() && is_own_copy(copy, source)) {
+            let report = self.follow(copy, source, SourceState::InService, Trigger::Event).await?;
+            if let Ok(Outcome::Ignored { reason, .. }) = &report.result {
+                info!("{reason}");
+            }
+        }
+        Ok(())
+    }
+
+    async fn retire(&self, copy: &Image, source: &Identity, trigger: Trigger) -> Report {
+        let state = match self.source_state(source, copy).await {
+            Ok(state) => state,
+            Err(error) => return self.ended(Some(source), error.into()),
+        };
+        let followed = self.follow(copy, source, state, trigger).await;
+        followed.unwrap_or_else(|error| self.ended(Some(source), error.into()))
+    }
+
+    /// Does what the rules say, until the copy stays or is out of service.
+    async fn follow(
+        &self,
+        copy: &Image,
+        source: &Identity,
+        state: SourceState,
+        trigger: Trigger,
+    ) -> Result<Report, Error> {
+        let mut copy = copy.clone();
+        let mut usage = Usage::NotLookedFor;
+        let mut done = "stays";
+        loop {
+            let retire_after_days = self.settings.retire_after_days;
+            let now = self.aws.now();
+            let look = Look { source: state, copy: &copy, usage: &usage, trigger, retire_after_days, now };
+            match retirement::next(&look) {
+                Next::Stay(reason) => return self.stays(&copy, source, done, reason, trigger).await,
+                Next::LookForUsage => usage = self.usage_of(&copy).await?,
+                Next::Mark => {
+                    // The report first: without the permission to order it, the copy is not even marked.
+                    self.order_first_report(&copy).await?;
+                    self.mark(&mut copy, tag::SOURCE_GONE_SINCE).await?;
+                    done = "stays, marked now";
+                }
+                Next::Unmark(keys) => {
+                    self.unmark(&mut copy, keys).await?;
+                    if done == "stays" {
+                        done = "stays, no longer marked";
+                    }
+                }
+                Next::Enable => {
+                    self.enable(&mut copy).await?;
+                    done = "is enabled again, and finished again by EC2's event or the next sweep";
+                }
+                Next::Disable => {
+                    self.disable(&mut copy).await?;
+                    return Ok(self.retired(&copy, source, "it is disabled, as its source AMI is".to_owned()));
+                }
+                Next::Deregister => match self.deregister(&copy).await? {
+                    Deregistration::Done(how) => return Ok(self.retired(&copy, source, how)),
+                    Deregistration::Refused(why) => usage = Usage::InUse(why),
+                },
+            }
         }
     }
 
-    async fn retire_on_evidence(&self, copy: &Image, source: &Identity) -> Result<Outcome, StepEnd> {
+    /// The copy stays, for this reason.
+    async fn stays(
+        &self,
+        copy: &Image,
+        source: &Identity,
+        done: &str,
+        reason: Reason,
+        trigger: Trigger,
+    ) -> Result<Report, Error> {
+        let mut text = format!("the copy {} {done}: {reason}", copy.id);
+        if let (Reason::Waiting { .. }, Trigger::Sweep, "stays") = (&reason, trigger, done)
+            && let Some(users) = self.known_users_of(copy).await?
+        {
+            text = format!("{text}; {users}");
+        }
+        let report = self.ignored(Some(source), text);
+        Ok(match reason {
+            Reason::Held(hold) => report.held(hold.days(self.aws.now())),
+            _ => report,
+        })
+    }
+
+    fn retired(&self, copy: &Image, source: &Identity, reason: String) -> Report {
+        let route = self.route(source);
+        let (image_id, name) = (copy.id.clone(), copy.name.clone());
+        Report::new(Some(route.clone()), Ok(Outcome::Retired { image_id, name, route, reason }))
+    }
+
+    /// Puts the time on the copy.
+    async fn mark(&self, copy: &mut Image, key: &'static str) -> Result<(), Error> {
         let ec2 = self.local_ec2();
-        let held = |why: String| StepEnd::Ignored(format!("the copy {} stays: {why}", copy.id));
-        let retired = |reason: &str| Outcome::Retired {
-            image_id: copy.id.clone(),
-            name: copy.name.clone(),
-            route: self.route(source),
-            reason: reason.to_owned(),
-        };
-        match self.source_state(source, copy).await? {
-            SourceState::InService => Err(held("EC2 still has its source AMI".to_owned())),
-            SourceState::NotVisible => {
-                Err(held("its source AMI is not visible, which does not prove that it is deregistered".to_owned()))
+        let time = tag::time(self.aws.now());
+        let marking = attempting_on_visible(format!("putting the tag {key} on the copy {} in {}", copy.id, ec2.region));
+        ec2.tag(&copy.id, key, &time).await.map_err(marking)?;
+        copy.tags.insert(key.to_owned(), time);
+        Ok(())
+    }
+
+    /// Removes tags from the copy, if they still have the values that were seen.
+    async fn unmark(&self, copy: &mut Image, keys: &[&str]) -> Result<(), Error> {
+        let seen = copy.tags.iter().filter(|(key, _)| keys.contains(&key.as_str()));
+        let seen: Vec<(&str, &str)> = seen.map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let ec2 = self.local_ec2();
+        let unmarking = attempting_on_visible(format!("removing tags from the copy {} in {}", copy.id, ec2.region));
+        ec2.untag(&copy.id, &seen).await.map_err(unmarking)?;
+        copy.tags.retain(|key, _| !keys.contains(&key.as_str()));
+        Ok(())
+    }
+
+    /// Marked first: a copy that is disabled without the mark would stay disabled for ever.
+    async fn disable(&self, copy: &mut Image) -> Result<(), Error> {
+        self.mark(copy, tag::DISABLED_WITH_SOURCE).await?;
+        let ec2 = self.local_ec2();
+        let disabling = attempting_on_visible(format!("disabling the copy {} in {}", copy.id, ec2.region));
+        ec2.disable(&copy.id).await.map_err(disabling)
+    }
+
+    /// No longer finished first: a copy that is enabled and looks finished would never be shared again.
+    async fn enable(&self, copy: &mut Image) -> Result<(), Error> {
+        self.unmark(copy, &[tag::FINISHED]).await?;
+        let ec2 = self.local_ec2();
+        let enabling = attempting_on_visible(format!("enabling the copy {} in {}", copy.id, ec2.region));
+        ec2.enable(&copy.id).await.map_err(enabling)?;
+        copy.state = State::Available;
+        Ok(())
+    }
+
+    async fn deregister(&self, copy: &Image) -> Result<Deregistration, Error> {
+        let ec2 = self.local_ec2();
+        match ec2.deregister(&copy.id).await {
+            Ok(left) if left.is_empty() => {
+                Ok(Deregistration::Done("it is deregistered with its snapshots, as its source AMI is".to_owned()))
             }
-            SourceState::Disabled if copy.state == State::Disabled => {
-                Err(held("it is disabled already, as its source AMI is".to_owned()))
+            Ok(left) => Ok(Deregistration::Done(format!(
+                "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
+                left.join(", ")
+            ))),
+            // With a cool-down, EC2 refuses for a day after protection was disabled, which a description does not show.
+            Err(refused) if refused.is("OperationNotPermitted") => {
+                Ok(Deregistration::Refused(format!("EC2 does not let it be deregistered: {}", refused.message)))
             }
-            SourceState::Disabled => {
-                if let Some(user) = self.who_uses(copy).await? {
-                    return Err(held(user));
-                }
-                let disabling = attempting(format!("disabling the copy {} in {}", copy.id, ec2.region));
-                ec2.disable(&copy.id).await.map_err(disabling)?;
-                Ok(retired("it is disabled, as its source AMI is"))
-            }
-            SourceState::Deregistered => {
-                if copy.protected {
-                    return Err(held("it is protected from deregistration".to_owned()));
-                }
-                if let Some(user) = self.who_uses(copy).await? {
-                    return Err(held(user));
-                }
-                match ec2.deregister(&copy.id).await {
-                    Ok(left) if left.is_empty() => {
-                        Ok(retired("it is deregistered with its snapshots, as its source AMI is"))
-                    }
-                    Ok(left) => Ok(retired(&format!(
-                        "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
-                        left.join(", ")
-                    ))),
-                    // With a cool-down, EC2 refuses for a day after protection was disabled, which a description does not show.
-                    Err(refused) if refused.is("OperationNotPermitted") => {
-                        Err(held(format!("EC2 does not let it be deregistered: {}", refused.message)))
-                    }
-                    Err(failed) => {
-                        let deregistering = format!("deregistering the copy {} in {}", copy.id, ec2.region);
-                        Err(attempting(deregistering)(failed).into())
-                    }
-                }
-            }
+            Err(failed) => Err(attempting(format!("deregistering the copy {} in {}", copy.id, ec2.region))(failed)),
         }
     }
 
     async fn source_state(&self, source: &Identity, copy: &Image) -> Result<SourceState, Error> {
         let looking = attempting(format!("describing the source AMI {source}"));
-        let sight = self.aws.ec2(&source.region).image(&source.image, None).await.map_err(looking)?;
-        Ok(match sight {
+        let lookup = self.aws.ec2(&source.region).image(&source.image, None).await.map_err(looking)?;
+        Ok(match lookup {
             ImageLookup::Image(image) => match image.state {
                 State::Deregistered => SourceState::Deregistered,
                 State::Disabled => SourceState::Disabled,
@@ -155,24 +236,18 @@ impl Courier {
             ImageLookup::Empty | ImageLookup::NotFound | ImageLookup::Unavailable => SourceState::NotVisible,
         })
     }
+}
 
-    /// What still uses the copy.
-    async fn who_uses(&self, copy: &Image) -> Result<Option<String>, Error> {
-        if let Some(launched) = copy.last_launched.filter(|launched| self.aws.now() - *launched < LATELY) {
-            return Ok(Some(format!("it was launched on {}", launched.date())));
-        }
-        let ec2 = self.local_ec2();
-        let looking = attempting(format!("looking for what refers to the copy {} in {}", copy.id, ec2.region));
-        let references = ec2.references(&copy.id).await.map_err(looking)?;
-        if references.is_empty() {
-            return Ok(None);
-        }
-        let shown: Vec<String> =
-            references.iter().take(5).map(|reference| format!("{} {}", reference.kind, reference.arn)).collect();
-        let more = references.len().saturating_sub(shown.len());
-        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-        Ok(Some(format!("{}{more} refer to it", shown.join(", "))))
-    }
+/// What EC2 answered.
+enum Deregistration {
+    /// With what was done.
+    Done(String),
+    Refused(String),
+}
+
+/// Whether this is a live copy of `source` that the courier made.
+fn is_own_copy(copy: &Image, source: &Identity) -> bool {
+    copy.state.is_live() && copy.courier_source().as_ref() == Some(source)
 }
 
 /// Whether the source belonged to the account that its copy belongs to.

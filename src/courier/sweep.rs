@@ -2,7 +2,7 @@
 //!
 //! EventBridge's AMI events are best effort. So once in a while the sweep looks at what should be, and announces each
 //! difference to the courier's own queue: a missed source AMI, a copy that is unfinished or failed, a copy whose source is
-//! gone. The queue gives each of them what every announcement has: back-off, limits, parallel work, and the same steps.
+//! gone, or back. The queue gives each of them what every announcement has: back-off, limits, parallel work, and the same steps.
 //!
 //! Looking takes at most half of the function's time, all Regions at once, so a Region that does not answer costs the others
 //! nothing. Without a queue of its own, the courier does the work itself in the other half.
@@ -47,20 +47,24 @@ struct Found {
     failed_sources: BTreeSet<Identity>,
     /// Wanted AMIs without a copy; of too many, the newest are left.
     missed: BinaryHeap<(Created, Identity)>,
-    /// Finished copies, which stay as long as their source is in service.
-    finished: Vec<Finished>,
+    /// Copies that stay in service as long as their source does.
+    followers: Vec<Follower>,
     /// Copies whose source is not in service, as far as can be seen.
     gone: Vec<(Created, ImageId)>,
+    /// Copies whose source is in service, and which are marked as if it was not.
+    back: Vec<(Created, ImageId)>,
     /// Why something could not be looked at.
     errors: Vec<Error>,
 }
 
+/// A copy that follows its source out of service, and back.
 #[derive(Clone)]
-struct Finished {
+struct Follower {
     created: Created,
     copy: ImageId,
     source: Identity,
     source_owner: Option<AccountId>,
+    is_marked: bool,
 }
 
 impl Courier {
@@ -106,7 +110,7 @@ impl Courier {
             let mut found = Found::default();
             let looking = timeout_at(until, self.look_at_copies(&mut found)).await;
             found.note(looking, "the copies of this Region");
-            let by_region = self.by_source_region(std::mem::take(&mut found.finished));
+            let by_region = self.by_source_region(std::mem::take(&mut found.followers));
             let gone = join_all(by_region.iter().map(async |(region, copies)| {
                 let mut found = Found::default();
                 let looking = timeout_at(until, self.look_for_sources(region, copies, &mut found)).await;
@@ -125,7 +129,7 @@ impl Courier {
         remote.into_iter().fold(local, Found::and)
     }
 
-    /// Page by page, the copies of this Region: which are unfinished, failed, in progress, or finished.
+    /// Page by page, the copies of this Region: which are unfinished, failed, or in progress, and which follow a source.
     async fn look_at_copies(&self, found: &mut Found) -> Result<(), Error> {
         let ec2 = self.local_ec2();
         let now = self.aws.now();
@@ -144,8 +148,8 @@ impl Courier {
     }
 
     /// The copies that have to follow their sources out of service, by the Region to look for those in.
-    fn by_source_region(&self, copies: Vec<Finished>) -> BTreeMap<Region, Vec<Finished>> {
-        let mut by_region: BTreeMap<Region, Vec<Finished>> = BTreeMap::new();
+    fn by_source_region(&self, copies: Vec<Follower>) -> BTreeMap<Region, Vec<Follower>> {
+        let mut by_region: BTreeMap<Region, Vec<Follower>> = BTreeMap::new();
         if self.settings.retire_with_source {
             for copy in copies {
                 if selection::region_is_allowed(&copy.source.region, &self.settings).is_ok() {
@@ -156,16 +160,21 @@ impl Courier {
         by_region
     }
 
-    /// Copies whose source is not in service. Whether it is gone for good is for the retirement to find out.
-    async fn look_for_sources(&self, region: &Region, copies: &[Finished], found: &mut Found) -> Result<(), Error> {
+    /// Copies whose source is not in service, or is back. What that means for the copy is for the retirement to decide.
+    async fn look_for_sources(&self, region: &Region, copies: &[Follower], found: &mut Found) -> Result<(), Error> {
         let ec2 = self.aws.ec2(region);
         for some in copies.chunks(IDS_IN_A_FILTER) {
             let ids: Vec<&ImageId> = some.iter().map(|copy| &copy.source.image).collect();
             let looking = attempting(format!("looking for the sources of copies in {region}"));
             let in_service: BTreeSet<ImageId> =
                 ec2.in_service(&ids, &owners(some)).await.map_err(looking)?.into_iter().collect();
-            let gone = some.iter().filter(|copy| !in_service.contains(&copy.source.image));
-            found.gone.extend(gone.map(|copy| (copy.created, copy.copy.clone())));
+            for copy in some {
+                match (in_service.contains(&copy.source.image), copy.is_marked) {
+                    (false, _) => found.gone.push((copy.created, copy.copy.clone())),
+                    (true, true) => found.back.push((copy.created, copy.copy.clone())),
+                    (true, false) => {}
+                }
+            }
         }
         Ok(())
     }
@@ -243,7 +252,7 @@ fn failures(errors: Vec<Error>) -> Vec<Report> {
 }
 
 /// The owners of the sources, as the copies' tags have them: with owners, EC2 need not search all public AMIs.
-fn owners(copies: &[Finished]) -> Vec<Owner> {
+fn owners(copies: &[Follower]) -> Vec<Owner> {
     let accounts: BTreeSet<&AccountId> = copies.iter().filter_map(|copy| copy.source_owner.as_ref()).collect();
     std::iter::once(Owner::Myself).chain(accounts.into_iter().cloned().map(Owner::Account)).collect()
 }
@@ -263,13 +272,14 @@ impl Found {
                 self.failed_sources.insert(source);
                 self.copies.push((created, copy.id));
             }
-            State::Available if !copy.tags.contains_key(tag::FINISHED) => {
-                tally.unfinished += 1;
-                self.copies.push((created, copy.id));
-            }
             State::Available | State::Disabled => {
+                if copy.state == State::Available && !copy.tags.contains_key(tag::FINISHED) {
+                    tally.unfinished += 1;
+                    self.copies.push((created, copy.id.clone()));
+                }
                 let source_owner = copy.tags.get(tag::SOURCE_OWNER).and_then(|owner| owner.parse().ok());
-                self.finished.push(Finished { created, copy: copy.id, source, source_owner });
+                let is_marked = copy.is_marked();
+                self.followers.push(Follower { created, copy: copy.id, source, source_owner, is_marked });
             }
             State::Deregistered => {}
         }
@@ -281,7 +291,8 @@ impl Found {
         let missed = self.missed.into_iter().filter(|(_, source)| !failed_sources.contains(source));
         let missed = missed.map(|(created, source)| (created, OwnMessage::Missed { source }));
         let copies = self.copies.into_iter().map(|(created, copy)| (created, OwnMessage::Unfinished { copy }));
-        let mut first: Vec<(Created, OwnMessage)> = missed.chain(copies).collect();
+        let back = self.back.into_iter().map(|(created, copy)| (created, OwnMessage::SourceBack { copy }));
+        let mut first: Vec<(Created, OwnMessage)> = missed.chain(copies).chain(back).collect();
         first.sort_by_key(|(created, _)| *created);
         let mut last = self.gone;
         last.sort();
@@ -302,8 +313,9 @@ impl Found {
         self.copies.extend(other.copies);
         self.failed_sources.extend(other.failed_sources);
         self.missed.extend(other.missed);
-        self.finished.extend(other.finished);
+        self.followers.extend(other.followers);
         self.gone.extend(other.gone);
+        self.back.extend(other.back);
         self.errors.extend(other.errors);
         self
     }

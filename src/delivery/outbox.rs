@@ -13,7 +13,6 @@ use courier_core::outcome::{Outcome, Route};
 use courier_core::protocol::Timing;
 use courier_core::settings::Settings;
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
 use tracing::{error, warn};
 
 use super::back_off::pause;
@@ -65,8 +64,7 @@ impl Outbox {
         }
         match &report.last {
             Some(LastStep::MarkFinished { copy, at }) => {
-                let time = at.replace_nanosecond(0).unwrap_or(*at).format(&Rfc3339).unwrap_or_default();
-                if let Err(error) = self.mark_finished(copy, &time).await {
+                if let Err(error) = self.mark_finished(copy, &tag::time(*at)).await {
                     report.result = Err(error);
                 }
             }

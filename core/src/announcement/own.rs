@@ -24,6 +24,8 @@ pub enum OwnMessage {
     Unfinished { copy: ImageId },
     /// From a sweep: the source of this copy is out of service.
     SourceGone { copy: ImageId },
+    /// From a sweep: the source of this copy is in service again.
+    SourceBack { copy: ImageId },
     /// Look for a live copy again; if there is none, make the next try.
     SecondLook(SecondLook),
     /// The dead letter of a failed copy: the try to make next, once the cause is removed.
@@ -55,14 +57,14 @@ impl OwnMessage {
         match self {
             Self::Missed { source } | Self::NextTry { source, .. } => Some(source),
             Self::SecondLook(look) => Some(&look.source),
-            Self::Unfinished { .. } | Self::SourceGone { .. } => None,
+            Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } => None,
         }
     }
 
     #[must_use]
     pub fn is_from_sweep(&self) -> bool {
         match self {
-            Self::Missed { .. } | Self::Unfinished { .. } | Self::SourceGone { .. } => true,
+            Self::Missed { .. } | Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } => true,
             Self::SecondLook(look) => matches!(look.why, Why::Announced(AnnouncedBy::Sweep)),
             Self::NextTry { .. } => false,
         }
@@ -81,6 +83,7 @@ impl OwnMessage {
             Self::Missed { source: missed } => ("Missed", source(missed)),
             Self::Unfinished { copy } => ("Unfinished", json!({ "ImageId": copy })),
             Self::SourceGone { copy } => ("SourceGone", json!({ "ImageId": copy })),
+            Self::SourceBack { copy } => ("SourceBack", json!({ "ImageId": copy })),
             Self::NextTry { source: failed, next } => ("NextTry", with_try(source(failed), *next)),
             Self::SecondLook(look) => {
                 let mut fields = with_try(source(&look.source), look.resume);
@@ -148,6 +151,7 @@ fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<Ow
         ("Missed", Some(source), None, None, None, None, None) => Some(OwnMessage::Missed { source }),
         ("Unfinished", None, Some(copy), None, None, None, None) => Some(OwnMessage::Unfinished { copy }),
         ("SourceGone", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceGone { copy }),
+        ("SourceBack", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceBack { copy }),
         ("NextTry", Some(source), None, Some(next), None, None, None) => Some(OwnMessage::NextTry { source, next }),
         ("SecondLook", Some(source), None, Some(resume), accepted, Some(announced_by), None) => {
             let why = Why::Announced(announced_by);

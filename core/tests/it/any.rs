@@ -103,6 +103,7 @@ pub(crate) fn own_message() -> impl Strategy<Value = OwnMessage> {
         source().prop_map(|source| OwnMessage::Missed { source }),
         image_id().prop_map(|copy| OwnMessage::Unfinished { copy }),
         image_id().prop_map(|copy| OwnMessage::SourceGone { copy }),
+        image_id().prop_map(|copy| OwnMessage::SourceBack { copy }),
         (source(), a_try()).prop_map(|(source, next)| OwnMessage::NextTry { source, next }),
         second_look().prop_map(OwnMessage::SecondLook),
     ]

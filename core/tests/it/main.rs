@@ -10,5 +10,7 @@ mod naming;
 mod outcome;
 mod plan;
 mod region;
+mod retirement;
 mod selection;
 mod settings;
+mod usage_report;

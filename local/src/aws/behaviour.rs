@@ -61,6 +61,15 @@ pub struct Behaviour {
     /// What `DeregisterImage` with `DeleteAssociatedSnapshots` achieves for each snapshot that no other AMI uses. Default: it
     /// is deleted. Each of the values is documented.
     pub snapshot_deletion: SnapshotDeletion,
+    /// How long an image usage report is pending. Default: 10 minutes. Documented: nothing.
+    pub usage_report_duration: Duration,
+    /// With a reason, image usage reports end in state `error` with it. Default: none. Documented: a report can fail.
+    pub usage_report_error: Option<String>,
+    /// How old the use is that an image usage report shows. Default: 24 hours. Documented: instances of the last 24 hours may
+    /// be missing, and launch templates of the last few days.
+    pub usage_reports_lag: Duration,
+    /// When `LastLaunchedTime` shows a launch. Default: after 24 hours. Documented: with a delay of 24 hours.
+    pub last_launched_time_lag: Duration,
     /// Regions where EBS encryption by default is on. Default: none.
     pub encryption_by_default: BTreeSet<String>,
     /// The most results of one page, even if `MaxResults` is higher. Default: 1000 (documented; a page may be shorter).
@@ -98,6 +107,10 @@ impl Default for Behaviour {
             token_of_dead_image: TokenOfDeadImage::ImageId,
             snapshot_ids_at: SnapshotIdsAt::Start,
             snapshot_deletion: SnapshotDeletion::Success,
+            usage_report_duration: Duration::from_secs(10 * 60),
+            usage_report_error: None,
+            usage_reports_lag: Duration::from_secs(24 * 60 * 60),
+            last_launched_time_lag: Duration::from_secs(24 * 60 * 60),
             encryption_by_default: BTreeSet::new(),
             page_size: 1000,
             events: true,

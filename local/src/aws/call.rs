@@ -27,7 +27,7 @@ pub struct Call {
     pub status: u16,
     /// The error code of the answer.
     pub code: Option<String>,
-    /// The tags, on arrival, of each image and snapshot that the parameters name by id: a policy with `aws:ResourceTag`
+    /// The tags, on arrival, of each image, snapshot and image usage report that the parameters name by id: a policy with `aws:ResourceTag`
     /// sees these.
     pub target_tags: BTreeMap<String, BTreeMap<String, String>>,
     /// The fault that hit it, if one did.

@@ -62,6 +62,35 @@ fn a_snapshot_whose_deletion_fails_is_left_behind_with_its_code() {
 }
 
 #[test]
+fn a_deregistered_image_comes_back_from_the_recycle_bin_as_it_was_and_without_an_event() {
+    let mut world = one_image();
+    world.add_image(REGION, Image::new(IMAGE, "one").tag("a", "1").snapshots([Snapshot::new(SNAPSHOT)]));
+    ec2(&mut world, "DisableImage", &[("ImageId", IMAGE)]).expect("disabled");
+    deregister(&mut world).expect("deregistered");
+    world.advance(DAY);
+    world.take_events();
+    assert!(world.restore_image(REGION, IMAGE));
+    let image = world.image(REGION, IMAGE).expect("it is back");
+    assert_eq!((image.state, image.tags["a"].as_str()), (ImageState::Disabled, "1"));
+    assert_eq!((image.snapshots.len(), world.snapshots(REGION)), (1, vec![SNAPSHOT.to_owned()]));
+    assert!(world.take_events().is_empty());
+    assert!(!world.restore_image(REGION, IMAGE), "it is not in the Recycle Bin any more");
+    ec2(&mut world, "EnableImage", &[("ImageId", IMAGE)]).expect("enabled");
+}
+
+#[test]
+fn an_image_whose_snapshots_are_gone_or_that_was_never_complete_does_not_come_back() {
+    let mut gone = one_image();
+    ec2(&mut gone, "DeregisterImage", &[("ImageId", IMAGE), ("DeleteAssociatedSnapshots", "true")]).expect("gone");
+    assert!(!gone.restore_image(REGION, IMAGE));
+    let mut world = world();
+    let pending = copy_with(&mut world, &[]).expect("a copy");
+    world.deregister(REGION, &pending);
+    assert!(!world.restore_image(REGION, &pending));
+    assert!(!world.restore_image(REGION, "ami-00000000000000009"));
+}
+
+#[test]
 fn a_snapshot_in_use_cannot_be_deleted() {
     let error = ec2(&mut one_image(), "DeleteSnapshot", &[("SnapshotId", SNAPSHOT)]).expect_err("it is in use");
     assert_eq!(error.code, "InvalidSnapshot.InUse");

@@ -12,6 +12,7 @@ mod sharing;
 mod sqs;
 mod ssm;
 mod tokens;
+mod usage_reports;
 mod visibility;
 mod wire;
 

@@ -12,14 +12,6 @@ use time::OffsetDateTime;
 use super::client::Ec2;
 use crate::aws::error::{CallError, failed};
 
-/// Something that refers to an AMI and needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reference {
-    /// Such as `ec2:LaunchTemplate`.
-    pub kind: String,
-    pub arn: String,
-}
-
 /// Whether EC2 should have deleted a snapshot and did not. One that another AMI uses is skipped, as it should be.
 fn is_left_behind(result: &DeleteSnapshotReturnCode) -> bool {
     !matches!(result.return_code(), Some(SnapshotReturnCodes::Success | SnapshotReturnCodes::WarnSkipped) | None)
@@ -47,6 +39,12 @@ impl Ec2 {
     /// Any failure of the call.
     pub async fn disable(&self, id: &ImageId) -> Result<(), CallError> {
         self.client.disable_image().image_id(id.as_str()).send().await.map(drop).map_err(failed)
+    }
+
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn enable(&self, id: &ImageId) -> Result<(), CallError> {
+        self.client.enable_image().image_id(id.as_str()).send().await.map(drop).map_err(failed)
     }
 
     /// Lets others launch the AMI.
@@ -91,22 +89,14 @@ impl Ec2 {
         self.client.create_tags().resources(id.as_str()).tags(tag).send().await.map(drop).map_err(failed)
     }
 
-    /// What refers to the AMI: instances, launch templates, SSM parameters, Image Builder recipes.
-    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html>
+    /// Removes tags, each only as long as it still has this value: another delivery may have written it since.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html>
     ///
     /// # Errors
     /// Any failure of the call.
-    pub async fn references(&self, id: &ImageId) -> Result<Vec<Reference>, CallError> {
-        let call = self.client.describe_image_references().image_ids(id.as_str()).include_all_resource_types(true);
-        let mut pages = call.into_paginator().send();
-        let mut references = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(failed)?;
-            references.extend(page.image_references().iter().map(|reference| Reference {
-                kind: reference.resource_type().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
-                arn: reference.arn().unwrap_or_default().to_owned(),
-            }));
-        }
-        Ok(references)
+    pub async fn untag(&self, id: &ImageId, tags: &[(&str, &str)]) -> Result<(), CallError> {
+        let tags = tags.iter().map(|(key, value)| Ec2Tag::builder().key(*key).value(*value).build());
+        let call = self.client.delete_tags().resources(id.as_str()).set_tags(Some(tags.collect()));
+        call.send().await.map(drop).map_err(failed)
     }
 }

@@ -5,8 +5,10 @@ mod client;
 mod copy_image;
 mod describe;
 mod snapshots;
+mod usage;
 
 pub use client::Ec2;
 pub use copy_image::CopyImageError;
 pub use describe::{ImageLookup, Page};
 pub use snapshots::SnapshotState;
+pub use usage::{Reference, UseByAccount};

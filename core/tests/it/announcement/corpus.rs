@@ -99,6 +99,7 @@ fn own_line(message: &OwnMessage) -> String {
         OwnMessage::Missed { source } => format!("Missed {source}"),
         OwnMessage::Unfinished { copy } => format!("Unfinished {copy}"),
         OwnMessage::SourceGone { copy } => format!("SourceGone {copy}"),
+        OwnMessage::SourceBack { copy } => format!("SourceBack {copy}"),
         OwnMessage::NextTry { source, next } => format!("NextTry {next} of {source}"),
         OwnMessage::SecondLook(look) => {
             let why = match &look.why {

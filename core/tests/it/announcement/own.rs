@@ -23,8 +23,14 @@ fn sample(name: &str) -> OwnMessage {
     (**message).clone()
 }
 
-const SAMPLES: [&str; 5] =
-    ["courier-missed", "courier-unfinished", "courier-source-gone", "courier-next-try", "courier-second-look"];
+const SAMPLES: [&str; 6] = [
+    "courier-missed",
+    "courier-unfinished",
+    "courier-source-gone",
+    "courier-source-back",
+    "courier-next-try",
+    "courier-second-look",
+];
 
 #[test]
 fn each_sample_is_written_as_the_courier_writes_it() {
@@ -36,7 +42,7 @@ fn each_sample_is_written_as_the_courier_writes_it() {
 #[test]
 fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
     let from_sweep = |name| Announcement::Own(Box::new(sample(name))).is_from_sweep();
-    assert_eq!(SAMPLES.map(from_sweep), [true, true, true, false, false]);
+    assert_eq!(SAMPLES.map(from_sweep), [true, true, true, true, false, false]);
     let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
     look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
     assert!(OwnMessage::SecondLook(look).is_from_sweep());
@@ -46,7 +52,7 @@ fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
 #[test]
 fn only_a_message_about_a_source_names_it() {
     let named = SAMPLES.map(|name| sample(name).source().is_some());
-    assert_eq!(named, [true, false, false, true, true]);
+    assert_eq!(named, [true, false, false, false, true, true]);
 }
 
 #[test]
@@ -67,6 +73,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         ("Missed", &source),
         ("Unfinished", &copy),
         ("SourceGone", &copy),
+        ("SourceBack", &copy),
         ("NextTry", &next),
         ("SecondLook", &second),
         ("SecondLook", &requested),
@@ -100,6 +107,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         json!({ "Unfinished": with(&copy, source.clone()) }),
         json!({ "SourceGone": with(&copy, json!({ "Epoch": 0, "Try": 1 })) }),
         json!({ "SourceGone": { "ImageId": "i-5731123e" } }),
+        json!({ "SourceBack": source }),
         json!({ "NextTry": source }),
         json!({ "NextTry": with(&source, json!({ "Epoch": 0 })) }),
         json!({ "NextTry": with(&source, json!({ "Try": 0 })) }),

@@ -64,7 +64,9 @@ impl World {
         let Some(mut image) = self.store_mut(region).images.remove(id) else {
             return false;
         };
-        let was_pending = image.state == ImageState::Pending;
+        let state = image.state;
+        let was_pending = state == ImageState::Pending;
+        let snapshot_ids = image.snapshots.iter().map(|snapshot| snapshot.id.clone()).collect();
         let orphans = std::mem::take(&mut image.snapshots).into_iter().map(|snapshot| OrphanedSnapshot {
             owner: image.owner.clone(),
             snapshot: if was_pending { cancelled(snapshot) } else { snapshot },
@@ -72,7 +74,9 @@ impl World {
         self.store_mut(region).orphans.extend(orphans);
         self.emit_image_state(region, &image.owner, id, ImageState::Deregistered, "");
         let image = Image { state: ImageState::Deregistered, ..image };
-        self.store_mut(region).deregistered.insert(id.to_owned(), DeregisteredImage { image, at: now });
+        self.store_mut(region)
+            .deregistered
+            .insert(id.to_owned(), DeregisteredImage { image, at: now, state, snapshot_ids });
         true
     }
 }

@@ -36,6 +36,7 @@ pub struct Image {
     pub source_image_id: Option<String>,
     pub source_image_region: Option<String>,
     pub last_launched_time: Option<OffsetDateTime>,
+    pub(super) launches: Vec<Launch>,
     /// What `DescribeImageReferences` finds, besides the SSM parameters of this world.
     pub referenced_by: Vec<Reference>,
     pub architecture: String,
@@ -75,6 +76,7 @@ impl Image {
             source_image_id: None,
             source_image_region: None,
             last_launched_time: None,
+            launches: Vec::new(),
             referenced_by: Vec::new(),
             architecture: "x86_64".to_owned(),
             platform_details: "Linux/UNIX".to_owned(),
@@ -168,6 +170,12 @@ impl Image {
         self.launch_permissions.contains(&LaunchPermission::Everyone)
     }
 
+    /// `LastLaunchedTime` as it is shown at this time.
+    pub(super) fn shown_last_launched_time(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let shown = self.launches.iter().filter(|launch| launch.shown_from <= now).map(|launch| launch.at);
+        self.last_launched_time.into_iter().chain(shown).max()
+    }
+
     /// Whether an account may see and launch it. Sharing with an organization has no effect here: the world knows no
     /// organizations.
     pub(super) fn is_visible_to(&self, account: &str) -> bool {
@@ -175,6 +183,13 @@ impl Image {
             || self.is_public()
             || self.launch_permissions.contains(&LaunchPermission::UserId(account.to_owned()))
     }
+}
+
+/// A launch of an AMI by its owner, and from when on `LastLaunchedTime` shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Launch {
+    pub(super) at: OffsetDateTime,
+    pub(super) shown_from: OffsetDateTime,
 }
 
 /// A block device with a size and no snapshot: instances get an empty volume. It is legal and common (documented: both

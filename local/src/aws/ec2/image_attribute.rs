@@ -146,6 +146,7 @@ fn invalid_item(value: &str, kind: &str) -> ApiError {
 pub(super) fn describe_image_attribute(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let id = parameters.required("ImageId")?;
     let attribute = parameters.required("Attribute")?;
+    let now = world.now();
     let image = world.own_image(caller, id)?;
     parameters.stop_if_dry_run()?;
     let text = |value: Option<String>| json!({ "value": value });
@@ -154,7 +155,7 @@ pub(super) fn describe_image_attribute(world: &mut World, caller: &Caller, param
         "bootMode" => text(image.boot_mode.clone()),
         "imdsSupport" => text(image.imds_support.clone()),
         "tpmSupport" => text(image.tpm_support.clone()),
-        "lastLaunchedTime" => text(image.last_launched_time.map(ec2_time)),
+        "lastLaunchedTime" => text(image.shown_last_launched_time(now).map(ec2_time)),
         "deregistrationProtection" => text(Some(image.deregistration_protection.as_str().to_owned())),
         "launchPermission" => image.launch_permissions.iter().map(permission_view).collect(),
         "productCodes" => json!([]),

@@ -44,7 +44,7 @@ pub(super) fn view(world: &World, caller: &Caller, image: &Image) -> Value {
         "tagSet": if is_own { tags::view(&image.tags) } else { Value::Null },
         "deprecationTime": image.deprecation_time.map(ec2_time),
         "deregistrationProtection": is_own.then(|| image.deregistration_protection.as_str()),
-        "lastLaunchedTime": image.last_launched_time.filter(|_| is_own).map(ec2_time),
+        "lastLaunchedTime": image.shown_last_launched_time(world.now()).filter(|_| is_own).map(ec2_time),
         "sourceImageId": image.source_image_id,
         "sourceImageRegion": image.source_image_region,
     })

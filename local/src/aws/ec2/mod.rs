@@ -19,6 +19,7 @@ mod name;
 mod page;
 mod parameters;
 mod protection;
+mod recycle_bin;
 mod references;
 mod register_image;
 mod share_later;
@@ -29,6 +30,7 @@ mod snapshots;
 mod state_change;
 mod store;
 mod tags;
+mod usage_report;
 mod visibility;
 
 use serde_json::Value;
@@ -43,12 +45,16 @@ pub(super) use tags::of_targets as tags_of_targets;
 pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
     let perform = match action {
         "CopyImage" => copy_image::copy_image,
+        "CreateImageUsageReport" => usage_report::create_image_usage_report,
         "CreateTags" => tags::create_tags,
+        "DeleteImageUsageReport" => usage_report::delete_image_usage_report,
         "DeleteSnapshot" => snapshots::delete_snapshot,
         "DeleteTags" => tags::delete_tags,
         "DeregisterImage" => deregister_image::deregister_image,
         "DescribeImageAttribute" => image_attribute::describe_image_attribute,
         "DescribeImageReferences" => references::describe_image_references,
+        "DescribeImageUsageReportEntries" => usage_report::describe_image_usage_report_entries,
+        "DescribeImageUsageReports" => usage_report::describe_image_usage_reports,
         "DescribeImages" => describe_images::describe_images,
         "DescribeSnapshotAttribute" => snapshot_attribute::describe_snapshot_attribute,
         "DescribeSnapshots" => snapshots::describe_snapshots,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::image::Image;
+use super::image::{Image, ImageState};
 use super::snapshot::Snapshot;
 use crate::aws::digest::ec2_id;
 use crate::aws::world::World;
@@ -26,6 +26,9 @@ pub(super) struct Store {
 pub(super) struct DeregisteredImage {
     pub(super) image: Image,
     pub(super) at: OffsetDateTime,
+    /// The state that it had, and the snapshots that it left behind.
+    pub(super) state: ImageState,
+    pub(super) snapshot_ids: Vec<String>,
 }
 
 /// A snapshot whose AMI was deregistered without it.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
+use super::usage_report;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
@@ -177,7 +178,7 @@ fn change(world: &mut World, region: &str, id: &str, change: impl Fn(&mut Tags))
     }
 }
 
-/// The tags of each image and snapshot of the Region whose id is the value of a parameter, and of the snapshots that are
+/// The tags of each image, snapshot and image usage report of the Region whose id is the value of a parameter, and of the snapshots that are
 /// deleted with an image.
 pub(in crate::aws) fn of_targets(world: &World, region: &str, parameters: &Value) -> BTreeMap<String, Tags> {
     let named: Vec<String> = parameters
@@ -203,6 +204,9 @@ pub(in crate::aws) fn of_targets(world: &World, region: &str, parameters: &Value
 fn tags_of<'a>(world: &'a World, region: &str, id: &str) -> Option<&'a Tags> {
     if id.starts_with("ami-") {
         return Some(&world.image(region, id)?.tags);
+    }
+    if id.starts_with(usage_report::PREFIX) {
+        return usage_report::tags_of(world, region, id);
     }
     if !id.starts_with("snap-") {
         return None;

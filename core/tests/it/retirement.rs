@@ -1,0 +1,251 @@
+use courier_core::image::{Image, State, tag};
+use courier_core::retirement::{Hold, Look, Next, Reason, SourceState, Trigger, Usage, next};
+use time::macros::datetime;
+use time::{Duration, OffsetDateTime};
+
+const NOW: OffsetDateTime = datetime!(2026-03-10 12:00 UTC);
+const DAYS: u16 = 7;
+
+/// The marks on a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Marks {
+    None,
+    /// Its source is gone since so many hours.
+    Gone(i64),
+    Disabled,
+    GoneAndDisabled(i64),
+    /// A time that nobody can read.
+    Unreadable,
+}
+
+const MARKS: [Marks; 6] = [
+    Marks::None,
+    Marks::Gone(1),
+    Marks::Gone(24 * 8),
+    Marks::Disabled,
+    Marks::GoneAndDisabled(24 * 8),
+    Marks::Unreadable,
+];
+const SOURCES: [SourceState; 4] =
+    [SourceState::InService, SourceState::Disabled, SourceState::Deregistered, SourceState::NotVisible];
+const LIVE: [State; 3] = [State::Pending, State::Available, State::Disabled];
+const TRIGGERS: [Trigger; 2] = [Trigger::Event, Trigger::Sweep];
+
+fn ago(hours: i64) -> OffsetDateTime {
+    NOW - Duration::hours(hours)
+}
+
+fn copy(state: State, marks: Marks) -> Image {
+    let mut image = Image { state, ..Image::new("ami-0abcdef1234567890".parse().unwrap()) };
+    let mut tag = |key: &str, value: String| image.tags.insert(key.to_owned(), value);
+    let written = |hours| ago(hours).format(&time::format_description::well_known::Rfc3339).unwrap();
+    match marks {
+        Marks::None => {}
+        Marks::Gone(hours) => drop(tag(tag::SOURCE_GONE_SINCE, written(hours))),
+        Marks::Disabled => drop(tag(tag::DISABLED_WITH_SOURCE, written(1))),
+        Marks::GoneAndDisabled(hours) => {
+            tag(tag::SOURCE_GONE_SINCE, written(hours));
+            tag(tag::DISABLED_WITH_SOURCE, written(hours));
+        }
+        Marks::Unreadable => drop(tag(tag::SOURCE_GONE_SINCE, "long ago".to_owned())),
+    }
+    image
+}
+
+fn decide(source: SourceState, copy: &Image, usage: &Usage, trigger: Trigger) -> Next {
+    next(&Look { source, copy, usage, trigger, retire_after_days: DAYS, now: NOW })
+}
+
+fn held(hours: i64, by: &str) -> Next {
+    let since = ago(hours);
+    Next::Stay(Reason::Held(Hold {
+        source_gone_since: since,
+        since: since + Duration::days(DAYS.into()),
+        by: by.to_owned(),
+    }))
+}
+
+#[test]
+fn each_case_has_its_next_step() {
+    use SourceState::{Deregistered, Disabled, InService, NotVisible};
+    const GONE: &[&str] = &[tag::SOURCE_GONE_SINCE];
+    const ALL: &[&str] = &[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE];
+    let stay = Next::Stay;
+    let waiting = |hours| {
+        let since = ago(hours);
+        Next::Stay(Reason::Waiting { since, until: since + Duration::days(DAYS.into()) })
+    };
+    let unknown = Usage::NotLookedFor;
+    let used = Usage::InUse("account 111122223333 uses it".to_owned());
+    for (source, state, marks, usage, trigger, expected) in [
+        // Its source is in service.
+        (InService, State::Available, Marks::None, &unknown, Trigger::Event, stay(Reason::SourceInService)),
+        (InService, State::Pending, Marks::None, &unknown, Trigger::Sweep, stay(Reason::SourceInService)),
+        (InService, State::Disabled, Marks::None, &unknown, Trigger::Sweep, stay(Reason::DisabledByOthers)),
+        (InService, State::Available, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
+        (InService, State::Available, Marks::Unreadable, &unknown, Trigger::Event, Next::Unmark(ALL)),
+        (InService, State::Disabled, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
+        (InService, State::Disabled, Marks::Disabled, &unknown, Trigger::Event, Next::Enable),
+        (InService, State::Disabled, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Next::Enable),
+        (InService, State::Available, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
+        // Its source is disabled.
+        (Disabled, State::Available, Marks::None, &unknown, Trigger::Event, Next::LookForUsage),
+        (Disabled, State::Available, Marks::None, &Usage::Unused, Trigger::Event, Next::Disable),
+        (Disabled, State::Available, Marks::None, &used, Trigger::Sweep, stay(Reason::InUse(text_of(&used)))),
+        (Disabled, State::Pending, Marks::None, &unknown, Trigger::Event, stay(Reason::StillPending)),
+        (Disabled, State::Disabled, Marks::Disabled, &unknown, Trigger::Sweep, stay(Reason::DisabledAlready)),
+        (Disabled, State::Disabled, Marks::None, &unknown, Trigger::Sweep, stay(Reason::DisabledAlready)),
+        (Disabled, State::Available, Marks::Disabled, &Usage::Unused, Trigger::Event, Next::Disable),
+        (Disabled, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Next::Unmark(GONE)),
+        // Its source is deregistered.
+        (Deregistered, State::Available, Marks::None, &unknown, Trigger::Event, Next::Mark),
+        (Deregistered, State::Available, Marks::None, &Usage::Unused, Trigger::Sweep, Next::Mark),
+        (Deregistered, State::Pending, Marks::None, &unknown, Trigger::Sweep, Next::Mark),
+        (Deregistered, State::Disabled, Marks::Disabled, &unknown, Trigger::Sweep, Next::Mark),
+        (Deregistered, State::Available, Marks::Unreadable, &Usage::Unused, Trigger::Sweep, Next::Mark),
+        (Deregistered, State::Available, Marks::Gone(1), &Usage::Unused, Trigger::Sweep, waiting(1)),
+        (Deregistered, State::Available, Marks::Gone(24 * 7 - 1), &Usage::Unused, Trigger::Sweep, waiting(24 * 7 - 1)),
+        (Deregistered, State::Available, Marks::Gone(-1), &Usage::Unused, Trigger::Sweep, waiting(-1)),
+        (Deregistered, State::Available, Marks::Gone(24 * 7), &unknown, Trigger::Sweep, Next::LookForUsage),
+        (Deregistered, State::Available, Marks::Gone(24 * 7), &Usage::Unused, Trigger::Sweep, Next::Deregister),
+        (
+            Deregistered,
+            State::Disabled,
+            Marks::GoneAndDisabled(24 * 8),
+            &Usage::Unused,
+            Trigger::Sweep,
+            Next::Deregister,
+        ),
+        (Deregistered, State::Available, Marks::Gone(24 * 8), &used, Trigger::Sweep, held(24 * 8, &text_of(&used))),
+        (
+            Deregistered,
+            State::Available,
+            Marks::Gone(24 * 8),
+            &Usage::Unused,
+            Trigger::Event,
+            stay(Reason::LeftToSweep { since: ago(24 * 8) }),
+        ),
+        // Its source is not visible.
+        (NotVisible, State::Available, Marks::None, &Usage::Unused, Trigger::Sweep, stay(Reason::SourceNotVisible)),
+        (
+            NotVisible,
+            State::Available,
+            Marks::Unreadable,
+            &Usage::Unused,
+            Trigger::Sweep,
+            stay(Reason::SourceNotVisible),
+        ),
+        (NotVisible, State::Disabled, Marks::Disabled, &Usage::Unused, Trigger::Sweep, stay(Reason::SourceNotVisible)),
+        (NotVisible, State::Available, Marks::Gone(1), &Usage::Unused, Trigger::Sweep, waiting(1)),
+        (NotVisible, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Next::Deregister),
+    ] {
+        let case = format!("source {source:?}, copy {state:?} with {marks:?}, {usage:?}, {trigger:?}");
+        assert_eq!(decide(source, &copy(state, marks), usage, trigger), expected, "{case}");
+    }
+}
+
+fn text_of(usage: &Usage) -> String {
+    match usage {
+        Usage::InUse(by) => by.clone(),
+        _ => String::new(),
+    }
+}
+
+#[test]
+fn a_protected_copy_is_held_before_anybody_looks_for_its_users() {
+    let protected = Image { protected: true, ..copy(State::Available, Marks::Gone(24 * 8)) };
+    for usage in [Usage::NotLookedFor, Usage::Unused] {
+        let next = decide(SourceState::Deregistered, &protected, &usage, Trigger::Sweep);
+        assert_eq!(next, held(24 * 8, "it is protected from deregistration"));
+    }
+}
+
+/// Every live copy with every mark.
+fn copies() -> impl Iterator<Item = Image> {
+    LIVE.into_iter().flat_map(|state| MARKS.into_iter().map(move |marks| copy(state, marks)))
+}
+
+#[test]
+fn nothing_is_deregistered_but_by_a_sweep_after_the_wait_unprotected_unused_and_with_its_source_gone() {
+    let mut deregistered = 0;
+    for copy in copies() {
+        for (source, trigger) in SOURCES.into_iter().flat_map(|source| TRIGGERS.map(|trigger| (source, trigger))) {
+            for usage in [Usage::NotLookedFor, Usage::Unused, Usage::InUse("yes".to_owned())] {
+                if decide(source, &copy, &usage, trigger) != Next::Deregister {
+                    continue;
+                }
+                deregistered += 1;
+                let since = copy.source_gone_since().expect("a mark");
+                assert!(NOW - since >= Duration::days(DAYS.into()));
+                assert!(matches!(source, SourceState::Deregistered | SourceState::NotVisible));
+                assert_eq!((usage, trigger), (Usage::Unused, Trigger::Sweep));
+            }
+        }
+    }
+    assert_eq!(deregistered, 2 * 2 * 3, "with two marks, two states of the source, three of the copy");
+}
+
+#[test]
+fn no_copy_is_enabled_that_the_courier_did_not_disable() {
+    for copy in copies() {
+        for (source, trigger) in SOURCES.into_iter().flat_map(|source| TRIGGERS.map(|trigger| (source, trigger))) {
+            if decide(source, &copy, &Usage::Unused, trigger) == Next::Enable {
+                assert!(copy.is_disabled_with_source() && copy.state == State::Disabled, "{copy:?}");
+                assert_eq!(source, SourceState::InService);
+            }
+        }
+    }
+}
+
+/// Does what `next` says to a copy in memory, until it stays or is out of service. The steps on the way.
+fn followed(source: SourceState, mut copy: Image, in_use: bool, trigger: Trigger) -> Vec<Next> {
+    let mut usage = Usage::NotLookedFor;
+    let mut steps = Vec::new();
+    loop {
+        let step = decide(source, &copy, &usage, trigger);
+        steps.push(step.clone());
+        assert!(steps.len() < 10, "it goes on for ever: {steps:?}");
+        match step {
+            Next::Stay(_) | Next::Disable | Next::Deregister => return steps,
+            Next::Mark => drop(copy.tags.insert(tag::SOURCE_GONE_SINCE.to_owned(), "2026-03-10T12:00:00Z".to_owned())),
+            Next::Unmark(keys) => copy.tags.retain(|key, _| !keys.contains(&key.as_str())),
+            Next::LookForUsage => usage = if in_use { Usage::InUse("yes".to_owned()) } else { Usage::Unused },
+            Next::Enable => copy.state = State::Available,
+        }
+    }
+}
+
+#[test]
+fn it_comes_to_an_end_and_a_source_in_service_leaves_no_mark() {
+    for copy in copies() {
+        for (source, trigger) in SOURCES.into_iter().flat_map(|source| TRIGGERS.map(|trigger| (source, trigger))) {
+            for in_use in [false, true] {
+                let steps = followed(source, copy.clone(), in_use, trigger);
+                if source == SourceState::InService {
+                    let ends = [Next::Stay(Reason::SourceInService), Next::Stay(Reason::DisabledByOthers)];
+                    assert!(steps.last().is_some_and(|last| ends.contains(last)), "{steps:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_texts_say_what_holds_a_copy_and_since_when() {
+    let protected = Image { protected: true, ..copy(State::Available, Marks::Gone(24 * 8)) };
+    let Next::Stay(reason) = decide(SourceState::Deregistered, &protected, &Usage::NotLookedFor, Trigger::Sweep) else {
+        panic!("it is protected");
+    };
+    assert_eq!(
+        reason.to_string(),
+        "its source AMI is gone since 2026-03-02; held since 2026-03-09: it is protected from deregistration"
+    );
+    let Reason::Held(hold) = reason else { panic!("{reason:?}") };
+    assert_eq!(hold.days(NOW), 1);
+    let waits = copy(State::Available, Marks::Gone(1));
+    let Next::Stay(reason) = decide(SourceState::Deregistered, &waits, &Usage::NotLookedFor, Trigger::Event) else {
+        panic!("it waits");
+    };
+    let text = reason.to_string();
+    assert!(text.contains("gone since 2026-03-10") && text.contains("on 2026-03-17 or later"), "{text}");
+}
