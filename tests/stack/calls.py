@@ -85,17 +85,31 @@ def requests(call):
 
 def _ec2(call, parameters, context):
     action, region = call["action"], call["region"]
-    if action.startswith("Describe"):
+    if action == "DescribeImageAttribute":
+        for target in call["targets"]:
+            yield _on(target, f"ec2:{action}", region, context)
+    elif action == "CreateImageUsageReport":
+        report = f"arn:{partition(region)}:ec2:{region}:{call['account']}:image-usage-report/report-{NEW}"
+        for target in call["targets"]:
+            yield _on(target, f"ec2:{action}", region, context)
+        yield Request(f"ec2:{action}", report, context)
+        if keys := [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]:
+            yield Request("ec2:CreateTags", report, {**context, "ec2:CreateAction": action, "aws:TagKeys": keys})
+    elif action == "DeleteImageUsageReport":
+        report = f"arn:{partition(region)}:ec2:{region}:{call['account']}:image-usage-report/{parameters['ReportId']}"
+        tags = {f"aws:ResourceTag/{key}": value for target in call["targets"] for key, value in target.get("tags", {}).items()}
+        yield Request(f"ec2:{action}", report, {**context, **tags})
+    elif action.startswith("Describe"):
         yield Request(f"ec2:{action}", "*", context)
         if action == "DescribeImageReferences":
             for looked in LOOKED_AT_FOR_REFERENCES:
                 yield Request(looked, "*", {**context, "aws:CalledVia": ["ec2-images.amazonaws.com"]})
     elif action == "CopyImage":
         yield from _copy_image(call, parameters, context)
-    elif action == "CreateTags":
+    elif action in ("CreateTags", "DeleteTags"):
         keys = [value for name, value in parameters.items() if re.fullmatch(r"Tag\.\d+\.Key", name)]
         for target in call["targets"]:
-            yield _on(target, "ec2:CreateTags", region, {**context, "aws:TagKeys": keys})
+            yield _on(target, f"ec2:{action}", region, {**context, **({"aws:TagKeys": keys} if keys else {})})
     elif action == "DeregisterImage":
         for target in call["targets"]:
             if target["id"].startswith("ami-"):
@@ -105,6 +119,7 @@ def _ec2(call, parameters, context):
     elif action in (
         "DeleteSnapshot",
         "DisableImage",
+        "EnableImage",
         "EnableImageDeprecation",
         "EnableImageDeregistrationProtection",
         "ModifyImageAttribute",

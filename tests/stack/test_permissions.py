@@ -29,8 +29,12 @@ BY_AWS = {
 
 # Actions that know no resource, so that only "*" will do; those that parliament's data is too old to have, with their page.
 WITHOUT_RESOURCE = {
+    "ec2:DescribeImageUsageReports",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReports.html
+    "ec2:DescribeImageUsageReportEntries",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReportEntries.html
     "ec2:DescribeImageReferences",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageReferences.html
 }
+# Actions that parliament's data is too old to have: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImageUsageReport.html, …_DeleteImageUsageReport.html
+UNKNOWN_TO_PARLIAMENT = {"ec2:CreateImageUsageReport", "ec2:DeleteImageUsageReport"}
 # Lambda must be able to make and remove its network interfaces before it knows them (configuration-vpc.html); X-Ray has no resource for traces; EC2 looks
 # for references everywhere (ec2-ami-references.html).
 STAR_BY_AWS = {"AttachToVpc", "Trace", "LetEc2LookForReferences"}
@@ -39,6 +43,16 @@ STAR_BY_AWS = {"AttachToVpc", "Trace", "LetEc2LookForReferences"}
 AWAITED = {
     # The sweep and the second look send messages to the courier's own queue, and look at its depth first (issue 12).
     "SendItselfMessages": {"sqs:SendMessage"},
+    # Retirement in two steps (issue 13).
+    "DisableAndEnableOwnCopies": {"ec2:EnableImage"},
+    "MarkForRetirement": {"ec2:CreateTags"},
+    "RemoveMarks": {"ec2:DeleteTags"},
+    "SeeWhoMayLaunchACopy": {"ec2:DescribeImageAttribute"},
+    "OrderUsageReportOfOwnCopies": {"ec2:CreateImageUsageReport"},
+    "OrderUsageReport": {"ec2:CreateImageUsageReport"},
+    "TagUsageReport": {"ec2:CreateTags"},
+    "ReadUsageReports": {"ec2:DescribeImageUsageReports", "ec2:DescribeImageUsageReportEntries"},
+    "DeleteOwnUsageReports": {"ec2:DeleteImageUsageReport"},
     # A parameter that another account shares (issue 14).
     "ReadParametersOfSenderAccounts": {"ssm:GetParameter"},
 }
@@ -49,6 +63,7 @@ UNTAGGED = {"ec2:Owner": ACCOUNT, "ec2:Public": "false", "aws:RequestedRegion": 
 PUBLIC = {**COPY, "ec2:Public": "true"}
 IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1"
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
+REPORT = f"arn:aws:ec2:{REGION}:{ACCOUNT}:image-usage-report/report-1"
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"
 IN = lambda region: {"aws:RequestedRegion": region}  # noqa: E731
 KEY = OPTIONS["KmsKeyId"][1]
@@ -83,7 +98,26 @@ def _forbidden():
     yield Request("ec2:CreateTags", IMAGE, {**COPY, "aws:TagKeys": ["ami-courier:finished", "ami-courier:skip"]})
     yield Request("ec2:CreateTags", INSTANCE, {**COPY, "aws:TagKeys": ["ami-courier:finished"]})
     yield Request("ec2:CreateTags", INSTANCE, {**UNTAGGED, "ec2:CreateAction": "CopyImage"})
-    for action in ["ModifyImageAttribute", "EnableImageDeprecation", "EnableImageDeregistrationProtection", "DisableImage", "DeregisterImage"]:
+    marks = ["ami-courier:source-gone-since"]
+    for action in ["CreateTags", "DeleteTags"]:
+        yield Request(f"ec2:{action}", IMAGE, {**COPY, "aws:TagKeys": ["ami-courier:source-image"]})
+        yield Request(f"ec2:{action}", IMAGE, {**COPY, "aws:TagKeys": [*marks, "ami-courier:skip"]})
+        yield Request(f"ec2:{action}", INSTANCE, {**COPY, "aws:TagKeys": marks})
+        yield Request(f"ec2:{action}", IMAGE, {**UNTAGGED, "aws:TagKeys": marks})
+    yield Request("ec2:CreateTags", IMAGE, {**FOREIGN, "aws:TagKeys": marks})
+    # It would remove every tag.
+    yield Request("ec2:DeleteTags", IMAGE, COPY)
+    yield Request("ec2:CreateTags", REPORT, {**IN(REGION), "ec2:CreateAction": "RunInstances"})
+    yield Request("ec2:CreateTags", REPORT, {**IN(REGION), "aws:TagKeys": ["ami-courier:finished"]})
+    yield Request("ec2:CreateTags", INSTANCE, {**IN(REGION), "ec2:CreateAction": "CreateImageUsageReport"})
+    yield Request("ec2:CreateImageUsageReport", INSTANCE, COPY)
+    yield Request("ec2:CreateImageUsageReport", REPORT.replace(REGION, "us-east-1"), IN("us-east-1"))
+    yield Request("ec2:DeleteImageUsageReport", REPORT, IN(REGION))
+    yield Request("ec2:DeleteImageUsageReport", INSTANCE, COPY)
+    for action in ["DescribeImageUsageReports", "DescribeImageUsageReportEntries"]:
+        yield Request(f"ec2:{action}", "*", IN("us-east-1"))
+    only_copies = ["ModifyImageAttribute", "EnableImageDeprecation", "EnableImageDeregistrationProtection", "DisableImage", "DeregisterImage"]
+    for action in [*only_copies, "EnableImage", "DescribeImageAttribute", "CreateImageUsageReport"]:
         for context in [UNTAGGED, FOREIGN]:
             yield Request(f"ec2:{action}", IMAGE, context)
         yield Request(f"ec2:{action}", INSTANCE, COPY)
@@ -221,7 +255,19 @@ ADDED_BY = {
     "DeregistrationProtection": {"Protect"},
     "ParameterName": {"PublishInParameter"},
     "EventBusName": {"TellEventBus"},
-    "RetireWithSource": {"SeeWhetherACopyIsInUse", "LetEc2LookForReferences", "DisableOwnCopies"},
+    "RetireWithSource": {
+        "SeeWhetherACopyIsInUse",
+        "LetEc2LookForReferences",
+        "DisableAndEnableOwnCopies",
+        "MarkForRetirement",
+        "RemoveMarks",
+        "SeeWhoMayLaunchACopy",
+        "OrderUsageReportOfOwnCopies",
+        "OrderUsageReport",
+        "TagUsageReport",
+        "ReadUsageReports",
+        "DeleteOwnUsageReports",
+    },
     "QueueKmsKeyArn": {"UseTheQueuesKey"},
     "VpcSubnetIds": {"AttachToVpc"},
 }
