@@ -12,6 +12,9 @@ async fn main() -> Result<(), Error> {
     telemetry::start_log(|name| std::env::var(name).ok());
     telemetry::start(std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default());
     let settings = Settings::read(|name| std::env::var(name).ok()).map_err(|wrong| does_not_start(&wrong))?;
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
     let aws = Aws::connect(&settings.stack_region).map_err(|wrong| does_not_start(&wrong))?;
     let function = Function::new(settings, aws);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| function.handle(event).await)).await

@@ -59,6 +59,8 @@ pub struct Image {
     pub last_launched: Option<OffsetDateTime>,
     pub protected: bool,
     pub tags: BTreeMap<String, String>,
+    /// Whether its root volume is in Amazon S3 (an instance store-backed AMI), not on EBS.
+    pub s3_backed: bool,
     pub volumes: Vec<Volume>,
     /// The AMI that this one was copied from, as EC2 records it.
     pub source: Option<Identity>,
@@ -149,6 +151,7 @@ impl Image {
             last_launched: None,
             protected: false,
             tags: BTreeMap::new(),
+            s3_backed: false,
             volumes: Vec::new(),
             source: None,
         }

@@ -1,4 +1,4 @@
-//! Exactly once: what was seen decides what to do next. Pure, and explored by a model checker as it stands (`tests/it/model`).
+//! Exactly once: what was seen decides what to do next. Pure, and explored by a model checker as it stands (`tests/model`).
 //!
 //! Assumed of AWS, and nothing more:
 //! - A remembered client token makes a repeated `CopyImage` do nothing further; with other parameters it is refused.
@@ -19,17 +19,17 @@
 //! 3. *Answer*: only an AMI that is seen dead makes the next try follow. One that is not visible may be seconds old: the
 //!    courier looks once more when the bound of visibility has passed. So it does when EC2 refuses the token.
 //! 4. *Second look*: still no live copy? Then the AMI of that try is dead, and the next try follows.
-//! 5. [`TRIES`] tries an epoch; the next epoch begins again, so what failed heals within a day once its cause is gone.
+//! 5. [`Timing::tries`] tries an epoch; the next epoch begins again, so what failed heals within a day once its cause is gone.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::identity::Malformed;
 
-/// How many copies may fail in an epoch before an operator has to look.
+/// [`Timing::tries`] on the real EC2.
 pub const TRIES: u32 = 5;
 
-/// The durations that the rules rest on, in one unit: seconds in the function, ticks in the model.
+/// The bounds that the rules rest on. The durations have one unit: seconds in the function, ticks in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
     /// Shorter than EC2's memory of a token, by more than an invocation lasts.
@@ -38,11 +38,13 @@ pub struct Timing {
     pub quiet: u64,
     /// The bound of visibility.
     pub second_look: u64,
+    /// How many copies may fail in an epoch before an operator has to look.
+    pub tries: u32,
 }
 
 impl Timing {
     /// In seconds: 23 hours, 30 minutes, 15 minutes. The last is also the longest delay that SQS has.
-    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60 };
+    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: TRIES };
 
     /// The epoch of a source of this age.
     #[must_use]
@@ -89,7 +91,10 @@ impl FromStr for Try {
         let parsed = text
             .split_once('.')
             .and_then(|(epoch, number)| Some(Self { epoch: epoch.parse().ok()?, number: number.parse().ok()? }));
-        parsed.ok_or_else(|| Malformed { value: text.to_owned(), accepted: "a try (`EPOCH.TRY`, such as `0.1`)" })
+        // In one form only: `+1.02` is no try.
+        parsed
+            .filter(|parsed| parsed.to_string() == text)
+            .ok_or_else(|| Malformed { value: text.to_owned(), accepted: "a try (`EPOCH.TRY`, such as `0.1`)" })
     }
 }
 
@@ -224,9 +229,9 @@ impl Order {
     fn try_next(&self, timing: &Timing, next: Try) -> Next {
         let tries = match self.resume {
             Resume::DeadLetter(resume) if resume.epoch == timing.epoch_at(self.age) => {
-                TRIES.max(resume.number.saturating_add(1))
+                timing.tries.max(resume.number.saturating_add(1))
             }
-            _ => TRIES,
+            _ => timing.tries,
         };
         if next.number < tries { Next::Copy(next) } else { Next::End(End::Spent { resume: next }) }
     }

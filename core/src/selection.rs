@@ -84,13 +84,21 @@ fn may_be_untested(source: &Image, region: &Region) -> bool {
     arn.is_some_and(|arn| arn.split(':').nth(3).is_none_or(|of_pipeline| of_pipeline == region.as_str()))
 }
 
-/// Whether the owner of an AMI allows copies of it. This rule holds for requests too.
+/// Whether an AMI may be copied at all. These rules hold for requests too: the owner allows it, and the function's role can do
+/// it. A copy of an S3-backed AMI needs access to S3 buckets that the stack does not give.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html>
 ///
 /// # Errors
 /// The rule.
 pub fn may_be_copied(source: &Image) -> Result<(), String> {
     if source.tags.contains_key(tag::SKIP) {
         return Err(format!("it has the tag `{}`", tag::SKIP));
+    }
+    if source.s3_backed {
+        return Err(
+            "it is S3-backed (its root volume is an instance store), and this stack copies EBS-backed AMIs only"
+                .to_owned(),
+        );
     }
     Ok(())
 }

@@ -195,6 +195,16 @@ impl Settings {
         Ok(settings)
     }
 
+    /// What may go wrong with these settings later, for the log at the start.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let shares = !self.finishing.share_with.is_empty();
+        let by_default_key = self.copying.encryption == Encryption::DefaultKey;
+        let default_key_is_shared = "SHARE_WITH is set, and copies are encrypted with the EBS default key: if that is the AWS managed \
+                                     key `aws/ebs`, no copy can be shared; set KMS_KEY_ID to a customer managed key";
+        (shares && by_default_key).then_some(default_key_is_shared).into_iter().collect()
+    }
+
     /// A copy under the AWS managed key cannot be shared. The function reports that at its start, not after the first copy.
     fn can_share(&self) -> Result<(), WrongSetting> {
         match &self.copying.encryption {

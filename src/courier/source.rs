@@ -118,9 +118,20 @@ impl Courier {
     /// The AMI that an SSM parameter in `region` holds.
     pub(super) async fn held_by_parameter(&self, region: &Region, name: &str) -> Result<Identity, StepEnd> {
         selection::region_is_allowed(region, &self.settings).map_err(StepEnd::Ignored)?;
-        let reading = attempting(format!("reading the parameter `{name}` in {region}"));
-        let Some(parameter) = self.aws.parameter_store(region).get(name).await.map_err(reading)? else {
-            return Err(StepEnd::Ignored(format!("the parameter `{name}` in {region} does not exist any more")));
+        let reading = format!("reading the parameter `{name}` in {region}");
+        let parameter = match self.aws.parameter_store(region).get(name).await {
+            Ok(Some(parameter)) => parameter,
+            Ok(None) => {
+                return Err(StepEnd::Ignored(format!("the parameter `{name}` in {region} does not exist any more")));
+            }
+            // It is named by its ARN: it belongs to another account, which has not shared it, or is not one of SenderAccounts.
+            Err(failed) if failed.is("AccessDeniedException") && name.starts_with("arn:") => {
+                return Err(StepEnd::Ignored(format!(
+                    "the function may not read the parameter `{name}` of another account: {}",
+                    failed.message
+                )));
+            }
+            Err(failed) => return Err(attempting(reading)(failed).into()),
         };
         match parameter.value.parse() {
             Ok(image) => Ok(Identity { region: region.clone(), image }),

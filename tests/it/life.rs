@@ -19,6 +19,13 @@ pub async fn stage() -> Stage {
     Stage::new().await
 }
 
+/// Lets AWS answer the function, which learns the world's time from it. Calls without an answer teach it nothing.
+pub async fn learns_the_time(function: &Host) {
+    let unknown = "ami-00000000000000000";
+    let answer = function.invoke(&state_change(HERE, unknown, "available")).await.expect("it looks at the AMI");
+    assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
+}
+
 /// An AMI that was built this long ago.
 pub fn built(id: &str, name: &str, minutes_ago: i64) -> Image {
     Image::new(id, name).created(ago(minutes_ago))

@@ -59,7 +59,7 @@ impl Stacks {
         for region in self.by_region.keys() {
             for image in world.images(region) {
                 if self.known.insert((region.clone(), image.id.clone())) {
-                    events.extend(told_by_others(region, &image));
+                    events.extend(events_of_others(region, &image));
                 }
             }
         }
@@ -81,7 +81,7 @@ impl Stacks {
             for event in events {
                 for (region, stack) in &self.by_region {
                     let answer = stack.invoke(&batch([("m1", event.to_string())])).await.unwrap();
-                    // A pending AMI comes back; its own event tells when it is available.
+                    // The message about a pending AMI comes back; the AMI's own event follows when it is available.
                     if !failures(&answer).is_empty() {
                         let is_pending = |line: &String| line.contains("is still pending");
                         assert!(stack.logs().iter().any(is_pending), "{region}: {event}");
@@ -110,8 +110,8 @@ impl Stacks {
     }
 }
 
-/// What CloudTrail and the tag service tell of a new AMI.
-fn told_by_others(region: &str, image: &Image) -> Vec<Value> {
+/// The events of CloudTrail and of the tag service about a new AMI.
+fn events_of_others(region: &str, image: &Image) -> Vec<Value> {
     let call = if image.source_image_id.is_some() { "CopyImage" } else { "CreateImage" };
     let resource = format!("arn:aws:ec2:{region}::image/{}", image.id);
     vec![

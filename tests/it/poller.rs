@@ -6,8 +6,8 @@
 //! although they were done, none in order. An invocation that fails, or an answer that Lambda would not understand,
 //! deletes nothing. Now and then it kills the function, with SIGKILL, in the middle of a call.
 //!
-//! Time is the world's: nothing is waited for. While somebody works the clock stands still; when nobody does, it jumps to
-//! the next thing that happens.
+//! Time is the world's: the tests never wait. While a function works the clock stands still; when none does, it jumps to
+//! the next happening.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ pub struct Poller {
     calls_counted: u64,
 }
 
-/// Batches under way: which execution has it, what is in it, what came of it.
+/// Batches under way: the execution, the messages, the answer.
 type UnderWay = FuturesUnordered<BoxFuture<'static, Handled>>;
 type Handled = (usize, Vec<Message>, Result<Value, InvokeError>);
 
@@ -148,10 +148,10 @@ impl Poller {
         self.send(&json!({ "Sweep": {} }).to_string());
     }
 
-    /// Works until the queue is empty and no copy is in progress: nothing happens by itself any more, but for sweeps.
+    /// Works until the queue is empty and no copy is in progress: nothing more happens, but for sweeps.
     ///
     /// # Errors
-    /// What is still there after `longest`.
+    /// After `longest`: the messages that are still in the queue.
     pub async fn run_to_rest(&mut self, longest: Duration) -> Result<(), String> {
         let end = self.aws.world().now() + longest;
         if self.run(Some(end)).await {
@@ -213,7 +213,7 @@ impl Poller {
         }
     }
 
-    /// When something is to be done next; `None` when nothing happens by itself any more.
+    /// When something happens next; `None` when nothing more happens.
     fn next_moment(&mut self, now: OffsetDateTime) -> Option<OffsetDateTime> {
         let (happening, visible) = {
             let world = self.aws.world();

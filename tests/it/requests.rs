@@ -61,7 +61,7 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         (
             with(json!({ "SourceRegion": "cn-north-1" })),
             "OtherPartition",
-            &["`cn-north-1`", "`aws-cn`", "cannot cross"],
+            &["`cn-north-1`", "`aws-cn`", "CopyImage cannot copy from one partition to another"],
         ),
         // Description, token, booleans
         (with(json!({ "Description": "d".repeat(256) })), VALUE, &["`Description` is `ddd", "at most 255"]),
@@ -116,7 +116,7 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         (
             with(json!({ "DestinationAvailabilityZone": "eu-west-1a", "SnapshotCopyCompletionDurationMinutes": 30 })),
             COMBINATION,
-            &["`SnapshotCopyCompletionDurationMinutes` is `30`", "a zone or Outpost"],
+            &["`SnapshotCopyCompletionDurationMinutes` is `30`", "the request names a zone or an Outpost"],
         ),
         // Tags
         (with(json!({ "TagSpecifications": {} })), VALUE, &["`TagSpecifications` is an empty object", "a list"]),

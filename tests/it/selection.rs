@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, Caller, Image, START};
+use local::aws::{ACCOUNT, Caller, Fault, Image, START};
 use local::host::InvokeError;
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ async fn an_ami_of_image_builder_waits_for_its_tests_unless_the_setting_is_any()
     is_ignored(stage_with(made_by_image_builder()).await, &announced(), reason).await;
     is_copied(stage_with(made_by_image_builder()).await, &event_of_image_builder("AVAILABLE")).await;
     is_copied(stage_with(made_by_image_builder()).await.set("IMAGE_BUILDER", "Any"), &announced()).await;
-    let testing = format!("the Image Builder image {BUILD} is `TESTING`, and is copied once it is `AVAILABLE`");
+    let testing = format!("the Image Builder image {BUILD} is `TESTING`, and will be copied once it is `AVAILABLE`");
     is_ignored(stage_with(made_by_image_builder()).await, &event_of_image_builder("TESTING"), &testing).await;
 }
 
@@ -272,4 +272,42 @@ async fn a_name_that_ec2_would_refuse_is_rejected_with_the_rule() {
         assert!(message.contains("COPY_NAME") && message.contains(AMI), "{message}");
         assert_eq!(stage.copy_image_calls().len(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_parameter_of_another_account_that_the_function_may_not_read_is_ignored_with_the_reason() {
+    let stage = Stage::new().await.with(|world| {
+        world.fault(Fault::on("GetParameter").error(
+            400,
+            "AccessDeniedException",
+            "not authorized to perform ssm:GetParameter",
+        ));
+    });
+    let arn = format!("arn:aws:ssm:{THERE}:111122223333:parameter/golden-ami");
+    let event = json!({
+        "source": "aws.ssm", "detail-type": "Parameter Store Change", "region": THERE, "account": "111122223333", "resources": [arn],
+        "detail": { "name": "golden-ami", "type": "String", "dataType": "aws:ec2:image", "operation": "Update" },
+    });
+    let answer = stage.function().await.invoke(&event).await.unwrap();
+    let reason = answer[0]["Reason"].as_str().unwrap();
+    assert!(
+        answer[0]["Outcome"] == "Ignored" && reason.contains(&arn) && reason.contains("not authorized"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn an_s3_backed_ami_is_ignored_when_announced_and_rejected_when_requested() {
+    let stage = Stage::new().await.with(|world| {
+        world.add_image(THERE, Image::new(AMI, "golden-1").s3_backed());
+    });
+    let function = stage.function().await;
+    let answer = function.invoke(&state_change(THERE, AMI, "available")).await.unwrap();
+    assert!(
+        answer[0]["Outcome"] == "Ignored" && answer[0]["Reason"].as_str().unwrap().contains("S3-backed"),
+        "{answer}"
+    );
+    let error = function.invoke(&request(AMI, "golden-1")).await.unwrap_err().to_string();
+    assert!(error.contains("S3-backed"), "{error}");
+    assert!(stage.copies().is_empty());
 }

@@ -16,7 +16,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SOURCE_REGIONS", "us-east-1,,us-west-2", "such as `us-east-1,us-west-2`"),
     ("SOURCE_REGIONS", "eu-west-1", "Regions other than the function's own"),
     ("SOURCE_REGIONS", "us-east-1,cn-north-1", "of its partition"),
-    ("SOURCE_REGIONS", "us-esat-1", "Regions that exist: AWS has no `us-esat-1`, did you mean `us-east-1`?"),
+    ("SOURCE_REGIONS", "us-esat-1", "Regions that exist; there is no `us-esat-1`, did you mean `us-east-1`?"),
     ("SOURCE_REGIONS", "us-east-1,eu-wset-2", "did you mean `eu-west-2`?"),
     ("SOURCE_OWNERS", "me", "`self` and account ids of 12 digits"),
     ("SOURCE_OWNERS", "self,1234", "`self` and account ids of 12 digits"),
@@ -61,7 +61,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("PARAMETER_NAME", "/golden images/{name}", "letters, digits and `._/-`"),
     ("PARAMETER_NAME", "/{tag:team}/latest", "whose first part is literal"),
     ("PARAMETER_NAME", "golden-{name}", "whose first part is literal"),
-    ("EVENT_BUS_NAME", "my bus", "the name or ARN of an event bus, or nothing at all"),
+    ("EVENT_BUS_NAME", "my bus", "the name or ARN of an event bus, or an empty value for no events"),
     ("RETIRE_WITH_SOURCE", "no", "`true` or `false`"),
     ("RETIRE_AFTER_DAYS", "0", "a number of days (1 to 365)"),
     ("RETIRE_AFTER_DAYS", "366", "a number of days (1 to 365)"),
@@ -75,7 +75,11 @@ const WRONG: &[(&str, &str, &str)] = &[
 
 /// Values that are each invalid only together with another.
 const WRONG_TOGETHER: &[(&[(&str, &str)], &str, &str)] = &[
-    (&[("KMS_KEY_ID", KEY), ("ENCRYPTED", "false")], "ENCRYPTED is `false`", "with KMS_KEY_ID set, `true` or nothing"),
+    (
+        &[("KMS_KEY_ID", KEY), ("ENCRYPTED", "false")],
+        "ENCRYPTED is `false`",
+        "with KMS_KEY_ID set, `true` or not set, since a key encrypts every copy",
+    ),
     (
         &[("KMS_KEY_ID", "alias/aws/ebs"), ("SHARE_WITH", "111122223333")],
         "KMS_KEY_ID is `alias/aws/ebs`",

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, Aws, Image, Queue, World};
+use local::aws::{ACCOUNT, Aws, Image, Queue, START, World};
 use local::host::{Function, Host};
 use serde_json::{Value, json};
 
@@ -110,7 +110,7 @@ impl Stage {
         calls.filter(|call| call.action == "CopyImage").map(|call| call.parameters).collect()
     }
 
-    /// Of which AMIs there are copies here, whoever made them.
+    /// The source AMIs of the copies of this Region, made by the courier or by somebody else.
     pub fn copied(&self) -> BTreeSet<String> {
         self.copies().into_iter().filter_map(|copy| copy.source_image_id).collect()
     }
@@ -147,7 +147,7 @@ impl Stage {
         let settings: BTreeMap<_, _> =
             self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
         let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // Where several stacks share a world, nobody knows whose call it was.
+        // Where several stacks share a world, a call does not say which of them made it.
         let Ok([here]) = <[String; 1]>::try_from(regions.into_iter().collect::<Vec<_>>()) else { return };
         let mut lines = BTreeSet::new();
         let world = self.aws.world();
@@ -199,7 +199,7 @@ pub fn ami(n: usize) -> String {
     format!("ami-{:017x}", 0xa000 + n)
 }
 
-/// EC2's own announcement that an AMI is available, or in whatever state.
+/// EC2's own announcement that an AMI is in this state, such as `available`.
 pub fn state_change(region: &str, id: &str, state: &str) -> Value {
     json!({
         "version": "0", "id": "7a5e8f4c-0000-4000-8000-000000000001", "detail-type": "EC2 AMI State Change", "source": "aws.ec2",
@@ -209,14 +209,14 @@ pub fn state_change(region: &str, id: &str, state: &str) -> Value {
     })
 }
 
-/// An SQS batch as Lambda hands it over: (message id, body), received for the first time.
+/// An SQS batch as Lambda hands it over: (message id, body), sent when the world began, received for the first time.
 pub fn batch<'a>(records: impl IntoIterator<Item = (&'a str, String)>) -> Value {
     let records: Vec<Value> = records
         .into_iter()
         .map(|(id, body)| {
             json!({
                 "messageId": id, "receiptHandle": format!("handle-of-{id}"), "body": body,
-                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000" }, "messageAttributes": {},
+                "attributes": { "ApproximateReceiveCount": "1", "SentTimestamp": (START.unix_timestamp() * 1000).to_string() }, "messageAttributes": {},
                 "md5OfBody": "", "eventSource": "aws:sqs",
                 "eventSourceARN": format!("arn:aws:sqs:{HERE}:{ACCOUNT}:announcements"), "awsRegion": HERE,
             })

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from policy import Request
-from stack import REGION, ROOT, options, parameters_of, pretty, rendered, statements, template
+from stack import REGION, ROOT, options, parameters_of, partition, pretty, rendered, statements, template
 
 RECORD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "aws-calls.jsonl"
 NEW = "0123456789abcdef0"
@@ -57,7 +57,10 @@ def own_parameters(call):
     if keys := sorted({target["kms_key"] for target in call.get("targets", []) if target.get("kms_key") and call["action"] == "CopyImage"}):
         parameters["SourceKmsKeyArns"] = ",".join(keys)
     if call["action"] == "GetParameter" and call["region"] != here(call):
-        parameters["SourceParameterPath"] = "/" + call["parameters"]["Name"].partition(":")[0].lstrip("/")
+        arn = arn_of_parameter(call["parameters"]["Name"], call["region"], call["account"])
+        parameters["SourceParameterPath"] = "/" + arn.split(":parameter/")[1]
+        if arn.split(":")[4] != call["account"]:
+            parameters["SenderAccounts"] = arn.split(":")[4]
     return parameters
 
 
@@ -82,17 +85,31 @@ def requests(call):
 
 def _ec2(call, parameters, context):
     action, region = call["action"], call["region"]
-    if action.startswith("Describe"):
+    if action == "DescribeImageAttribute":
+        for target in call["targets"]:
+            yield _on(target, f"ec2:{action}", region, context)
+    elif action == "CreateImageUsageReport":
+        report = f"arn:{partition(region)}:ec2:{region}:{call['account']}:image-usage-report/report-{NEW}"
+        for target in call["targets"]:
+            yield _on(target, f"ec2:{action}", region, context)
+        yield Request(f"ec2:{action}", report, context)
+        if keys := [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]:
+            yield Request("ec2:CreateTags", report, {**context, "ec2:CreateAction": action, "aws:TagKeys": keys})
+    elif action == "DeleteImageUsageReport":
+        report = f"arn:{partition(region)}:ec2:{region}:{call['account']}:image-usage-report/{parameters['ReportId']}"
+        tags = {f"aws:ResourceTag/{key}": value for target in call["targets"] for key, value in target.get("tags", {}).items()}
+        yield Request(f"ec2:{action}", report, {**context, **tags})
+    elif action.startswith("Describe"):
         yield Request(f"ec2:{action}", "*", context)
         if action == "DescribeImageReferences":
             for looked in LOOKED_AT_FOR_REFERENCES:
                 yield Request(looked, "*", {**context, "aws:CalledVia": ["ec2-images.amazonaws.com"]})
     elif action == "CopyImage":
         yield from _copy_image(call, parameters, context)
-    elif action == "CreateTags":
+    elif action in ("CreateTags", "DeleteTags"):
         keys = [value for name, value in parameters.items() if re.fullmatch(r"Tag\.\d+\.Key", name)]
         for target in call["targets"]:
-            yield _on(target, "ec2:CreateTags", region, {**context, "aws:TagKeys": keys})
+            yield _on(target, f"ec2:{action}", region, {**context, **({"aws:TagKeys": keys} if keys else {})})
     elif action == "DeregisterImage":
         for target in call["targets"]:
             if target["id"].startswith("ami-"):
@@ -102,6 +119,7 @@ def _ec2(call, parameters, context):
     elif action in (
         "DeleteSnapshot",
         "DisableImage",
+        "EnableImage",
         "EnableImageDeprecation",
         "EnableImageDeregistrationProtection",
         "ModifyImageAttribute",
@@ -122,13 +140,15 @@ def _ec2(call, parameters, context):
 def _on(target, action, region, context):
     kind = "image" if target["id"].startswith("ami-") else "snapshot"
     tags = {f"aws:ResourceTag/{key}": value for key, value in target.get("tags", {}).items()}
-    return Request(action, f"arn:aws:ec2:{region}::{kind}/{target['id']}", {**context, **tags, "ec2:Owner": target["owner"]})
+    # The embedded AWS makes no copy public.
+    public = {"ec2:Public": "false"} if kind == "image" else {}
+    return Request(action, f"arn:{partition(region)}:ec2:{region}::{kind}/{target['id']}", {**context, **tags, **public, "ec2:Owner": target["owner"]})
 
 
 def _copy_image(call, parameters, context):
     region, account = call["region"], call["account"]
-    copies = [f"arn:aws:ec2:{region}::image/ami-{NEW}", f"arn:aws:ec2:{region}::snapshot/snap-{NEW}"]
-    source = f"arn:aws:ec2:{parameters['SourceRegion']}::image/{parameters['SourceImageId']}"
+    copies = [f"arn:{partition(region)}:ec2:{region}::image/ami-{NEW}", f"arn:{partition(region)}:ec2:{region}::snapshot/snap-{NEW}"]
+    source = f"arn:{partition(region)}:ec2:{parameters['SourceRegion']}::image/{parameters['SourceImageId']}"
     for resource in [source, *copies]:
         yield Request("ec2:CopyImage", resource, context)
     keys = [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]
@@ -146,7 +166,7 @@ def _copy_image(call, parameters, context):
 def _kms(key, actions, region, account, service):
     """What EC2 asks KMS in the caller's name."""
     context = {"kms:ViaService": service}
-    arn = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{account}:{key if key.startswith('alias/') else f'key/{key}'}"
+    arn = key if key.startswith("arn:") else f"arn:{partition(region)}:kms:{region}:{account}:{key if key.startswith('alias/') else f'key/{key}'}"
     head, _, alias = arn.partition(":alias/")
     if alias:
         # KMS judges the key that the alias stands for.
@@ -158,16 +178,22 @@ def _kms(key, actions, region, account, service):
 
 
 def _ssm(call, parameters, context):
-    # A version (`NAME:3`) is no part of the resource.
-    name = parameters["Name"].partition(":")[0]
-    arn = f"arn:aws:ssm:{call['region']}:{call['account']}:parameter/{name.lstrip('/')}"
-    yield Request(f"ssm:{call['action']}", arn, context)
+    arn = arn_of_parameter(parameters["Name"], call["region"], call["account"])
+    yield Request(f"ssm:{call['action']}", arn, {**context, "aws:ResourceAccount": arn.split(":")[4]})
+
+
+def arn_of_parameter(name, region, account):
+    """A parameter of another account is named by its ARN. A version (`NAME:3`) is no part of the resource."""
+    if name.startswith("arn:"):
+        return ":".join(name.split(":")[:6])
+    return f"arn:{partition(region)}:ssm:{region}:{account}:parameter/{name.partition(':')[0].lstrip('/')}"
 
 
 def _events(call, parameters, context):
+    region = call["region"]
     for entry in parameters["Entries"]:
         bus = entry.get("EventBusName", "default")
-        arn = bus if bus.startswith("arn:") else f"arn:aws:events:{call['region']}:{call['account']}:event-bus/{bus}"
+        arn = bus if bus.startswith("arn:") else f"arn:{partition(region)}:events:{region}:{call['account']}:event-bus/{bus}"
         details = {"events:source": entry["Source"], "events:detail-type": entry["DetailType"]}
         yield Request(f"events:{call['action']}", arn, {**context, **details})
 

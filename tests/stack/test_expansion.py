@@ -8,7 +8,7 @@ from stack import OPTIONS, expanded, options, rendered, template
 # What the SAM part of the template reads besides the environment variables, which it only passes on.
 READ_BY_SAM = {
     "Architecture": ["x86_64", "arm64"],
-    "LogLevel": ["INFO", "TRACE"],
+    "LogLevel": ["INFO", "DEBUG"],
     "MaximumConcurrency": ["2", "1000"],
     "VpcSubnetIds": list(OPTIONS["VpcSubnetIds"]),
     "VpcSecurityGroupIds": ["", "sg-0123456789abcdef0"],

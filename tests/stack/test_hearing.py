@@ -2,7 +2,7 @@
 
 import pytest
 from moto.events.models import EventPattern
-from stack import ACCOUNT, REGION, of_type, options, rendered, template
+from stack import ACCOUNT, REGION, created, of_type, options, outputs, rendered, template
 
 
 def event(source, kind, detail, region="us-east-1", account=ACCOUNT):
@@ -84,6 +84,33 @@ COURIER = [
     (OWN, ["all"], []),
 ]
 
+# What other accounts send to the bus that is open to them: (event, the options that are on besides SenderAccounts, whether the courier hears it)
+SENDER = "999999999999"
+HEARD_FROM_SENDERS = [
+    (ami("available", account=SENDER), [], True),
+    (ami("available", account=SENDER), ["SourceRegions"], True),
+    (ami("available", account=SENDER, region="ap-south-1"), ["SourceRegions"], False),
+    (ami("available", account=SENDER, region=REGION), [], False),
+    (ami("available", region=REGION), [], False),
+    (ami("failed", account=SENDER), [], False),
+    (ami("deregistered", account=SENDER), [], False),
+    (ami("deregistered", account=SENDER), ["RetireWithSource"], True),
+    (image_builder("AVAILABLE", account=SENDER), [], True),
+    (image_builder("TESTING", account=SENDER), [], False),
+    (tag(account=SENDER), [], False),
+    (tag(account=SENDER), ["RequiredTags"], True),
+    (tag(service="rds", account=SENDER), ["RequiredTags"], False),
+    (parameter(account=SENDER), [], False),
+    (parameter(account=SENDER), ["SourceParameterPath"], True),
+    (parameter(name="/other", account=SENDER), ["SourceParameterPath"], False),
+    (trail("CreateImage"), [], False),
+    (trail("CreateImage"), ["CloudTrailEvents"], True),
+    (trail("RunInstances"), ["CloudTrailEvents"], False),
+    (REQUEST, [], True),
+    (OWN, [], False),
+    (event("aws.ec2", "EC2 Instance State-change Notification", {"state": "running"}, account=SENDER), ["RetireWithSource"], False),
+]
+
 FORWARDER = [
     (ami("available"), {}, True),
     (ami("deregistered"), {}, True),
@@ -105,8 +132,9 @@ FORWARDER = [
 ]
 
 
-def hearing(resources, what):
-    patterns = {name: rule["EventPattern"] for name, rule in of_type(resources, "AWS::Events::Rule").items() if "EventPattern" in rule}
+def hearing(resources, what, bus="default"):
+    rules = of_type(resources, "AWS::Events::Rule").items()
+    patterns = {name: rule["EventPattern"] for name, rule in rules if "EventPattern" in rule and rule.get("EventBusName", "default") == bus}
     return [name for name, pattern in patterns.items() if EventPattern(None, pattern).matches_event(what)]
 
 
@@ -118,6 +146,19 @@ def name(case):
 @pytest.mark.parametrize(("what", "on", "heard_by"), [pytest.param(*case, id=name(case)) for case in COURIER])
 def test_the_courier_hears(what, on, heard_by):
     assert hearing(rendered(template(), options(*on)), what) == heard_by
+
+
+@pytest.mark.parametrize(("what", "on", "heard"), [pytest.param(*case, id=name(case)) for case in HEARD_FROM_SENDERS])
+def test_the_courier_hears_of_the_sender_accounts(what, on, heard):
+    resources = rendered(template(), options("SenderAccounts", *on))
+    assert hearing(resources, what, "SenderEventBus") == (["SenderRule"] if heard else [])
+
+
+def test_the_source_regions_of_any_account_forward_to_the_output_of_the_courier():
+    own = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
+    assert outputs(template(), options())["EventBusArn"] == own + "default"
+    assert outputs(template(), options("SenderAccounts"))["EventBusArn"] == "SenderEventBus.Arn"
+    assert created(template(), options("SenderAccounts"))["SenderEventBus"]["Properties"]["Name"] == "ami-courier"
 
 
 BUSES = "arn:aws:events:eu-west-1:123456789012:event-bus/default,arn:aws:events:eu-central-1:111122223333:event-bus/default"

@@ -29,17 +29,41 @@ BY_AWS = {
 
 # Actions that know no resource, so that only "*" will do; those that parliament's data is too old to have, with their page.
 WITHOUT_RESOURCE = {
+    "ec2:DescribeImageUsageReports",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReports.html
+    "ec2:DescribeImageUsageReportEntries",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageUsageReportEntries.html
     "ec2:DescribeImageReferences",  # docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImageReferences.html
 }
+# Actions that parliament's data is too old to have: docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImageUsageReport.html, …_DeleteImageUsageReport.html
+UNKNOWN_TO_PARLIAMENT = {"ec2:CreateImageUsageReport", "ec2:DeleteImageUsageReport"}
 # Lambda must be able to make and remove its network interfaces before it knows them (configuration-vpc.html); X-Ray has no resource for traces; EC2 looks
 # for references everywhere (ec2-ami-references.html).
 STAR_BY_AWS = {"AttachToVpc", "Trace", "LetEc2LookForReferences"}
 
-COPY = {"aws:ResourceTag/ami-courier:source-image": "ami-1", "ec2:Owner": ACCOUNT, "aws:RequestedRegion": REGION}
+# Permissions whose calls the test suite does not record yet, by statement. As soon as it does, this test asks for the line to go.
+AWAITED = {
+    # The sweep and the second look send messages to the courier's own queue, and look at its depth first (issue 12).
+    "SendItselfMessages": {"sqs:SendMessage"},
+    # Retirement in two steps (issue 13).
+    "DisableAndEnableOwnCopies": {"ec2:EnableImage"},
+    "MarkForRetirement": {"ec2:CreateTags"},
+    "RemoveMarks": {"ec2:DeleteTags"},
+    "SeeWhoMayLaunchACopy": {"ec2:DescribeImageAttribute"},
+    "OrderUsageReportOfOwnCopies": {"ec2:CreateImageUsageReport"},
+    "OrderUsageReport": {"ec2:CreateImageUsageReport"},
+    "TagUsageReport": {"ec2:CreateTags"},
+    "ReadUsageReports": {"ec2:DescribeImageUsageReports", "ec2:DescribeImageUsageReportEntries"},
+    "DeleteOwnUsageReports": {"ec2:DeleteImageUsageReport"},
+    # A parameter that another account shares (issue 14).
+    "ReadParametersOfSenderAccounts": {"ssm:GetParameter"},
+}
+
+COPY = {"aws:ResourceTag/ami-courier:source-image": "ami-1", "ec2:Owner": ACCOUNT, "ec2:Public": "false", "aws:RequestedRegion": REGION}
 FOREIGN = {**COPY, "ec2:Owner": "999999999999"}
-UNTAGGED = {"ec2:Owner": ACCOUNT, "aws:RequestedRegion": REGION}
+UNTAGGED = {"ec2:Owner": ACCOUNT, "ec2:Public": "false", "aws:RequestedRegion": REGION}
+PUBLIC = {**COPY, "ec2:Public": "true"}
 IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1"
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
+REPORT = f"arn:aws:ec2:{REGION}:{ACCOUNT}:image-usage-report/report-1"
 INSTANCE = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"
 IN = lambda region: {"aws:RequestedRegion": region}  # noqa: E731
 KEY = OPTIONS["KmsKeyId"][1]
@@ -47,6 +71,7 @@ SOURCE_KEY = OPTIONS["SourceKmsKeyArns"][1]
 QUEUE_KEY = OPTIONS["QueueKmsKeyArn"][1]
 OTHER_KEY = "arn:aws:kms:eu-west-1:123456789012:key/99999999-0000-0000-0000-999999999999"
 SSM = "arn:aws:ssm:{}:" + ACCOUNT + ":parameter/{}"
+SENDER, STRANGER = OPTIONS["SenderAccounts"][1].split(",")[0], "999999999999"
 KMS_ACTIONS = ["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]
 
 
@@ -59,6 +84,10 @@ def _forbidden():
         yield Request(action, "*", IN(REGION))
     yield Request("ssm:GetParameter", SSM.format("us-east-1", "secret"), IN("us-east-1"))
     yield Request("ssm:GetParameter", SSM.format("ap-south-1", "golden/x"), IN("ap-south-1"))
+    for account, name, region in [(STRANGER, "golden/x", "us-east-1"), (SENDER, "secret", "us-east-1"), (SENDER, "golden/x", "ap-south-1")]:
+        arn = f"arn:aws:ssm:{region}:{account}:parameter/{name}"
+        yield Request("ssm:GetParameter", arn, {**IN(region), "aws:ResourceAccount": account})
+    yield Request("ssm:PutParameter", f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/x", {**IN("us-east-1"), "aws:ResourceAccount": SENDER})
     yield Request("ssm:PutParameter", SSM.format(REGION, "other"), IN(REGION))
     yield Request("ssm:PutParameter", SSM.format("us-east-1", "published/x"), IN("us-east-1"))
     yield Request("ec2:CopyImage", "arn:aws:ec2:us-west-2::image/ami-1", IN("us-west-2"))
@@ -69,7 +98,26 @@ def _forbidden():
     yield Request("ec2:CreateTags", IMAGE, {**COPY, "aws:TagKeys": ["ami-courier:finished", "ami-courier:skip"]})
     yield Request("ec2:CreateTags", INSTANCE, {**COPY, "aws:TagKeys": ["ami-courier:finished"]})
     yield Request("ec2:CreateTags", INSTANCE, {**UNTAGGED, "ec2:CreateAction": "CopyImage"})
-    for action in ["ModifyImageAttribute", "EnableImageDeprecation", "EnableImageDeregistrationProtection", "DisableImage", "DeregisterImage"]:
+    marks = ["ami-courier:source-gone-since"]
+    for action in ["CreateTags", "DeleteTags"]:
+        yield Request(f"ec2:{action}", IMAGE, {**COPY, "aws:TagKeys": ["ami-courier:source-image"]})
+        yield Request(f"ec2:{action}", IMAGE, {**COPY, "aws:TagKeys": [*marks, "ami-courier:skip"]})
+        yield Request(f"ec2:{action}", INSTANCE, {**COPY, "aws:TagKeys": marks})
+        yield Request(f"ec2:{action}", IMAGE, {**UNTAGGED, "aws:TagKeys": marks})
+    yield Request("ec2:CreateTags", IMAGE, {**FOREIGN, "aws:TagKeys": marks})
+    # It would remove every tag.
+    yield Request("ec2:DeleteTags", IMAGE, COPY)
+    yield Request("ec2:CreateTags", REPORT, {**IN(REGION), "ec2:CreateAction": "RunInstances"})
+    yield Request("ec2:CreateTags", REPORT, {**IN(REGION), "aws:TagKeys": ["ami-courier:finished"]})
+    yield Request("ec2:CreateTags", INSTANCE, {**IN(REGION), "ec2:CreateAction": "CreateImageUsageReport"})
+    yield Request("ec2:CreateImageUsageReport", INSTANCE, COPY)
+    yield Request("ec2:CreateImageUsageReport", REPORT.replace(REGION, "us-east-1"), IN("us-east-1"))
+    yield Request("ec2:DeleteImageUsageReport", REPORT, IN(REGION))
+    yield Request("ec2:DeleteImageUsageReport", INSTANCE, COPY)
+    for action in ["DescribeImageUsageReports", "DescribeImageUsageReportEntries"]:
+        yield Request(f"ec2:{action}", "*", IN("us-east-1"))
+    only_copies = ["ModifyImageAttribute", "EnableImageDeprecation", "EnableImageDeregistrationProtection", "DisableImage", "DeregisterImage"]
+    for action in [*only_copies, "EnableImage", "DescribeImageAttribute", "CreateImageUsageReport"]:
         for context in [UNTAGGED, FOREIGN]:
             yield Request(f"ec2:{action}", IMAGE, context)
         yield Request(f"ec2:{action}", INSTANCE, COPY)
@@ -77,13 +125,14 @@ def _forbidden():
         for context in [UNTAGGED, FOREIGN]:
             yield Request(f"ec2:{action}", SNAPSHOT, context)
         yield Request(f"ec2:{action}", INSTANCE, COPY)
+    yield Request("ec2:ModifyImageAttribute", IMAGE, PUBLIC)
     yield Request("ec2:ModifySnapshotAttribute", SNAPSHOT, {**COPY, "ec2:Add/group": "all"})
     bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     yield Request("events:PutEvents", bus + "default", {"events:source": "aws.ec2"})
     yield Request("events:PutEvents", bus + "other", {"events:source": "ami-courier"})
     for action in ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes", "ChangeMessageVisibility"]:
         yield Request(f"sqs:{action}", "DeadLetterQueue.Arn", IN(REGION))
-    yield Request("sqs:SendMessage", "Queue.Arn", IN(REGION))
+    yield Request("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:other", IN(REGION))
     grant = {"kms:GrantIsForAWSResource": "true"}
     for key, via in [(KEY, f"ec2.{REGION}.amazonaws.com"), (SOURCE_KEY, "ec2.us-east-1.amazonaws.com"), (QUEUE_KEY, f"sqs.{REGION}.amazonaws.com")]:
         for action in [*KMS_ACTIONS, "GenerateDataKey"]:
@@ -96,6 +145,8 @@ def _forbidden():
         yield Request(action, f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:other", {})
     for action in BY_AWS["AttachToVpc"]:
         yield Request(action, "*", IN("us-east-1"))
+        # What the function's own code asks for: docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+        yield Request(action, "*", {**IN(REGION), "lambda:SourceFunctionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:ami-courier"})
 
 
 FORBIDDEN = list(_forbidden())
@@ -121,7 +172,9 @@ def problems(calls, change=lambda policy: policy):
     for statement in widest:
         actions = set(as_list(statement["Action"]))
         found += [f"{statement['Sid']}: {action} is a pattern" for action in actions if "*" in action]
-        by_aws = BY_AWS.get(statement["Sid"], set())
+        awaited = AWAITED.get(statement["Sid"], set())
+        found += [f"{statement['Sid']}: a test uses {action} now, so it is no longer awaited" for action in awaited if (statement["Sid"], action) in used]
+        by_aws = BY_AWS.get(statement["Sid"], set()) | awaited
         found += [f"{statement['Sid']}: AWS needs {action} there" for action in by_aws - actions]
         needless = sorted(action for action in actions - by_aws if (statement["Sid"], action) not in used)
         found += [f"{statement['Sid']}: no test uses {action}" for action in needless]
@@ -193,6 +246,8 @@ def test_it_fails_when(calls, as_it_is, sid, break_it):
 # What each option adds to the role, and no other option does.
 ADDED_BY = {
     "SourceParameterPath": {"ReadAnnouncedParameters"},
+    # Together with SourceParameterPath.
+    "SenderAccounts": set(),
     "KmsKeyId": {"EncryptCopies", "LetEbsUseTheKeyOfCopies"},
     "SourceKmsKeyArns": {"ReadEncryptedSources", "LetEbsUseTheKeysOfSources"},
     "ShareWith": {"ShareImages", "ShareSnapshotsButNeverInPublic"},
@@ -200,7 +255,19 @@ ADDED_BY = {
     "DeregistrationProtection": {"Protect"},
     "ParameterName": {"PublishInParameter"},
     "EventBusName": {"TellEventBus"},
-    "RetireWithSource": {"SeeWhetherACopyIsInUse", "LetEc2LookForReferences", "DisableOwnCopies"},
+    "RetireWithSource": {
+        "SeeWhetherACopyIsInUse",
+        "LetEc2LookForReferences",
+        "DisableAndEnableOwnCopies",
+        "MarkForRetirement",
+        "RemoveMarks",
+        "SeeWhoMayLaunchACopy",
+        "OrderUsageReportOfOwnCopies",
+        "OrderUsageReport",
+        "TagUsageReport",
+        "ReadUsageReports",
+        "DeleteOwnUsageReports",
+    },
     "QueueKmsKeyArn": {"UseTheQueuesKey"},
     "VpcSubnetIds": {"AttachToVpc"},
 }
@@ -212,6 +279,7 @@ ALWAYS = {
     "MarkAsFinished",
     "RemoveOwnCopies",
     "TakeMessages",
+    "SendItselfMessages",
     "SetAsideRejected",
     "WriteLogs",
     "Trace",
@@ -226,7 +294,9 @@ def test_what_is_switched_off_is_not_there():
     assert sids(options()) == ALWAYS
     for name in OPTIONS:
         assert sids(options(name)) == ALWAYS | ADDED_BY.get(name, set()), name
-    assert sids(options("all")) == ALWAYS.union(*ADDED_BY.values())
+    of_senders = {"ReadParametersOfSenderAccounts"}
+    assert sids(options("SourceParameterPath", "SenderAccounts")) == ALWAYS | ADDED_BY["SourceParameterPath"] | of_senders
+    assert sids(options("all")) == ALWAYS.union(of_senders, *ADDED_BY.values())
 
 
 KEY_ID = "11111111-2222-3333-4444-555555555555"
@@ -244,6 +314,12 @@ KEY_ID = "11111111-2222-3333-4444-555555555555"
         ("alias/golden/ami", OTHER_KEY.replace(REGION, "us-east-1"), ["alias/golden/ami"], False),
         (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/golden", OTHER_KEY, ["alias/golden"], True),
         (f"arn:aws:kms:{REGION}:{ACCOUNT}:alias/golden", OTHER_KEY, [], False),
+        ("alias/ami-alias/eu", OTHER_KEY, ["alias/ami-alias/eu"], True),
+        ("alias/ami-alias/eu", OTHER_KEY, ["alias/ami-"], False),
+        ("alias/golden", OTHER_KEY.replace(ACCOUNT, "999999999999"), ["alias/golden"], False),
+        (f"arn:aws:kms:{REGION}:999999999999:alias/my-alias/x", OTHER_KEY.replace(ACCOUNT, "999999999999"), ["alias/my-alias/x"], True),
+        (f"arn:aws:kms:{REGION}:999999999999:alias/my-alias/x", OTHER_KEY, ["alias/my-alias/x"], False),
+        (f"arn:aws:kms:{REGION}:999999999999:alias/my-alias/x", OTHER_KEY.replace(ACCOUNT, "999999999999"), ["alias/my-"], False),
     ],
 )
 def test_the_key_is_allowed_in_each_form_of_its_name(name, arn, aliases, allowed):
@@ -260,14 +336,30 @@ def test_the_key_is_allowed_in_each_form_of_its_name(name, arn, aliases, allowed
         ("golden-ami", "golden-ami", "golden-ami2"),
         ("/golden/ami", "golden/ami", "golden/ami2"),
         ("/golden/{tag:Role}/ami", "golden/web/ami", "other/web/ami"),
-        ("{name}", "anything", None),
+        ("golden/{name}", "golden/anything", "golden-other"),
     ],
 )
 def test_the_published_parameter_is_allowed_as_far_as_its_name_is_known(name, allowed, refused):
     policy = statements(rendered(template(), {**options(), "ParameterName": name}))
     for action in ["ssm:GetParameter", "ssm:PutParameter"]:
         assert allowing(policy, Request(action, SSM.format(REGION, allowed), {}))
-        assert not refused or not allowing(policy, Request(action, SSM.format(REGION, refused), {}))
+        assert not allowing(policy, Request(action, SSM.format(REGION, refused), {}))
+
+
+def test_a_parameter_of_a_sender_account_may_be_read():
+    call = {"service": "ssm", "action": "GetParameter", "region": "us-east-1", "account": ACCOUNT, "settings": {}}
+    call["parameters"] = {"Name": f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/web:3"}
+    (request,) = requests(call)
+    assert request.resource == f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/web"
+    assert allowing(policy_for(call), request)["Sid"] == "ReadParametersOfSenderAccounts"
+    without = statements(rendered(template(), {**options("SourceParameterPath"), "SenderAccounts": "444455556666"}))
+    assert not allowing(without, request)
+
+
+def test_an_image_that_is_public_is_out_of_reach():
+    (share,) = [statement for statement in with_every_option() if statement["Sid"] == "ShareImages"]
+    assert allowing([share], Request("ec2:ModifyImageAttribute", IMAGE, COPY))
+    assert not allowing([share], Request("ec2:ModifyImageAttribute", IMAGE, PUBLIC))
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,13 @@ proptest! {
         prop_assert!(is_wanted(&copy, &region, announced_by, &sources).is_err());
     }
 }
+
+#[test]
+fn an_s3_backed_ami_is_not_copied_whoever_announces_it() {
+    let s3_backed = Image { s3_backed: true, ..source("golden", &[]) };
+    for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::Publisher, AnnouncedBy::Sweep] {
+        let reason = is_wanted_of(&s3_backed, announced_by, &[]).unwrap_err();
+        assert!(reason.starts_with("it is S3-backed"), "{reason}");
+    }
+    assert!(may_be_copied(&source("golden", &[])).is_ok());
+}

@@ -142,3 +142,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn sharing_copies_under_the_default_key_is_warned_of_and_any_other_setting_is_not() {
+    let warnings = |of: &[(&str, &str)]| read(of).unwrap().warnings();
+    let default_key = [("SHARE_WITH", "111122223333"), ("ENCRYPTED", "true")];
+    assert!(warnings(&default_key)[0].contains("set KMS_KEY_ID"));
+    assert!(warnings(&default_key[..1]).is_empty() && warnings(&default_key[1..]).is_empty());
+    let own_key = [("SHARE_WITH", "111122223333"), ("KMS_KEY_ID", "alias/images")];
+    assert!(warnings(&own_key).is_empty());
+}

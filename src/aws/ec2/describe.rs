@@ -1,7 +1,7 @@
 //! `DescribeImages`: by id, by source, by name, by tag, and page by page.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
 
-use aws_sdk_ec2::types::{Filter, Image as Ec2Image, ImageState};
+use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState};
 use courier_core::error::code;
 use courier_core::identity::{Identity, ImageId, Region};
 use courier_core::image::{Image, State, Volume, tag};
@@ -237,6 +237,7 @@ fn image(seen: &Ec2Image) -> Option<Image> {
             .iter()
             .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
             .collect(),
+        s3_backed: seen.root_device_type().is_some_and(|kind| *kind == DeviceType::InstanceStore),
         volumes: seen
             .block_device_mappings()
             .iter()

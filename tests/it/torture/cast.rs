@@ -176,7 +176,7 @@ impl<'a> Part<'a> {
         self.case("that nobody announces", End::Copied, Vec::new())
     }
 
-    /// Under another name: only a look at what is there stops a second copy.
+    /// Under another name: only the look for copies stops a second one.
     fn copied_by_hand(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
         let name = format!("by-hand-{}", self.number);
@@ -196,7 +196,8 @@ impl<'a> Part<'a> {
             let request = if self.random.bool() { request } else { in_custom_event(&request) };
             story.push((self.soon(), Act::Announce(request.to_string())));
         }
-        let end = if self.setting.sweeps { End::Requested } else { End::Copied };
+        let is_swept = self.setting.sweeps || self.setting.sweeps_once;
+        let end = if is_swept { End::Requested } else { End::Copied };
         self.case("requested, with tags in any order", end, story)
     }
 
@@ -220,7 +221,7 @@ impl<'a> Part<'a> {
 
     fn pending_at_first(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image().state(ImageState::Pending));
-        let mut story = vec![(Duration::ZERO, Act::Announce(self.request().to_string()))];
+        let mut story = vec![(Duration::ZERO, Act::Announce(self.custom_event()))];
         story.push((self.soon(), Act::Complete));
         self.case("announced while it was pending", End::Copied, story)
     }

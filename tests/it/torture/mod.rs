@@ -1,5 +1,5 @@
 //! The torture test: announcements of every kind, through a queue that repeats and reorders, to a function that is killed,
-//! on an AWS that fails at random; and an exact look at what is there in the end.
+//! on an AWS that fails at random; and an exact check of the world in the end.
 //!
 //! A round follows from its seed: who appears, what is announced when, which calls fail and how, when the function is
 //! killed. (Only the jitter of the function's own back-off does not.) A round that fails prints its seed.

@@ -121,7 +121,7 @@ pub static SETTINGS: [Setting; 6] = [
         publishes: false,
         tells: true,
         encrypts: false,
-        deploying: &[("EXTRA_TAGS", "team=security"), ("ENCRYPTED", "true")],
+        deploying: &[("EXTRA_TAGS", "team=security"), ("COPY_DESCRIPTION", "by {account}")],
         sweeps_once: false,
     },
     // One sweep, while sending to the queue fails.

@@ -29,9 +29,9 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
                     wrong.extend(unfinished(copy, case, setting, world));
                 }
             }
-            // The cause lasts, so each epoch has new tries: the latest failure may not be found yet.
-            (End::Failed, [copy]) if copy.state == ImageState::Failed => {
-                expected.insert(&copy.id, copy);
+            // The cause lasts, so each epoch has new tries: the latest failures may not be found yet.
+            (End::Failed, copies) if copies.iter().all(|copy| copy.state == ImageState::Failed) => {
+                expected.extend(copies.iter().map(|copy| (copy.id.as_str(), *copy)));
             }
             (End::CopiedByHand, [copy]) if copy.tags.is_empty() => {}
             (End::CopiedByHand, [copy]) => wrong.push(format!("the copy {} made by hand was changed", copy.id)),
@@ -93,7 +93,7 @@ fn unfinished(copy: &Image, case: &Case, setting: &Setting, world: &World) -> Ve
     }
     for tags in std::iter::once(&copy.tags).chain(copy.snapshots.iter().map(|snapshot| &snapshot.tags)) {
         if tags.get("ami-courier:source-image") != Some(id) || tags.get("ami-courier:source-region") != Some(region) {
-            lacks.push("does not bear the courier's tags".to_owned());
+            lacks.push("does not have the courier's tags".to_owned());
         }
     }
     if copy.snapshots.is_empty() || copy.snapshots.iter().any(|snapshot| snapshot.state != SnapshotState::Completed) {
@@ -108,11 +108,11 @@ fn unfinished(copy: &Image, case: &Case, setting: &Setting, world: &World) -> Ve
         lacks.push(format!("is shared: {is_shared}"));
     }
     if setting.tells {
-        let is_told = |event: &local::aws::PutEvent| {
+        let is_finished = |event: &local::aws::PutEvent| {
             event.detail["Outcome"] == "Finished" && event.detail["ImageId"] == copy.id.as_str()
         };
-        if !world.put_events().iter().any(is_told) {
-            lacks.push("was not told of on the event bus".to_owned());
+        if !world.put_events().iter().any(is_finished) {
+            lacks.push("has no event on the event bus".to_owned());
         }
     }
     lacks
@@ -162,7 +162,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                         && text("Region") == HERE
                         && matches!(code.as_str(), "CopyFailed" | "TriesSpent")
                 }
-                // An event of an AMI that is long gone: it cannot be told from one that never was.
+                // An event of an AMI that was deregistered long ago: EC2 answers as if it had never existed.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
                 End::Copied | End::Requested | End::CopiedByHand | End::NotCopied => false,
             }
@@ -172,7 +172,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                 told.insert((letter.body.clone(), case.what));
                 told.insert((case.name.clone(), case.what));
             }
-            _ => wrong.push(format!("nobody was to be told of {}: {code}: {explanation}", letter.body)),
+            _ => wrong.push(format!("this dead letter should not exist: {}: {code}: {explanation}", letter.body)),
         }
     }
     for case in cases {
@@ -187,7 +187,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                     .map(|body| format!("{} ({code}) is not in the dead-letter queue: {body}", case.what)),
             ),
             End::Failed if !told.contains(&(case.name.clone(), case.what)) => {
-                wrong.push(format!("nobody was told that the copies of {} failed", case.name));
+                wrong.push(format!("no dead letter says that the copies of {} failed", case.name));
             }
             _ => {}
         }

@@ -42,6 +42,8 @@ pub struct Image {
     pub architecture: String,
     pub platform_details: String,
     pub root_device_name: String,
+    /// Whether it is an instance store-backed AMI, whose root volume is in Amazon S3.
+    pub s3_backed: bool,
     pub boot_mode: Option<String>,
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
@@ -79,6 +81,7 @@ impl Image {
             architecture: "x86_64".to_owned(),
             platform_details: "Linux/UNIX".to_owned(),
             root_device_name: "/dev/xvda".to_owned(),
+            s3_backed: false,
             boot_mode: None,
             imds_support: None,
             tpm_support: None,
@@ -108,6 +111,12 @@ impl Image {
     #[must_use]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         self.tags.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn s3_backed(mut self) -> Self {
+        self.s3_backed = true;
         self
     }
 

@@ -31,7 +31,7 @@ pub(super) fn view(world: &World, caller: &Caller, image: &Image) -> Value {
             "code": reason.code,
             "message": reason.message,
         })),
-        "rootDeviceType": "ebs",
+        "rootDeviceType": if image.s3_backed { "instance-store" } else { "ebs" },
         "rootDeviceName": image.root_device_name,
         "blockDeviceMapping": block_devices(image).iter().map(|device| device_view(world, image, device)).collect::<Vec<_>>(),
         "virtualizationType": "hvm",

@@ -1,0 +1,78 @@
+//! What one run assumes: the bounds of EC2, what else happens in the world, and which rule of the protocol is broken.
+
+use courier_core::protocol::Timing;
+
+use crate::mutations::Mutation;
+
+/// Whose copies are asked for. Each order has client tokens of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    /// All announcements of one source AMI, from any sender. Settings may change in between.
+    Announcement,
+    /// An explicit request, delivered again and again. Its token is made of its call.
+    Request,
+    /// An explicit request that brings a client token.
+    RequestWithOwnToken,
+}
+
+/// The durations are in ticks of about five minutes, and scaled down: only their order matters. See `main.rs`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub(crate) timing: Timing,
+    /// A new AMI is visible after this time at the latest.
+    pub(crate) visible_after: u64,
+    /// EC2 remembers a token for this time at least. Then it forgets it at any time, or never.
+    pub(crate) remembered: u64,
+    /// An invocation, and its calls still on their way, end within this time. The difference of clocks is in it.
+    pub(crate) pause: u64,
+    /// The orders of the run, and how many different parameters their callers send.
+    pub(crate) orders: Vec<(Kind, u8)>,
+    /// Users disable copies.
+    pub(crate) disables: bool,
+    pub(crate) mutation: Option<Mutation>,
+}
+
+impl Rules {
+    /// The tightest numbers for which the protocol holds.
+    pub(crate) fn tightest() -> Self {
+        let (visible_after, pause, epoch) = (3, 1, 6);
+        Self {
+            timing: Timing { epoch, quiet: visible_after + pause - 1, second_look: visible_after, tries: 3 },
+            visible_after,
+            remembered: epoch + pause,
+            pause,
+            orders: vec![(Kind::Announcement, 2)],
+            disables: false,
+            mutation: None,
+        }
+    }
+
+    pub(crate) fn with(mut self, mutation: Mutation) -> Self {
+        match mutation {
+            Mutation::NoQuietTime => self.timing.quiet = 0,
+            Mutation::QuietTimeTooShort => self.timing.quiet = self.visible_after + self.pause - 2,
+            Mutation::DelayShorterThanVisibility => self.timing.second_look = self.visible_after - 1,
+            Mutation::MemoryShorterThanEpoch => self.remembered = self.timing.epoch - 2,
+            _ => {}
+        }
+        self.mutation = Some(mutation);
+        self
+    }
+
+    pub(crate) fn has(&self, mutation: Mutation) -> bool {
+        self.mutation == Some(mutation)
+    }
+
+    /// Whether EC2 may forget a token that somebody still uses. A token of an epoch is used until the epoch ends and the
+    /// last invocation that began in it ends. A token without an epoch is used for ever.
+    pub(crate) fn forgets_used_tokens(&self, kind: Kind) -> bool {
+        self.remembered < self.timing.epoch + self.pause
+            || self.has(Mutation::TokenWithoutEpoch)
+            || kind == Kind::RequestWithOwnToken
+    }
+
+    /// How many tries the model follows in one epoch: all that the protocol allows, and one more that an operator allows.
+    pub(crate) fn tries_followed(&self) -> u32 {
+        self.timing.tries + 1
+    }
+}

@@ -1,0 +1,109 @@
+//! The runs: what each one assumes, and what must come out. The bounds are larger with `MODEL_WORKERS`, `MODEL_MESSAGES`
+//! (both for [`Counted`]) and `MODEL_TRIES`; the traces of broken rules are printed with `MODEL_TRACES`.
+
+use std::time::Instant;
+
+use courier_core::protocol::{TRIES, Timing};
+
+use crate::any_number::AnyNumber;
+use crate::counted::{Counted, Sweep, World};
+use crate::mutations::Mutation;
+use crate::properties::{Verdict, check, explore};
+use crate::rules::{Kind, Rules};
+use crate::words;
+
+/// Explores one model, prints what came out, and fails if that is not what must.
+pub(crate) fn any_number(name: &str, must: Verdict, rules: Rules) {
+    let start = Instant::now();
+    let model = AnyNumber { rules };
+    let explored = check(model.clone());
+    report(name, explored.states, explored.verdict, start, words::of_any_number(&model, &explored.trace));
+    assert_eq!(explored.verdict, must, "{name}");
+}
+
+/// The same for counted messages: safety and liveness.
+pub(crate) fn counted(name: &str, must: Verdict, model: &Counted) {
+    let start = Instant::now();
+    let explored = explore(model);
+    report(name, explored.states, explored.verdict, start, words::of_counted(&explored.trace));
+    assert_eq!(explored.verdict, must, "{name}");
+}
+
+fn report(name: &str, states: usize, verdict: Verdict, start: Instant, trace: Vec<String>) {
+    let verdict = format!("{verdict:?}");
+    println!("{name:75} {states:>9} states  {verdict:9} {:6.2} s", start.elapsed().as_secs_f32());
+    if std::env::var_os("MODEL_TRACES").is_some() {
+        for line in trace {
+            println!("    {line}");
+        }
+    }
+}
+
+fn bound<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
+    match std::env::var(variable) {
+        Ok(value) => value.parse().unwrap_or_else(|_| panic!("{variable} is `{value}`; it must be a number")),
+        Err(_) => otherwise,
+    }
+}
+
+/// The tightest numbers, with the real number of tries.
+pub(crate) fn all_tries() -> Rules {
+    tries(bound("MODEL_TRIES", TRIES))
+}
+
+/// The tightest numbers, with two tries: enough for one that follows another.
+pub(crate) fn two_tries() -> Rules {
+    tries(bound("MODEL_TRIES", 2))
+}
+
+fn tries(tries: u32) -> Rules {
+    let tightest = Rules::tightest();
+    Rules { timing: Timing { tries, ..tightest.timing }, ..tightest }
+}
+
+/// A world with a sweep that comes again and again; its visibility and its epochs are shorter.
+pub(crate) fn with_sweep() -> Counted {
+    let (visible_after, pause, epoch) = (2, 1, 4);
+    let timing = Timing { epoch, quiet: visible_after + pause - 1, second_look: visible_after, ..two_tries().timing };
+    Counted {
+        rules: Rules { timing, visible_after, pause, remembered: epoch + pause, ..two_tries() },
+        world: World {
+            kind: Kind::Announcement,
+            parameter_sets: 2,
+            workers: bound("MODEL_WORKERS", 1),
+            messages: bound("MODEL_MESSAGES", 2),
+            sweep: Sweep::Always,
+            operator: false,
+            foreign: false,
+            deregistered_by_hand: true,
+            one_epoch: None,
+            has_queue: true,
+            dead_token_is_error: false,
+        },
+    }
+}
+
+/// No sweep, but an operator who sends every dead letter back.
+pub(crate) fn with_operator() -> Counted {
+    with_sweep().world(|world| World { sweep: Sweep::Never, operator: true, ..world })
+}
+
+impl Counted {
+    pub(crate) fn world(self, change: impl FnOnce(World) -> World) -> Self {
+        Self { world: change(self.world), ..self }
+    }
+
+    pub(crate) fn with(self, mutation: Mutation) -> Self {
+        Self { rules: self.rules.with(mutation), ..self }
+    }
+
+    /// The first epoch never ends, and so many copies die.
+    pub(crate) fn one_epoch(self, deaths: u8) -> Self {
+        self.world(|world| World { one_epoch: Some(deaths), ..world })
+    }
+
+    /// Somebody else copies the source once.
+    pub(crate) fn foreign(self) -> Self {
+        self.world(|world| World { foreign: true, ..world })
+    }
+}
