@@ -41,7 +41,8 @@ pub(crate) struct World {
     pub(crate) operator: bool,
     /// Somebody else copies the source once; that copy may fail.
     pub(crate) foreign: bool,
-    /// Users deregister copies: at any time if there is a sweep, else while a message is under way.
+    /// Users deregister copies: at any time if there is a sweep, else while a message is in the queue. Without a sweep,
+    /// nobody would hear of it later.
     pub(crate) deregistered_by_hand: bool,
     /// The first epoch never ends, and only so many copies die.
     pub(crate) one_epoch: Option<u8>,
@@ -245,8 +246,7 @@ impl Steps<'_> {
                 None => {}
             }
             let dead = next.ec2.end_copy(at);
-            let under_way = !self.state.messages.is_empty() || !self.state.workers.is_empty();
-            if world.deregistered_by_hand && (world.sweep == Sweep::Always || under_way) {
+            if world.deregistered_by_hand && (world.sweep == Sweep::Always || !self.state.messages.is_empty()) {
                 self.add(Change::Deregistered, false, next.clone());
             }
             next.failed.insert(dead.made_at);
