@@ -298,13 +298,9 @@ impl Courier {
              one more try, or wait: within 23 hours, the next announcement or sweep tries again",
         );
         let report = Report::new(Some(self.route(work.order.source)), Err(error));
-        match work.order.reason {
-            CopyReason::Announced(_) => {
-                let next = OwnMessage::NextTry { source: work.order.source.clone(), next: resume };
-                report.with_letter(next.body())
-            }
-            CopyReason::Requested(request) => report.with_letter(request.document().to_string()),
-        }
+        let request = work.order.request().map(|request| Box::new(request.clone()));
+        let next = OwnMessage::NextTry { source: work.order.source.clone(), next: resume, request };
+        report.with_letter(next.body())
     }
 
     fn own_token(&self, work: &Work<'_>, code: &str, why: &str) -> Error {

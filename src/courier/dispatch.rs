@@ -83,8 +83,10 @@ impl Courier {
             OwnMessage::Missed { source } => {
                 CopyOrder::new(source, CopyReason::Announced(AnnouncedBy::Sweep), Resume::FromStart)
             }
-            OwnMessage::NextTry { source, next } => {
-                CopyOrder::new(source, CopyReason::Announced(AnnouncedBy::Publisher), Resume::DeadLetter(*next))
+            OwnMessage::NextTry { source, next, request } => {
+                let announced = CopyReason::Announced(AnnouncedBy::Publisher);
+                let reason = request.as_deref().map_or(announced, CopyReason::Requested);
+                CopyOrder::new(source, reason, Resume::DeadLetter(*next))
             }
             OwnMessage::SecondLook(SecondLook { source, resume, why, .. }) => {
                 let reason = match why {

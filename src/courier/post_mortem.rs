@@ -45,7 +45,7 @@ impl Courier {
 /// not known any more, and its tries mean nothing for an announcement: the letter only announces the source.
 fn letter(failed: &Image, source: &Identity) -> String {
     if let Some(MadeFor::Announcement(at)) = failed.made_for() {
-        return OwnMessage::NextTry { source: source.clone(), next: at.next() }.body();
+        return OwnMessage::NextTry { source: source.clone(), next: at.next(), request: None }.body();
     }
     let Identity { region, image } = source;
     json!({

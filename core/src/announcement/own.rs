@@ -28,8 +28,9 @@ pub enum OwnMessage {
     SourceBack { copy: ImageId },
     /// Look for a live copy again; if there is none, make the next try.
     SecondLook(SecondLook),
-    /// The dead letter of a failed copy: the try to make next, once the cause is removed.
-    NextTry { source: Identity, next: Try },
+    /// The dead letter of a failed copy: the try to make next, once the cause is removed. A request's tries are its own: with
+    /// `request` it is the next try of that request, without one the next try of the announcement.
+    NextTry { source: Identity, next: Try, request: Option<Box<CopyRequest>> },
 }
 
 /// What the courier must remember about a copy that is not visible yet.
@@ -84,7 +85,13 @@ impl OwnMessage {
             Self::Unfinished { copy } => ("Unfinished", json!({ "ImageId": copy })),
             Self::SourceGone { copy } => ("SourceGone", json!({ "ImageId": copy })),
             Self::SourceBack { copy } => ("SourceBack", json!({ "ImageId": copy })),
-            Self::NextTry { source: failed, next } => ("NextTry", with_try(source(failed), *next)),
+            Self::NextTry { source: failed, next, request } => {
+                let mut fields = with_try(source(failed), *next);
+                if let Some(request) = request {
+                    fields["Request"] = request.document();
+                }
+                ("NextTry", fields)
+            }
             Self::SecondLook(look) => {
                 let mut fields = with_try(source(&look.source), look.resume);
                 if let Some(accepted) = &look.accepted {
@@ -152,7 +159,11 @@ fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<Ow
         ("Unfinished", None, Some(copy), None, None, None, None) => Some(OwnMessage::Unfinished { copy }),
         ("SourceGone", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceGone { copy }),
         ("SourceBack", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceBack { copy }),
-        ("NextTry", Some(source), None, Some(next), None, None, None) => Some(OwnMessage::NextTry { source, next }),
+        ("NextTry", Some(source), None, Some(next), None, None, request)
+            if request.as_ref().is_none_or(|request| request.source == source) =>
+        {
+            Some(OwnMessage::NextTry { source, next, request: request.map(Box::new) })
+        }
         ("SecondLook", Some(source), None, Some(resume), accepted, Some(announced_by), None) => {
             let why = Why::Announced(announced_by);
             Some(OwnMessage::SecondLook(SecondLook { source, resume, accepted, why }))

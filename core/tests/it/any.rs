@@ -104,7 +104,12 @@ pub(crate) fn own_message() -> impl Strategy<Value = OwnMessage> {
         image_id().prop_map(|copy| OwnMessage::Unfinished { copy }),
         image_id().prop_map(|copy| OwnMessage::SourceGone { copy }),
         image_id().prop_map(|copy| OwnMessage::SourceBack { copy }),
-        (source(), a_try()).prop_map(|(source, next)| OwnMessage::NextTry { source, next }),
+        (source(), a_try()).prop_map(|(source, next)| OwnMessage::NextTry { source, next, request: None }),
+        (request(), a_try()).prop_map(|(request, next)| OwnMessage::NextTry {
+            source: request.source.clone(),
+            next,
+            request: Some(Box::new(request)),
+        }),
         second_look().prop_map(OwnMessage::SecondLook),
     ]
 }

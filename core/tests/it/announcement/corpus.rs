@@ -100,7 +100,10 @@ fn own_line(message: &OwnMessage) -> String {
         OwnMessage::Unfinished { copy } => format!("Unfinished {copy}"),
         OwnMessage::SourceGone { copy } => format!("SourceGone {copy}"),
         OwnMessage::SourceBack { copy } => format!("SourceBack {copy}"),
-        OwnMessage::NextTry { source, next } => format!("NextTry {next} of {source}"),
+        OwnMessage::NextTry { source, next, request: None } => format!("NextTry {next} of {source}"),
+        OwnMessage::NextTry { source, next, request: Some(request) } => {
+            format!("NextTry {next} of {source} as {}", request.name)
+        }
         OwnMessage::SecondLook(look) => {
             let why = match &look.why {
                 Why::Announced(announced_by) => format!("{announced_by:?}"),

@@ -52,7 +52,11 @@ impl Seeding {
 
     /// A message of the courier to itself about a copy: the copy and its source.
     fn own_message(&mut self, object: &Value, context: &Context<'_>) {
-        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+        for (kind, source_state) in [
+            ("Unfinished", ImageState::Available),
+            ("SourceBack", ImageState::Available),
+            ("SourceGone", ImageState::Deregistered),
+        ] {
             if let Some(image_id) = object["AmiCourier"][kind]["ImageId"].as_str() {
                 self.copy(context.seed(context.region, image_id), source_state);
             }
