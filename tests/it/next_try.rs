@@ -92,7 +92,7 @@ async fn the_dead_letter_of_a_requests_copy_announces_the_source_and_sent_back_m
 }
 
 #[tokio::test]
-async fn a_request_whose_tries_are_spent_is_its_own_dead_letter() {
+async fn the_dead_letter_of_a_request_whose_tries_are_spent_makes_one_more_try_of_that_request() {
     let (stage, function) = doomed(5).await;
     let request = request(AMI, "of-a-request");
     for number in 0..5 {
@@ -103,7 +103,11 @@ async fn a_request_whose_tries_are_spent_is_its_own_dead_letter() {
     }
     assert_eq!(failures(&function.invoke(&batch([("m1", request.to_string())])).await.unwrap()), Vec::<String>::new());
     assert_eq!(stage.dead()[0].1["Code"], "TriesSpent");
-    assert_eq!(take_letters(&stage), [request]);
+    let [letter] = take_letters(&stage).try_into().expect("one dead letter");
+    let next = &letter["AmiCourier"]["NextTry"];
+    assert_eq!((&next["Try"], &next["Request"]), (&json!(5), &request));
+    assert!(done(&function, &batch([("m2", letter.to_string())])).await);
+    assert!(tries(&stage).contains(&"request 0.5".to_owned()), "{:?}", tries(&stage));
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod image;
 mod naming;
 mod outcome;
 mod plan;
+mod protocol;
+mod protocol;
 mod region;
 mod retirement;
 mod selection;

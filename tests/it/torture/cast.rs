@@ -40,7 +40,13 @@ pub enum Act {
     Announce(String),
     /// The source AMI is available at last.
     Complete,
+    /// What happens to the source AMI.
     Deregister,
+    Restore,
+    Disable,
+    Enable,
+    /// Something in this account refers to the copy from now on.
+    UseCopy,
 }
 
 /// What must be so in the end.
@@ -62,6 +68,10 @@ pub enum End {
     Failed,
     /// No copy any more.
     Retired,
+    /// One copy, finished, although its source is gone: it is in use.
+    InUse,
+    /// One copy, disabled as its source is.
+    Disabled,
 }
 
 /// Puts a case on stage: the AMI into the world, the rest into the case.
@@ -78,7 +88,7 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
         42..50 => part.tested_by_image_builder(world),
         50..54 => part.pending_at_first(world),
         54..59 => part.copied_at_last(world),
-        59..64 if setting.retires => part.retired(world),
+        56..66 if setting.retires => part.out_of_service(world),
         59..68 if setting.trusts => part.shared_with_us(world),
         59..61 => part.failing(world),
         61..66 => part.name_taken(world),
@@ -245,13 +255,23 @@ impl<'a> Part<'a> {
         self.case("whose copies fail", End::Failed, story)
     }
 
-    fn retired(mut self, world: &mut World) -> Case {
+    /// The source is deregistered, disabled, restored or enabled, long after it was copied.
+    fn out_of_service(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
-        let story = vec![
-            (self.soon(), Act::Announce(self.ec2_event())),
-            (self.soon() + self.soon() + self.soon(), Act::Deregister),
-        ];
-        self.case("deregistered", End::Retired, story)
+        let mut story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        let mut at = 16 * 3600;
+        let (what, end, acts) = match self.random.u8(0..6) {
+            0 | 1 => ("deregistered", End::Retired, vec![Act::Deregister]),
+            2 => ("deregistered and restored", End::Copied, vec![Act::Deregister, Act::Restore]),
+            3 => ("deregistered while its copy is in use", End::InUse, vec![Act::UseCopy, Act::Deregister]),
+            4 => ("disabled", End::Disabled, vec![Act::Disable]),
+            _ => ("disabled and enabled", End::Copied, vec![Act::Disable, Act::Enable]),
+        };
+        for act in acts {
+            story.push((Duration::from_secs(at), act));
+            at += 600 + self.random.u64(0..20 * 3600);
+        }
+        self.case(what, end, story)
     }
 
     fn shared_with_us(mut self, world: &mut World) -> Case {

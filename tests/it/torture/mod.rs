@@ -23,8 +23,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use local::aws::{Aws, ImageState, START, World};
+use local::aws::{Aws, Caller, ImageState, Reference, START, World};
 use local::host::Host;
+use serde_json::json;
 
 use crate::poller::{Poller, Tally};
 use crate::stage::HERE;
@@ -211,6 +212,12 @@ async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<
     poller.run_to_rest(30 * DAY).await?;
     poller.aws.world().clear_faults();
     poller.habits.kills = 0.0;
+    if setting.retires {
+        // A copy is marked by one sweep, and retired by another one a day later.
+        poller.send_sweep();
+        poller.run_to_rest(2 * DAY).await?;
+        poller.aws.world().advance(DAY + HOUR);
+    }
     if setting.sweeps {
         // What was left for the sweep.
         for _ in 0..MOST_SWEEPS {
@@ -247,7 +254,27 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
         Act::Deregister => {
             world.deregister(region, id);
         }
+        Act::Restore => {
+            world.restore_image(region, id);
+        }
+        Act::Disable => change(world, region, "DisableImage", id),
+        Act::Enable => change(world, region, "EnableImage", id),
+        Act::UseCopy => {
+            let copies = world.images(HERE).into_iter().filter(|copy| copy.source_image_id.as_deref() == Some(id));
+            for copy in copies.map(|copy| copy.id).collect::<Vec<_>>() {
+                let arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1".to_owned();
+                let instance = Reference { resource_type: "ec2:Instance".to_owned(), arn };
+                if let Some(copy) = world.image_mut(HERE, &copy) {
+                    copy.referenced_by.push(instance);
+                }
+            }
+        }
     }
+}
+
+fn change(world: &mut World, region: &str, action: &str, id: &str) {
+    let caller = Caller::in_region(region);
+    world.call(&caller, "ec2", action, &json!({ "ImageId": id })).expect("the owner may do that");
 }
 
 /// What an operator does with dead letters about failed copies: `aws sqs start-message-move-task`.

@@ -81,7 +81,12 @@ pub static SETTINGS: [Setting; 6] = [
     },
     // Copies follow their sources; sources come from two accounts.
     Setting {
-        variables: &[("RETIRE_WITH_SOURCE", "true"), ("SOURCE_OWNERS", "self,999988887777"), ("ENCRYPTED", "true")],
+        variables: &[
+            ("RETIRE_WITH_SOURCE", "true"),
+            ("RETIRE_AFTER_DAYS", "1"),
+            ("SOURCE_OWNERS", "self,999988887777"),
+            ("ENCRYPTED", "true"),
+        ],
         copy_name: "{name}-{region}",
         sweeps: true,
         lost_events: 0.5,

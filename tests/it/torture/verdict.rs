@@ -17,7 +17,10 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
     for case in cases {
         let copies = copies_of(case, &images);
         match (case.end, copies.as_slice()) {
-            (End::Copied | End::CopiedAtLast, [copy]) => {
+            (End::Disabled, [copy]) if copy.state == ImageState::Disabled => {
+                expected.insert(&copy.id, copy);
+            }
+            (End::Copied | End::CopiedAtLast | End::InUse, [copy]) => {
                 expected.insert(&copy.id, copy);
                 let told =
                     |fault: String| format!("the copy {} of an AMI {} ({}): {fault}", copy.id, case.what, case.name);
@@ -35,7 +38,10 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
             }
             (End::CopiedByHand, [copy]) if copy.tags.is_empty() => {}
             (End::CopiedByHand, [copy]) => wrong.push(format!("the copy {} made by hand was changed", copy.id)),
-            (End::Copied | End::CopiedAtLast | End::CopiedByHand | End::Requested, copies) => {
+            (
+                End::Copied | End::CopiedAtLast | End::CopiedByHand | End::Requested | End::InUse | End::Disabled,
+                copies,
+            ) => {
                 wrong.push(format!("an AMI {} ({}) has {} copies, not one", case.what, case.name, copies.len()));
             }
             (_, []) => {}
@@ -164,7 +170,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                 }
                 // An event of an AMI that was deregistered long ago: EC2 answers as if it had never existed.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
-                End::Copied | End::Requested | End::CopiedByHand | End::NotCopied => false,
+                End::Copied | End::Requested | End::CopiedByHand | End::NotCopied | End::InUse | End::Disabled => false,
             }
         };
         match cases.iter().find(is_about) {
