@@ -39,7 +39,7 @@ pub enum Trigger {
 pub enum Usage {
     NotLookedFor,
     Unused,
-    /// Used, or not known to be unused. The text says by whom, or why it is not known.
+    /// Used, or not known to be unused. The text names the users, or says why they are not known.
     InUse(String),
 }
 

@@ -101,7 +101,7 @@ impl Courier {
             let now = self.aws.now();
             let look = Look { source: state, copy: &copy, usage: &usage, trigger, retire_after_days, now };
             match retirement::next(&look) {
-                Next::Stay(reason) => return self.stays(&copy, source, done, reason, trigger).await,
+                Next::Stay(reason) => return self.report_stay(&copy, source, done, reason, trigger).await,
                 Next::LookForUsage => usage = self.usage_of(&copy).await?,
                 Next::Mark => {
                     // The report first: without the permission to order it, the copy is not even marked.
@@ -132,7 +132,7 @@ impl Courier {
     }
 
     /// The copy stays, for this reason.
-    async fn stays(
+    async fn report_stay(
         &self,
         copy: &Image,
         source: &Identity,

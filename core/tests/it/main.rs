@@ -10,7 +10,6 @@ mod naming;
 mod outcome;
 mod plan;
 mod protocol;
-mod protocol;
 mod region;
 mod retirement;
 mod selection;

@@ -144,7 +144,7 @@ proptest! {
 }
 
 #[test]
-fn an_s3_backed_ami_is_not_copied_whoever_announces_it() {
+fn an_s3_backed_ami_is_not_copied_for_any_announcement() {
     let s3_backed = Image { s3_backed: true, ..source("golden", &[]) };
     for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::Publisher, AnnouncedBy::Sweep] {
         let reason = is_wanted_of(&s3_backed, announced_by, &[]).unwrap_err();

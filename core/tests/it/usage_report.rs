@@ -19,7 +19,7 @@ fn of_others(report: UsageReport) -> UsageReport {
 }
 
 #[test]
-fn only_a_complete_report_that_is_fresh_is_read_and_what_is_outdated_is_ordered_anew() {
+fn only_a_complete_report_that_is_fresh_is_read_and_an_outdated_one_is_ordered_again() {
     use ReportState::{Available, Error, Pending};
     let undated = UsageReport { created: None, ..report("1", Available, 0) };
     for (reports, expected) in [
@@ -38,7 +38,7 @@ fn only_a_complete_report_that_is_fresh_is_read_and_what_is_outdated_is_ordered_
         (vec![report("1", Error, 25)], "order after deleting 1"),
         (vec![report("1", Error, 1), report("2", Pending, 0)], "wait for 2"),
         (vec![report("1", Error, 1), report("2", Available, 20)], "read 2"),
-        // EC2 makes one report about an AMI at a time, whoever ordered it.
+        // EC2 makes one report about an AMI at a time, for any caller.
         (vec![of_others(report("1", Pending, 1))], "wait for 1"),
         (vec![of_others(report("1", Available, 1))], "order after deleting "),
         (vec![of_others(report("1", Error, 1)), report("2", Available, 30)], "order after deleting 2"),

@@ -87,7 +87,7 @@ impl Ec2 {
         call.set_resource_types(Some(kinds.to_vec())).tag_specifications(tags).send().await.map(drop).map_err(failed)
     }
 
-    /// The reports on the AMI that exist, whoever ordered them.
+    /// The reports on the AMI that exist: the courier's, and those of others.
     ///
     /// # Errors
     /// Any failure of the call.

@@ -100,7 +100,7 @@ async fn a_source_that_is_back_removes_the_mark_and_the_next_wait_is_a_whole_one
     assert!(stage.aws.world().restore_image(THERE, AMI));
     assert_stays(&stage, &copy, &swept(&function).await, "no longer marked: EC2 still has its source AMI");
     assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec!["DeleteTags".to_owned()]));
-    assert_eq!(sweep(&function).await, Vec::<serde_json::Value>::new(), "nothing is left to do");
+    assert_eq!(sweep(&function).await, Vec::<serde_json::Value>::new(), "nothing more to do");
     gone(&stage, &function, &copy).await;
     assert_stays(&stage, &copy, &swept_after(&stage, &function, 6 * DAY).await, "gone since 2026-01-06");
     assert_retired(&stage, &copy, &swept_after(&stage, &function, DAY).await);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::parameters::Parameters;
-use super::usage_report;
+use super::usage_report::report;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
@@ -205,8 +205,8 @@ fn tags_of<'a>(world: &'a World, region: &str, id: &str) -> Option<&'a Tags> {
     if id.starts_with("ami-") {
         return Some(&world.image(region, id)?.tags);
     }
-    if id.starts_with(usage_report::PREFIX) {
-        return usage_report::tags_of(world, region, id);
+    if id.starts_with(report::PREFIX) {
+        return report::tags_of(world, region, id);
     }
     if !id.starts_with("snap-") {
         return None;

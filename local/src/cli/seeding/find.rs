@@ -54,8 +54,8 @@ impl Seeding {
     fn own_message(&mut self, object: &Value, context: &Context<'_>) {
         for (kind, source_state) in [
             ("Unfinished", ImageState::Available),
-            ("SourceBack", ImageState::Available),
             ("SourceGone", ImageState::Deregistered),
+            ("SourceBack", ImageState::Available),
         ] {
             if let Some(image_id) = object["AmiCourier"][kind]["ImageId"].as_str() {
                 self.copy(context.seed(context.region, image_id), source_state);
@@ -251,7 +251,11 @@ mod tests {
 
     #[test]
     fn a_message_of_the_courier_to_itself_about_a_copy_is_about_a_copy_in_the_functions_own_region() {
-        for (kind, source_state) in [("Unfinished", ImageState::Available), ("SourceGone", ImageState::Deregistered)] {
+        for (kind, source_state) in [
+            ("Unfinished", ImageState::Available),
+            ("SourceGone", ImageState::Deregistered),
+            ("SourceBack", ImageState::Available),
+        ] {
             let seeds = seeding(&json!({ "AmiCourier": { kind: { "ImageId": "ami-8" } } })).images;
             let [source, copy] = seeds.as_slice() else { panic!("{seeds:?}") };
             assert_eq!((copy.region.as_str(), copy.image_id.as_str()), (REGION, "ami-8"));

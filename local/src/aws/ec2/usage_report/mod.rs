@@ -1,15 +1,18 @@
 //! Image usage reports: `CreateImageUsageReport`, `DescribeImageUsageReports`, `DescribeImageUsageReportEntries`,
-//! `DeleteImageUsageReport`; and the use of AMIs, which they show.
+//! `DeleteImageUsageReport`.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html>
 
+pub(super) mod report;
+mod use_by_others;
+
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
+use self::report::{KEPT_FOR, Report, Reports, State};
+use self::use_by_others::Entry;
 use super::filter::Filter;
-use super::image::Launch;
 use super::page::page;
 use super::parameters::Parameters;
 use super::tags::{self, Tags};
@@ -19,153 +22,8 @@ use crate::aws::request::{Answer, Caller};
 use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
-/// Documented: EC2 deletes a report 30 days after it was created.
-const KEPT_FOR: Duration = Duration::days(30);
 /// What a report can be about.
 const RESOURCE_TYPES: [&str; 2] = ["ec2:Instance", "ec2:LaunchTemplate"];
-/// What the ids of reports begin with.
-pub(super) const PREFIX: &str = "amiur-";
-
-/// Every report, by Region and id.
-#[derive(Default)]
-struct Reports(BTreeMap<(String, String), Report>);
-
-#[derive(Clone, Debug)]
-struct Report {
-    id: String,
-    owner: String,
-    image_id: String,
-    resource_types: Vec<String>,
-    created: OffsetDateTime,
-    completed_at: OffsetDateTime,
-    /// Why it ends in error, if it does.
-    error: Option<String>,
-    client_token: Option<String>,
-    tags: Tags,
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Pending,
-    Available,
-    Error,
-}
-
-impl State {
-    fn as_str(self) -> &'static str {
-        match self {
-            State::Pending => "pending",
-            State::Available => "available",
-            State::Error => "error",
-        }
-    }
-}
-
-impl Report {
-    fn state(&self, now: OffsetDateTime) -> State {
-        match self.error {
-            _ if now < self.completed_at => State::Pending,
-            Some(_) => State::Error,
-            None => State::Available,
-        }
-    }
-}
-
-/// How many resources of one account use the AMI.
-#[derive(Clone, Debug)]
-struct Entry {
-    account: String,
-    resource_type: String,
-    count: u32,
-}
-
-/// What other accounts do with the AMIs of this world.
-#[derive(Default)]
-struct Uses(Vec<Use>);
-
-/// A use of an AMI by another account.
-#[derive(Clone, Debug)]
-struct Use {
-    region: String,
-    image_id: String,
-    entry: Entry,
-    since: OffsetDateTime,
-    /// When it ended.
-    until: Option<OffsetDateTime>,
-}
-
-impl Use {
-    fn is_of(&self, region: &str, image_id: &str) -> bool {
-        self.region == region && self.image_id == image_id
-    }
-
-    fn is_at(&self, time: OffsetDateTime) -> bool {
-        self.since <= time && self.until.is_none_or(|until| until > time)
-    }
-}
-
-/// The use of AMIs.
-impl World {
-    /// So many resources of another account (`ec2:Instance` or `ec2:LaunchTemplate`) use an AMI from now on. A usage report
-    /// shows it after [`usage_reports_lag`](crate::aws::Behaviour::usage_reports_lag).
-    pub fn use_image(&mut self, region: &str, image_id: &str, account: &str, resource_type: &str, count: u32) {
-        let since = self.now();
-        let entry = Entry { account: account.to_owned(), resource_type: resource_type.to_owned(), count };
-        let (region, image_id) = (region.to_owned(), image_id.to_owned());
-        self.state_mut::<Uses>().0.push(Use { region, image_id, entry, since, until: None });
-    }
-
-    /// Another account uses an AMI no longer.
-    pub fn stop_using_image(&mut self, region: &str, image_id: &str, account: &str) {
-        let now = self.now();
-        let uses = self.state_mut::<Uses>().0.iter_mut();
-        for of_account in uses.filter(|it| it.is_of(region, image_id) && it.entry.account == account) {
-            of_account.until.get_or_insert(now);
-        }
-    }
-
-    /// The other accounts that use an AMI now.
-    #[must_use]
-    pub fn users_of_image(&self, region: &str, image_id: &str) -> Vec<String> {
-        let used = self.uses_of(region, image_id, self.now());
-        used.into_iter().map(|entry| entry.account).collect()
-    }
-
-    /// The account that owns an AMI launches an instance of it, and terminates the instance at once: nothing refers to the AMI.
-    /// `LastLaunchedTime` shows it after [`last_launched_time_lag`](crate::aws::Behaviour::last_launched_time_lag).
-    pub fn launch(&mut self, region: &str, image_id: &str) {
-        let at = self.now();
-        let shown_from = at + self.behaviour.last_launched_time_lag;
-        if let Some(image) = self.image_mut(region, image_id) {
-            image.launches.push(Launch { at, shown_from });
-        }
-    }
-
-    /// The ids of the image usage reports of a Region.
-    #[must_use]
-    pub fn usage_reports(&self, region: &str) -> Vec<String> {
-        self.reports(region).map(|report| report.id.clone()).collect()
-    }
-
-    fn uses_of(&self, region: &str, image_id: &str, time: OffsetDateTime) -> Vec<Entry> {
-        let uses = self.state::<Uses>().into_iter().flat_map(|uses| &uses.0);
-        uses.filter(|it| it.is_of(region, image_id) && it.is_at(time)).map(|it| it.entry.clone()).collect()
-    }
-
-    fn reports(&self, region: &str) -> impl Iterator<Item = &Report> {
-        let now = self.now();
-        let reports = self.state::<Reports>().into_iter().flat_map(|reports| &reports.0);
-        reports
-            .filter(move |((of_region, _), report)| of_region == region && now < report.created + KEPT_FOR)
-            .map(|(_, report)| report)
-    }
-}
-
-pub(super) fn tags_of<'w>(world: &'w World, region: &str, id: &str) -> Option<&'w Tags> {
-    world.reports(region).find(|report| report.id == id).map(|report| &report.tags)
-}
-
 /// The report is pending at first; [`usage_report_duration`](crate::aws::Behaviour::usage_report_duration) later it is
 /// available or in error. Documented: one pending report an AMI. Assumed: the code of that error.
 pub(super) fn create_image_usage_report(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
