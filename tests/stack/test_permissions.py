@@ -41,18 +41,6 @@ STAR_BY_AWS = {"AttachToVpc", "Trace", "LetEc2LookForReferences"}
 
 # Permissions whose calls the test suite does not record yet, by statement. As soon as it does, this test asks for the line to go.
 AWAITED = {
-    # The sweep and the second look send messages to the courier's own queue, and look at its depth first (issue 12).
-    "SendItselfMessages": {"sqs:SendMessage"},
-    # Retirement in two steps (issue 13).
-    "DisableAndEnableOwnCopies": {"ec2:EnableImage"},
-    "MarkForRetirement": {"ec2:CreateTags"},
-    "RemoveMarks": {"ec2:DeleteTags"},
-    "SeeWhoMayLaunchACopy": {"ec2:DescribeImageAttribute"},
-    "OrderUsageReportOfOwnCopies": {"ec2:CreateImageUsageReport"},
-    "OrderUsageReport": {"ec2:CreateImageUsageReport"},
-    "TagUsageReport": {"ec2:CreateTags"},
-    "ReadUsageReports": {"ec2:DescribeImageUsageReports", "ec2:DescribeImageUsageReportEntries"},
-    "DeleteOwnUsageReports": {"ec2:DeleteImageUsageReport"},
     # A parameter that another account shares (issue 14).
     "ReadParametersOfSenderAccounts": {"ssm:GetParameter"},
 }
