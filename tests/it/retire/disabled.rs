@@ -161,6 +161,9 @@ async fn a_copy_that_somebody_else_disabled_stays_disabled() {
     ec2(&stage, THERE, "EnableImage", AMI);
     event(&function, "available").await;
     sweep(&function).await;
+    // A message of an earlier sweep comes late.
+    let message = json!({ "AmiCourier": { "SourceBack": { "ImageId": copy } } });
+    assert_says(&function.invoke(&message).await.expect("outcomes")[0], "not the courier that disabled the copy");
     assert_eq!(stage.changes(), Vec::<String>::new());
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
 }
