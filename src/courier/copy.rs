@@ -127,7 +127,7 @@ impl Courier {
                 selection::is_wanted(&image, &order.source.region, announced_by, sources).map_err(StepEnd::Ignored)?;
             }
             CopyReason::Requested(_) => {
-                selection::may_be_copied(&image).map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?
+                selection::may_be_copied(&image).map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
             }
         }
         Ok(image)
@@ -315,7 +315,7 @@ impl Courier {
         )
     }
 
-    /// EC2 documents this for CreateImage and RegisterImage only. Should it refuse a copy's name, the name's holder decides.
+    /// EC2 documents this for `CreateImage` and `RegisterImage` only. Should it refuse a copy's name, the name's holder decides.
     async fn name_is_taken(&self, work: &Work<'_>, taken: CallError) -> Result<Vec<Report>, StepEnd> {
         let ec2 = self.local_ec2();
         let (source, name) = (work.order.source, &work.plan.call.name);

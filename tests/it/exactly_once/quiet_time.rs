@@ -54,7 +54,7 @@ async fn a_token_that_ec2_has_forgotten_after_a_day_makes_no_second_copy() {
         world.behaviour.tokens_remembered_for = Some(24 * HOUR);
     });
     let function = stage.function().await;
-    stage.aws.world().advance(23 * HOUR - MINUTE);
+    stage.aws.world().advance((23 * HOUR).saturating_sub(MINUTE));
     function.invoke(&message()).await.unwrap();
     for _ in 0..4 {
         stage.aws.world().advance(6 * HOUR);

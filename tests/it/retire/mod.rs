@@ -129,6 +129,6 @@ fn change(stage: &Stage, copy: &str, change: impl FnOnce(&mut Image)) {
 /// Calls EC2 as somebody of this account would.
 fn ec2(stage: &Stage, region: &str, action: &str, image_id: &str) {
     let caller = local::aws::Caller::in_region(region);
-    let called = stage.aws.world().call(&caller, "ec2", action, &json!({ "ImageId": image_id }));
-    assert!(called.is_ok(), "{action}: {called:?}");
+    let answer = stage.aws.world().call(&caller, "ec2", action, &json!({ "ImageId": image_id }));
+    assert!(answer.is_ok(), "{action}: {answer:?}");
 }

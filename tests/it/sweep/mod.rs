@@ -89,13 +89,13 @@ async fn poller(stage: &Stage) -> Poller {
 
 /// Sweeps until a sweep changes nothing.
 async fn sweep_to_the_end(poller: &mut Poller, stage: &Stage) {
-    let state =
+    let picture =
         || stage.copies().iter().map(|copy| format!("{} {} {:?}", copy.id, copy.state, copy.tags)).collect::<Vec<_>>();
     for _ in 0..20 {
-        let before = state();
+        let before = picture();
         poller.send_sweep();
         poller.run_to_rest(24 * HOUR).await.unwrap();
-        if before == state() {
+        if before == picture() {
             return;
         }
         poller.aws.world().advance(HOUR);

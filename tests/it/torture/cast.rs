@@ -47,6 +47,8 @@ pub enum Act {
     Enable,
     /// Something in this account refers to the copy from now on.
     UseCopy,
+    /// A user deregisters whatever copy there is.
+    DeregisterCopy,
 }
 
 /// What must be so in the end.
@@ -81,7 +83,8 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
     match roll {
         0..7 if setting.sweeps => part.missed(world),
         0..20 if setting.sweeps_once => part.missed(world),
-        0..23 => part.wanted(world),
+        0..17 => part.wanted(world),
+        17..23 => part.deregistered_by_hand(world),
         23..30 => part.announced_for_a_day(world),
         30..34 => part.copied_by_hand(world),
         34..42 => part.requested(world),
@@ -178,6 +181,20 @@ impl<'a> Part<'a> {
             story.push((later, Act::Announce(self.announcement(world))));
         }
         self.case("announced again a day later", End::CopiedAtLast, story)
+    }
+
+    /// A user deregisters the first copy, and the AMI is announced again: EC2 still remembers the token of the dead copy.
+    fn deregistered_by_hand(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let first = self.soon();
+        let deregistered = first + Duration::from_secs(self.random.u64(1..1200));
+        let again = deregistered + Duration::from_secs(1 + self.random.u64(0..600));
+        let story = vec![
+            (first, Act::Announce(self.ec2_event())),
+            (deregistered, Act::DeregisterCopy),
+            (again, Act::Announce(self.custom_event())),
+        ];
+        self.case("whose first copy a user deregisters", End::Copied, story)
     }
 
     /// Only a sweep can find it, on whatever page it is.

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use local::aws::{Aws, Caller, ImageState, Reference, START, World};
+use local::aws::{Aws, Caller, Image, ImageState, Reference, START, World};
 use local::host::Host;
 use serde_json::json;
 
@@ -259,9 +259,16 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
         }
         Act::Disable => change(world, region, "DisableImage", id),
         Act::Enable => change(world, region, "EnableImage", id),
+        Act::DeregisterCopy => {
+            for copy in copies_of(id, world) {
+                let caller = Caller::in_region(HERE);
+                let parameters = json!({ "ImageId": copy, "DeleteAssociatedSnapshots": "true" });
+                // One that EC2 does not show yet cannot be deregistered.
+                let _ = world.call(&caller, "ec2", "DeregisterImage", &parameters);
+            }
+        }
         Act::UseCopy => {
-            let copies = world.images(HERE).into_iter().filter(|copy| copy.source_image_id.as_deref() == Some(id));
-            for copy in copies.map(|copy| copy.id).collect::<Vec<_>>() {
+            for copy in copies_of(id, world) {
                 let arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1".to_owned();
                 let instance = Reference { resource_type: "ec2:Instance".to_owned(), arn };
                 if let Some(copy) = world.image_mut(HERE, &copy) {
@@ -270,6 +277,11 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
             }
         }
     }
+}
+
+fn copies_of(source: &str, world: &World) -> Vec<String> {
+    let is_copy = |image: &Image| image.source_image_id.as_deref() == Some(source);
+    world.images(HERE).into_iter().filter(is_copy).map(|copy| copy.id).collect()
 }
 
 fn change(world: &mut World, region: &str, action: &str, id: &str) {

@@ -135,10 +135,13 @@ fn parameters(cases: &[Case], setting: &Setting, images: &[Image], world: &World
             .iter()
             .filter(|case| case.role == role && matches!(case.end, End::Copied | End::CopiedAtLast | End::Requested));
         let Some(newest) = copied.max_by_key(|case| case.created) else { continue };
-        let copies: Vec<String> = copies_of(newest, images).iter().map(|copy| copy.id.clone()).collect();
+        let newest_copies: Vec<String> = copies_of(newest, images).iter().map(|copy| copy.id.clone()).collect();
         let held = world.parameter(HERE, &format!("/golden/{role}")).map(|parameter| parameter.value);
-        if !held.as_ref().is_some_and(|held| copies.contains(held)) {
-            wrong.push(format!("/golden/{role} holds {held:?}, the newest copy is {copies:?}, of {}", newest.name));
+        if !held.as_ref().is_some_and(|held| newest_copies.contains(held)) {
+            wrong.push(format!(
+                "/golden/{role} holds {held:?}, the newest copy is {newest_copies:?}, of {}",
+                newest.name
+            ));
         }
     }
     wrong
