@@ -4,7 +4,7 @@
 //! nothing is remembered between invocations. A step acts on AMIs alone: the events, messages and clean-up that follow from
 //! it, it returns in its [`Report`].
 //!
-//! [`dispatch`] chooses the step for an announcement; [`step`] has what all steps share.
+//! `dispatch` chooses the step for an announcement; `step` has what all steps share.
 
 mod copy;
 mod dispatch;

@@ -8,7 +8,7 @@
 //! | EventBridge, SNS | list of outcomes | an error, so that Lambda retries | an error with the reason |
 //! | direct request | the one outcome | an error | an error |
 //!
-//! [`function`] is what Lambda calls, [`batch`] works on the records of a batch; [`outbox`] has the only doors to the event
+//! `function` is what Lambda calls, `batch` works on the records of a batch; `outbox` has the only doors to the event
 //! bus, the dead-letter queue and the courier's own queue.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
