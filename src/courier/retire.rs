@@ -14,7 +14,7 @@ use tracing::{Instrument, info, info_span};
 
 use super::report::Report;
 use super::step::Courier;
-use crate::aws::ec2::ImageLookup;
+use crate::aws::ec2::{Deregistered, ImageLookup};
 use crate::aws::error::{attempting, attempting_on_visible};
 
 impl Courier {
@@ -204,13 +204,16 @@ impl Courier {
     async fn deregister(&self, copy: &Image) -> Result<Deregistration, Error> {
         let ec2 = self.local_ec2();
         match ec2.deregister(&copy.id).await {
-            Ok(left) if left.is_empty() => {
+            Ok(Deregistered::Done { snapshots_left }) if !snapshots_left.is_empty() => {
+                Ok(Deregistration::Done(format!(
+                    "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
+                    snapshots_left.join(", ")
+                )))
+            }
+            // Another delivery may have deregistered it a moment ago.
+            Ok(Deregistered::Done { .. } | Deregistered::NotFound) => {
                 Ok(Deregistration::Done("it is deregistered with its snapshots, as its source AMI is".to_owned()))
             }
-            Ok(left) => Ok(Deregistration::Done(format!(
-                "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
-                left.join(", ")
-            ))),
             // With a cool-down, EC2 refuses for a day after protection was disabled, which a description does not show.
             Err(refused) if refused.is("OperationNotPermitted") => {
                 Ok(Deregistration::Refused(format!("EC2 does not let it be deregistered: {}", refused.message)))

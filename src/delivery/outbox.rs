@@ -18,6 +18,7 @@ use tracing::{error, warn};
 use super::back_off::pause;
 use super::record::Record;
 use crate::aws::Aws;
+use crate::aws::ec2::Deregistered;
 use crate::aws::error::attempting;
 use crate::aws::queue::BATCH;
 use crate::courier::{LastStep, Report};
@@ -128,16 +129,27 @@ impl Outbox {
         let ec2 = self.aws.ec2(&self.settings.stack_region);
         let deregistering = attempting(format!("deregistering the failed copy {failed} in {}", ec2.region));
         match ec2.deregister(failed).await.map_err(deregistering) {
-            Ok(left) if left.is_empty() => None,
-            Ok(left) => {
-                warn!(%failed, snapshots = left.join(", "), "EC2 left snapshots of the failed copy behind: delete them by hand");
+            Ok(Deregistered::Done { snapshots_left }) if snapshots_left.is_empty() => None,
+            Ok(Deregistered::Done { snapshots_left }) => {
+                let snapshots = snapshots_left.join(", ");
+                warn!(%failed, snapshots, "EC2 left snapshots of the failed copy behind: delete them by hand");
                 None
+            }
+            // Gone, or not visible yet: in a while that can be told apart.
+            Ok(Deregistered::NotFound) => {
+                record.is_some_and(|record| self.may_be_young(record)).then_some(RetryAfter::Seconds)
             }
             Err(error) => {
                 error!(%failed, %error, "the failed copy is kept");
                 error.retry_after()
             }
         }
+    }
+
+    /// Whether an AMI that a message reports may still be invisible.
+    fn may_be_young(&self, record: &Record) -> bool {
+        let visible_within = time::Duration::seconds(Timing::EC2.second_look.try_into().unwrap_or(i64::MAX));
+        record.sent_at.is_some_and(|sent_at| self.aws.now() - sent_at < visible_within)
     }
 
     /// Sends the message of a rejection to the dead-letter queue.

@@ -17,20 +17,31 @@ fn is_left_behind(result: &DeleteSnapshotReturnCode) -> bool {
     !matches!(result.return_code(), Some(SnapshotReturnCodes::Success | SnapshotReturnCodes::WarnSkipped) | None)
 }
 
+/// What became of an AMI that was to be deregistered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deregistered {
+    /// It is deregistered. EC2 left these of its snapshots behind.
+    Done { snapshots_left: Vec<String> },
+    /// EC2 does not find it: another delivery deregistered it, or it is too young to be visible.
+    NotFound,
+}
+
 impl Ec2 {
-    /// Deregisters an AMI and deletes its snapshots. Returns the snapshots that EC2 left behind. An AMI that is gone
-    /// already counts as deregistered: another delivery may have done it.
+    /// Deregisters an AMI and deletes its snapshots.
     ///
     /// # Errors
-    /// Any other failure of the call.
-    pub async fn deregister(&self, id: &ImageId) -> Result<Vec<String>, CallError> {
+    /// Any failure of the call but that EC2 does not find the AMI.
+    pub async fn deregister(&self, id: &ImageId) -> Result<Deregistered, CallError> {
         let call = self.client.deregister_image().image_id(id.as_str()).delete_associated_snapshots(true);
         match call.send().await.map_err(failed) {
             Ok(answer) => {
                 let left = answer.delete_snapshot_results().iter().filter(|result| is_left_behind(result));
-                Ok(left.filter_map(|result| result.snapshot_id().map(str::to_owned)).collect())
+                let snapshots_left = left.filter_map(|result| result.snapshot_id().map(str::to_owned)).collect();
+                Ok(Deregistered::Done { snapshots_left })
             }
-            Err(gone) if gone.is(code::IMAGE_NOT_FOUND) || gone.is(code::IMAGE_UNAVAILABLE) => Ok(Vec::new()),
+            Err(gone) if gone.is(code::IMAGE_NOT_FOUND) || gone.is(code::IMAGE_UNAVAILABLE) => {
+                Ok(Deregistered::NotFound)
+            }
             Err(failed) => Err(failed),
         }
     }

@@ -7,6 +7,7 @@ mod describe;
 mod snapshots;
 mod usage;
 
+pub use change::Deregistered;
 pub use client::Ec2;
 pub use copy_image::CopyImageError;
 pub use describe::{ImageLookup, Page};
