@@ -135,7 +135,7 @@ impl Outbox {
                 warn!(%failed, snapshots, "EC2 left snapshots of the failed copy behind: delete them by hand");
                 None
             }
-            // Gone, or not visible yet: in a while that can be told apart.
+            // Gone, or not visible yet: the next attempt sees which.
             Ok(Deregistered::NotFound) => {
                 record.is_some_and(|record| self.may_be_young(record)).then_some(RetryAfter::Seconds)
             }
