@@ -31,20 +31,21 @@ impl Courier {
         let name = parameter_name(template, copy, source, source_image)?;
         let store = self.aws.parameter_store(&self.settings.stack_region);
         let mut newest: Newness = (source_image.and_then(|source| source.created), copy.created, copy.id.clone());
-        let mut compared = 0;
+        let mut compared = None;
         let mut current = read(&store, &name).await?;
         // Another round is needed only when another writer comes between this read and this write, so the loop ends.
         loop {
-            if let Some(other) = last_other(&store, &name, current.clone(), compared, &newest.2).await? {
+            for other in others(&store, &name, current.clone(), compared, &newest.2).await? {
                 newest = newest.max(self.newness_of(other).await?);
             }
             if current.as_ref().is_some_and(|current| current.value == newest.2.as_str()) {
                 return Ok(());
             }
-            compared = current.map_or(0, |current| current.version);
+            let seen = current.map_or(0, |current| current.version);
+            compared = Some(seen);
             let writing = attempting(format!("writing {} to the parameter `{name}` in {}", newest.2, store.region));
             store.put_image(&name, &newest.2).await.map_err(writing)?;
-            current = Some(new_version(&store, &name, compared, &newest.2).await?);
+            current = Some(new_version(&store, &name, seen, &newest.2).await?);
         }
     }
 
@@ -90,25 +91,31 @@ async fn read(store: &ParameterStore, name: &str) -> Result<Option<Parameter>, E
     store.get(name).await.map_err(attempting(format!("reading the parameter `{name}` in {}", store.region)))
 }
 
-/// The last AMI other than `ours` that the parameter held, of the versions from `at` back to, not including, `compared`.
-/// Before a version of ours there may be one that was overwritten unseen, now or in a delivery that was cut short.
-async fn last_other(
+/// The AMIs other than `ours` that the parameter held, of the versions from `at` back to, not including, `compared`: each may
+/// have been overwritten by a writer that did not see it. At the first look (`compared` is `None`) only the last one counts; before
+/// a version of ours there may be one that was overwritten in a delivery that was cut short.
+async fn others(
     store: &ParameterStore,
     name: &str,
     mut at: Option<Parameter>,
-    compared: i64,
+    compared: Option<i64>,
     ours: &ImageId,
-) -> Result<Option<ImageId>, Error> {
+) -> Result<Vec<ImageId>, Error> {
+    let last = compared.unwrap_or(0);
+    let mut others = Vec::new();
     while let Some(Parameter { value, version }) = at
-        && version > compared
+        && version > last
     {
         if value != ours.as_str() {
-            return Ok(value.parse().ok());
+            others.extend(value.parse());
+            if compared.is_none() {
+                break;
+            }
         }
         let before = version - 1;
-        at = if before > compared { read(store, &format!("{name}:{before}")).await? } else { None };
+        at = if before > last { read(store, &format!("{name}:{before}")).await? } else { None };
     }
-    Ok(None)
+    Ok(others)
 }
 
 /// The parameter, once it has a version after `seen`.
