@@ -95,6 +95,9 @@ def _ec2(call, parameters, context):
         yield Request(f"ec2:{action}", report, context)
         if keys := [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]:
             yield Request("ec2:CreateTags", report, {**context, "ec2:CreateAction": action, "aws:TagKeys": keys})
+    elif action == "DeleteImageUsageReport" and not call["targets"]:
+        # Another delivery has deleted the report: nothing has tags by which the call could be allowed.
+        return
     elif action == "DeleteImageUsageReport":
         report = f"arn:{partition(region)}:ec2:{region}:{call['account']}:image-usage-report/{parameters['ReportId']}"
         tags = {f"aws:ResourceTag/{key}": value for target in call["targets"] for key, value in target.get("tags", {}).items()}

@@ -39,12 +39,6 @@ UNKNOWN_TO_PARLIAMENT = {"ec2:CreateImageUsageReport", "ec2:DeleteImageUsageRepo
 # for references everywhere (ec2-ami-references.html).
 STAR_BY_AWS = {"AttachToVpc", "Trace", "LetEc2LookForReferences"}
 
-# Permissions whose calls the test suite does not record yet, by statement. As soon as it does, this test asks for the line to go.
-AWAITED = {
-    # A parameter that another account shares (issue 14).
-    "ReadParametersOfSenderAccounts": {"ssm:GetParameter"},
-}
-
 COPY = {"aws:ResourceTag/ami-courier:source-image": "ami-1", "ec2:Owner": ACCOUNT, "ec2:Public": "false", "aws:RequestedRegion": REGION}
 FOREIGN = {**COPY, "ec2:Owner": "999999999999"}
 UNTAGGED = {"ec2:Owner": ACCOUNT, "ec2:Public": "false", "aws:RequestedRegion": REGION}
@@ -160,9 +154,7 @@ def problems(calls, change=lambda policy: policy):
     for statement in widest:
         actions = set(as_list(statement["Action"]))
         found += [f"{statement['Sid']}: {action} is a pattern" for action in actions if "*" in action]
-        awaited = AWAITED.get(statement["Sid"], set())
-        found += [f"{statement['Sid']}: a test uses {action} now, so it is no longer awaited" for action in awaited if (statement["Sid"], action) in used]
-        by_aws = BY_AWS.get(statement["Sid"], set()) | awaited
+        by_aws = BY_AWS.get(statement["Sid"], set())
         found += [f"{statement['Sid']}: AWS needs {action} there" for action in by_aws - actions]
         needless = sorted(action for action in actions - by_aws if (statement["Sid"], action) not in used)
         found += [f"{statement['Sid']}: no test uses {action}" for action in needless]
