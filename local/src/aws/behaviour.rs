@@ -72,6 +72,9 @@ pub struct Behaviour {
     pub last_launched_time_lag: Duration,
     /// Regions where EBS encryption by default is on. Default: none.
     pub encryption_by_default: BTreeSet<String>,
+    /// How many more messages `GetQueueAttributes` counts than a queue holds. Default: none. Documented: its numbers are
+    /// approximate.
+    pub messages_counted_too_many: usize,
     /// The most results of one page, even if `MaxResults` is higher. Default: 1000 (documented; a page may be shorter).
     pub page_size: usize,
     /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: yes. Documented:
@@ -112,6 +115,7 @@ impl Default for Behaviour {
             usage_reports_lag: Duration::from_secs(24 * 60 * 60),
             last_launched_time_lag: Duration::from_secs(24 * 60 * 60),
             encryption_by_default: BTreeSet::new(),
+            messages_counted_too_many: 0,
             page_size: 1000,
             events: true,
             parameter_check_duration: Duration::ZERO,

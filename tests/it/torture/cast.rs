@@ -7,7 +7,7 @@ use local::aws::{CopyFailure, Image, ImageState, START, Snapshot, World};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::setting::{Setting, TRUSTED};
+use super::setting::{Roles, Setting, TRUSTED};
 use crate::stage::{HERE, THERE, state_change};
 
 /// The other source Region.
@@ -45,8 +45,13 @@ pub enum Act {
     Restore,
     Disable,
     Enable,
+    /// It is built only now.
+    Build(Box<Image>),
     /// Something in this account refers to the copy from now on.
     UseCopy,
+    /// Another account uses the copy, from now on or no longer.
+    FriendUsesCopy,
+    FriendStops,
     /// A user deregisters whatever copy there is.
     DeregisterCopy,
 }
@@ -80,6 +85,13 @@ pub enum End {
 pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World) -> Case {
     let roll = random.u8(0..100);
     let part = Part::new(number, setting, random);
+    match (setting.roles, roll) {
+        (Roles::HeldAndMissed, _) if number <= 2 => return part.held(world),
+        (Roles::HeldAndMissed, 0..80) => return part.missed_later(),
+        (Roles::OutOfService, 0..50) => return part.out_of_service(world),
+        (Roles::DeadCopies, 0..60) => return part.deregistered_by_hand(world),
+        _ => {}
+    }
     match roll {
         0..7 if setting.sweeps => part.missed(world),
         0..20 if setting.sweeps_once => part.missed(world),
@@ -91,7 +103,6 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
         42..50 => part.tested_by_image_builder(world),
         50..54 => part.pending_at_first(world),
         54..59 => part.copied_at_last(world),
-        56..66 if setting.retires => part.out_of_service(world),
         59..68 if setting.trusts => part.shared_with_us(world),
         59..61 => part.failing(world),
         61..66 => part.name_taken(world),
@@ -203,6 +214,14 @@ impl<'a> Part<'a> {
         self.case("that nobody announces", End::Copied, Vec::new())
     }
 
+    /// It appears when sweeps have long had other things to announce.
+    fn missed_later(mut self) -> Case {
+        let at = Duration::from_secs(60 * 3600);
+        self.created = START + at;
+        let story = vec![(at, Act::Build(Box::new(self.image())))];
+        self.case("built later, that nobody announces", End::Copied, story)
+    }
+
     /// Under another name: only the look for copies stops a second one.
     fn copied_by_hand(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
@@ -214,14 +233,16 @@ impl<'a> Part<'a> {
 
     fn requested(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
+        // All at one time: the same request, delivered again and again.
+        let at = self.soon();
         let mut story = Vec::new();
-        for _ in 0..self.random.u8(1..=3) {
+        for _ in 0..self.random.u8(1..=4) {
             let mut tags = [json!({ "Key": "a", "Value": "1" }), json!({ "Key": "b", "Value": "2" })];
             self.random.shuffle(&mut tags);
             let specification = json!([{ "ResourceType": "image", "Tags": tags }]);
             let request = with(self.request(), "TagSpecifications", specification);
             let request = if self.random.bool() { request } else { in_custom_event(&request) };
-            story.push((self.soon(), Act::Announce(request.to_string())));
+            story.push((at, Act::Announce(request.to_string())));
         }
         let is_swept = self.setting.sweeps || self.setting.sweeps_once;
         let end = if is_swept { End::Requested } else { End::Copied };
@@ -273,17 +294,38 @@ impl<'a> Part<'a> {
     }
 
     /// The source is deregistered, disabled, restored or enabled, long after it was copied.
-    fn out_of_service(mut self, world: &mut World) -> Case {
-        world.add_image(self.region, self.image());
-        let mut story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
-        let mut at = 16 * 3600;
-        let (what, end, acts) = match self.random.u8(0..6) {
+    fn out_of_service(self, world: &mut World) -> Case {
+        let (what, end, acts) = match self.random.u8(0..8) {
             0 | 1 => ("deregistered", End::Retired, vec![Act::Deregister]),
             2 => ("deregistered and restored", End::Copied, vec![Act::Deregister, Act::Restore]),
-            3 => ("deregistered while its copy is in use", End::InUse, vec![Act::UseCopy, Act::Deregister]),
+            3 => return self.held(world),
             4 => ("disabled", End::Disabled, vec![Act::Disable]),
+            5 if self.setting.shares => (
+                "deregistered while another account uses its copy",
+                End::InUse,
+                vec![Act::FriendUsesCopy, Act::Deregister],
+            ),
+            6 if self.setting.shares => (
+                "deregistered while another account uses its copy for a while",
+                End::Retired,
+                vec![Act::FriendUsesCopy, Act::Deregister, Act::FriendStops],
+            ),
             _ => ("disabled and enabled", End::Copied, vec![Act::Disable, Act::Enable]),
         };
+        world.add_image(self.region, self.image());
+        self.followed(what, end, acts)
+    }
+
+    /// The source is gone, and the copy is in use.
+    fn held(self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        self.followed("deregistered while its copy is in use", End::InUse, vec![Act::UseCopy, Act::Deregister])
+    }
+
+    /// Long after the copy is finished, one thing after the other happens.
+    fn followed(mut self, what: &'static str, end: End, acts: Vec<Act>) -> Case {
+        let mut story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        let mut at = 16 * 3600;
         for act in acts {
             story.push((Duration::from_secs(at), act));
             at += 600 + self.random.u64(0..20 * 3600);

@@ -30,7 +30,7 @@ use serde_json::json;
 use crate::poller::{Poller, Tally};
 use crate::stage::HERE;
 use cast::{Act, Case, End, cast};
-use setting::{DEAD_LETTERS, QUEUE, SETTINGS, Setting, chaos};
+use setting::{DEAD_LETTERS, FRIEND, QUEUE, SETTINGS, Setting, chaos};
 use verdict::verdict;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -81,7 +81,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
         rounds: 200,
         announcements: None,
         faults: number("TORTURE_FAULTS"),
-        lanes: 12,
+        lanes: 16,
         executions: 2,
         attempts: 1,
     };
@@ -94,7 +94,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
                 rounds: announcements.div_ceil(of_a_round),
                 announcements: Some(of_a_round),
                 // Time-outs and the SDK's own pauses take real time, not work.
-                lanes: 36,
+                lanes: 40,
                 executions: 2,
                 attempts: 3,
                 ..few
@@ -154,6 +154,8 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         if plan.announcements.is_some() {
             world.behaviour.copies_in_progress_limit = 20;
             world.behaviour.page_size = 20;
+            // With so many AMIs, sweeps need more room to come to an end.
+            world.behaviour.messages_counted_too_many = world.behaviour.messages_counted_too_many.min(900);
         }
         let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
         let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();
@@ -213,10 +215,15 @@ async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<
     poller.aws.world().clear_faults();
     poller.habits.kills = 0.0;
     if setting.retires {
-        // A copy is marked by one sweep, and retired by another one a day later.
-        poller.send_sweep();
-        poller.run_to_rest(2 * DAY).await?;
-        poller.aws.world().advance(DAY + HOUR);
+        // One sweep marks a copy. A day later, another one orders a report on its use, and one more reads it. What a report
+        // shows is a day old.
+        for _ in 0..3 {
+            for pause in [DAY, HOUR] {
+                poller.send_sweep();
+                poller.run_to_rest(2 * DAY).await?;
+                poller.aws.world().advance(pause);
+            }
+        }
     }
     if setting.sweeps {
         // What was left for the sweep.
@@ -265,6 +272,19 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
                 let parameters = json!({ "ImageId": copy, "DeleteAssociatedSnapshots": "true" });
                 // One that EC2 does not show yet cannot be deregistered.
                 let _ = world.call(&caller, "ec2", "DeregisterImage", &parameters);
+            }
+        }
+        Act::Build(image) => {
+            world.add_image(region, (**image).clone());
+        }
+        Act::FriendUsesCopy => {
+            for copy in copies_of(id, world) {
+                world.use_image(HERE, &copy, FRIEND, "ec2:Instance", 2);
+            }
+        }
+        Act::FriendStops => {
+            for copy in copies_of(id, world) {
+                world.stop_using_image(HERE, &copy, FRIEND);
             }
         }
         Act::UseCopy => {

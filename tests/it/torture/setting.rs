@@ -41,9 +41,44 @@ pub struct Setting {
     pub deploying: &'static [(&'static str, &'static str)],
     /// One sweep, ever: what it finds it must announce.
     pub sweeps_once: bool,
+    /// The share of messages to its own queue that SQS does not take. With it, no other call fails.
+    lost_sends: Option<f64>,
+    /// Room for so many messages of a sweep: the courier's queue seems to be nearly full.
+    room: Option<usize>,
+    pub roles: Roles,
 }
 
-pub static SETTINGS: [Setting; 6] = [
+/// Who appears in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roles {
+    All,
+    /// Mostly AMIs that are deregistered or disabled once they are copied.
+    OutOfService,
+    /// Mostly AMIs whose first copies are dead when they are announced again.
+    DeadCopies,
+    /// First AMIs whose copies must be kept although they are gone themselves, then AMIs of which nobody tells.
+    HeldAndMissed,
+}
+
+const PLAIN: Setting = Setting {
+    variables: &[],
+    copy_name: "{name}",
+    sweeps: true,
+    lost_events: 0.5,
+    retires: false,
+    trusts: false,
+    shares: false,
+    publishes: false,
+    tells: true,
+    encrypts: false,
+    deploying: &[],
+    sweeps_once: false,
+    lost_sends: None,
+    room: None,
+    roles: Roles::All,
+};
+
+pub static SETTINGS: [Setting; 8] = [
     // Everything is on.
     Setting {
         variables: &[
@@ -52,97 +87,78 @@ pub static SETTINGS: [Setting; 6] = [
             ("DEREGISTRATION_PROTECTION", "On"),
             ("DEPRECATE", "30"),
         ],
-        copy_name: "{name}",
-        sweeps: true,
         lost_events: 0.3,
-        retires: false,
-        trusts: false,
         shares: true,
         publishes: true,
-        tells: true,
-        encrypts: false,
-        deploying: &[],
-        sweeps_once: false,
+        ..PLAIN
     },
     // No sweep: what is announced must do.
     Setting {
         variables: &[("KMS_KEY_ID", "alias/golden"), ("SHARE_WITH", FRIEND), ("REQUIRED_TAGS", "team")],
-        copy_name: "{name}",
         sweeps: false,
         lost_events: 0.0,
-        retires: false,
-        trusts: false,
         shares: true,
-        publishes: false,
-        tells: true,
         encrypts: true,
-        deploying: &[],
-        sweeps_once: false,
+        ..PLAIN
     },
-    // Copies follow their sources; sources come from two accounts.
+    // Copies follow their sources; sources come from two accounts, and a third one uses the copies.
     Setting {
         variables: &[
             ("RETIRE_WITH_SOURCE", "true"),
             ("RETIRE_AFTER_DAYS", "1"),
             ("SOURCE_OWNERS", "self,999988887777"),
-            ("ENCRYPTED", "true"),
+            ("KMS_KEY_ID", "alias/golden"),
+            ("SHARE_WITH", FRIEND),
         ],
         copy_name: "{name}-{region}",
-        sweeps: true,
-        lost_events: 0.5,
         retires: true,
         trusts: true,
-        shares: false,
-        publishes: false,
-        tells: true,
+        shares: true,
         encrypts: true,
-        deploying: &[],
-        sweeps_once: false,
+        roles: Roles::OutOfService,
+        ..PLAIN
     },
     // As little as possible: no events of the courier, and nearly no event arrives.
     Setting {
         variables: &[("EVENT_BUS_NAME", ""), ("COPY_TAGS", "false")],
         copy_name: "{image_id}",
-        sweeps: true,
         lost_events: 0.9,
-        retires: false,
-        trusts: false,
-        shares: false,
-        publishes: false,
         tells: false,
-        encrypts: false,
-        deploying: &[],
-        sweeps_once: false,
+        ..PLAIN
     },
     // Two parameter sets at the same time.
     Setting {
         variables: &[("EXTRA_TAGS", "team=platform")],
-        copy_name: "{name}",
-        sweeps: true,
-        lost_events: 0.5,
-        retires: false,
-        trusts: false,
-        shares: false,
-        publishes: false,
-        tells: true,
-        encrypts: false,
         deploying: &[("EXTRA_TAGS", "team=security"), ("COPY_DESCRIPTION", "by {account}")],
-        sweeps_once: false,
+        ..PLAIN
     },
     // One sweep, while sending to the queue fails.
     Setting {
         variables: &[("EVENT_BUS_NAME", "")],
-        copy_name: "{name}",
         sweeps: false,
         lost_events: 0.0,
-        retires: false,
-        trusts: false,
-        shares: false,
-        publishes: false,
         tells: false,
-        encrypts: false,
-        deploying: &[],
         sweeps_once: true,
+        lost_sends: Some(0.3),
+        ..PLAIN
+    },
+    // No sweep, and many a second look cannot be sent.
+    Setting {
+        variables: &[("EVENT_BUS_NAME", "")],
+        sweeps: false,
+        lost_events: 0.0,
+        tells: false,
+        lost_sends: Some(0.5),
+        roles: Roles::DeadCopies,
+        ..PLAIN
+    },
+    // Sweeps find more than there is room for.
+    Setting {
+        variables: &[("RETIRE_WITH_SOURCE", "true"), ("RETIRE_AFTER_DAYS", "1")],
+        retires: true,
+        room: Some(2),
+        roles: Roles::HeldAndMissed,
+        ..PLAIN
     },
 ];
 
@@ -199,6 +215,8 @@ impl Setting {
         );
         world.add_key(HERE, Key::new("0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e").alias("golden"));
         world.behaviour = weak_behaviour(random);
+        // The courier's bound is 1,000.
+        world.behaviour.messages_counted_too_many = self.room.map_or(0, |room| 1000 - room);
         // Time runs on while the function works, or stands still.
         let rate = *random.choice(&[0.0, 30.0]).expect("a choice");
         world.set_rate(rate);
@@ -271,7 +289,7 @@ pub fn chaos(setting: &Setting, seed: u64, rate: f64) -> Chaos {
             (1, Effect::Slow(never)),
             (1, Effect::SlowAfterEffect(never)),
         ],
-        actions: if setting.sweeps_once { vec!["SendMessageBatch".to_owned()] } else { Vec::new() },
-        ..Chaos::new(seed, rate)
+        actions: if setting.lost_sends.is_some() { vec!["SendMessageBatch".to_owned()] } else { Vec::new() },
+        ..Chaos::new(seed, setting.lost_sends.unwrap_or(rate))
     }
 }

@@ -91,20 +91,21 @@ pub(super) fn get_queue_attributes(world: &World, caller: &Caller, request: &Get
     let queue = world.queue(&url);
     let now = world.now();
     let count = |matching: fn(&Message, OffsetDateTime) -> bool| {
-        queue.messages.iter().filter(|message| matching(message, now)).count().to_string()
+        queue.messages.iter().filter(|message| matching(message, now)).count()
     };
+    let visible = count(|message, now| message.visible_at <= now) + world.behaviour.messages_counted_too_many;
     let arn_of = |url: &str| Address::of_url(url).map(|address| address.arn()).unwrap_or_default();
     let mut attributes = BTreeMap::from([
         ("QueueArn", arn_of(&url)),
         ("VisibilityTimeout", queue.settings.visibility_timeout.as_secs().to_string()),
-        ("ApproximateNumberOfMessages", count(|message, now| message.visible_at <= now)),
+        ("ApproximateNumberOfMessages", visible.to_string()),
         (
             "ApproximateNumberOfMessagesNotVisible",
-            count(|message, now| message.visible_at > now && message.receive_count > 0),
+            count(|message, now| message.visible_at > now && message.receive_count > 0).to_string(),
         ),
         (
             "ApproximateNumberOfMessagesDelayed",
-            count(|message, now| message.visible_at > now && message.receive_count == 0),
+            count(|message, now| message.visible_at > now && message.receive_count == 0).to_string(),
         ),
     ]);
     let dead_letter_queue = queue.settings.dead_letter_queue.as_ref();
