@@ -5,10 +5,11 @@
 //! gone, or back. The queue gives each of them what every announcement has: back-off, limits, parallel work, and the same steps.
 //!
 //! Looking takes at most half of the function's time, all Regions at once, so a Region that does not answer costs the others
-//! nothing. Without a queue of its own, the courier does the work itself in the other half.
+//! nothing. Each Region is listed once, a thousand AMIs a call, and what is kept of an AMI is little more than its id. Without a
+//! queue of its own, the courier does the work itself in the other half.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use courier_core::announcement::{AnnouncedBy, OwnMessage};
 use courier_core::error::{Error, RetryAfter, code};
@@ -19,7 +20,7 @@ use courier_core::settings::Owner;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use time::{Duration, OffsetDateTime};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Interval, interval_at, timeout_at};
 
 use super::report::{Handled, Report, Sweep, Tally};
 use super::step::{Courier, DeliveryAttempt};
@@ -30,8 +31,11 @@ use crate::aws::error::{attempting, is_limit};
 const AT_ONCE: usize = 10;
 /// How many messages the courier's own queue may hold, so that sweeps do not pile up.
 const QUEUE_HOLDS: usize = 1000;
-/// How many missed AMIs of a Region one sweep keeps in memory: the oldest.
-const MOST_MISSED: usize = QUEUE_HOLDS;
+/// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
+/// each Region, and others need them too. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+const TIME_OF_A_PAGE: std::time::Duration = std::time::Duration::from_millis(200);
+/// So many pages come at once before that holds.
+const PAGES_AT_ONCE: u32 = 10;
 /// How many ids EC2 takes for a filter.
 const IDS_IN_A_FILTER: usize = 200;
 
@@ -45,8 +49,10 @@ struct Found {
     copies: Vec<(Created, ImageId)>,
     /// The sources of failed copies: their next copy needs the post-mortem first.
     failed_sources: BTreeSet<Identity>,
-    /// Wanted AMIs without a copy; of too many, the newest are left.
-    missed: BinaryHeap<(Created, Identity)>,
+    /// AMIs that are wanted here.
+    wanted: Vec<(Created, Identity)>,
+    /// AMIs that have a live copy here, made by whomever; `None` until all copies are listed.
+    copied: Option<HashSet<Identity>>,
     /// Copies that stay in service as long as their source does.
     followers: Vec<Follower>,
     /// Copies whose source is not in service, as far as can be seen.
@@ -121,7 +127,7 @@ impl Courier {
         };
         let remote = join_all(self.settings.sources.regions.iter().map(async |region| {
             let mut found = Found::default();
-            let looking = timeout_at(until, self.look_for_missed(region, &mut found)).await;
+            let looking = timeout_at(until, self.look_for_wanted(region, &mut found)).await;
             found.note(looking, &format!("the AMIs of {region}"));
             found
         }));
@@ -129,21 +135,27 @@ impl Courier {
         remote.into_iter().fold(local, Found::and)
     }
 
-    /// Page by page, the copies of this Region: which are unfinished, failed, or in progress, and which follow a source.
+    /// Page by page, the copies of this Region: of which AMIs they are, which are unfinished, failed, or in progress, and which
+    /// follow a source.
     async fn look_at_copies(&self, found: &mut Found) -> Result<(), Error> {
         let ec2 = self.local_ec2();
         let now = self.aws.now();
+        let mut copied = HashSet::new();
+        let mut pace = pace();
         let mut next = Some(Page::of_copies());
         while let Some(page) = next {
             let copies;
+            pace.tick().await;
             (copies, next) =
                 ec2.page(page).await.map_err(attempting(format!("looking at the copies in {}", ec2.region)))?;
             for copy in copies {
+                copied.extend(copy.source.clone().filter(|_| copy.state.is_live()));
                 if let Some(source) = copy.courier_source() {
                     found.sort_in(copy, source, now);
                 }
             }
         }
+        found.copied = Some(copied);
         Ok(())
     }
 
@@ -179,40 +191,22 @@ impl Courier {
         Ok(())
     }
 
-    /// Page by page, the AMIs of a source Region that are wanted here and have no copy.
-    async fn look_for_missed(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
+    /// Page by page, the AMIs of a source Region that are wanted here.
+    async fn look_for_wanted(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
         let ec2 = self.aws.ec2(region);
         let now = self.aws.now();
         let since = now - Duration::days(self.settings.backfill_days.into());
+        let mut pace = pace();
         let mut next = Some(Page::of_sources(&self.settings.sources, since, now));
         while let Some(page) = next {
             let images;
+            pace.tick().await;
             (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
-            let wanted: Vec<&Image> = images
-                .iter()
-                .filter(|image| image.created.is_none_or(|created| created >= since))
-                .filter(|image| selection::is_wanted(image, region, AnnouncedBy::Sweep, &self.settings.sources).is_ok())
-                .collect();
-            for some in wanted.chunks(IDS_IN_A_FILTER) {
-                self.note_missed(region, some, found).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn note_missed(&self, region: &Region, wanted: &[&Image], found: &mut Found) -> Result<(), Error> {
-        let ec2 = self.local_ec2();
-        let ids: Vec<&ImageId> = wanted.iter().map(|image| &image.id).collect();
-        let looking = attempting(format!("looking in {} for copies of AMIs of {region}", ec2.region));
-        let copied = ec2.copied_of(region, &ids).await.map_err(looking)?;
-        let copied: BTreeSet<ImageId> = copied.into_iter().map(|source| source.image).collect();
-        for image in wanted.iter().filter(|image| !copied.contains(&image.id)) {
-            found.tally.missed += 1;
-            found.missed.push((image.created, image.identity(region)));
-            if found.missed.len() > MOST_MISSED {
-                found.missed.pop();
-                found.tally.left += 1;
-            }
+            let wanted =
+                images.iter().filter(|image| image.created.is_none_or(|created| created >= since)).filter(|image| {
+                    selection::is_wanted(image, region, AnnouncedBy::Sweep, &self.settings.sources).is_ok()
+                });
+            found.wanted.extend(wanted.map(|image| (image.created, image.identity(region))));
         }
         Ok(())
     }
@@ -245,6 +239,13 @@ impl Courier {
         tally.left += worked.iter().filter(|reports| reports.is_none()).count();
         worked.into_iter().flatten().flatten().collect()
     }
+}
+
+/// Ticks whenever the next page may be asked for.
+fn pace() -> Interval {
+    let now = Instant::now();
+    // It begins in the past, and catches up at once.
+    interval_at(now.checked_sub(TIME_OF_A_PAGE * (PAGES_AT_ONCE - 1)).unwrap_or(now), TIME_OF_A_PAGE)
 }
 
 fn failures(errors: Vec<Error>) -> Vec<Report> {
@@ -286,10 +287,16 @@ impl Found {
     }
 
     /// Missed and unfinished first, retirement last, so that nothing waits behind retirements; each oldest first.
-    fn in_order(self) -> (Tally, Vec<Error>, Vec<OwnMessage>) {
+    fn in_order(mut self) -> (Tally, Vec<Error>, Vec<OwnMessage>) {
         let failed_sources = self.failed_sources;
-        let missed = self.missed.into_iter().filter(|(_, source)| !failed_sources.contains(source));
-        let missed = missed.map(|(created, source)| (created, OwnMessage::Missed { source }));
+        // As long as not all copies are known, an AMI may have one that was not seen.
+        let mut missed = self.copied.map_or_else(Vec::new, |copied| {
+            self.wanted.retain(|(_, source)| !copied.contains(source));
+            self.wanted
+        });
+        self.tally.missed = missed.len();
+        missed.retain(|(_, source)| !failed_sources.contains(source));
+        let missed = missed.into_iter().map(|(created, source)| (created, OwnMessage::Missed { source }));
         let copies = self.copies.into_iter().map(|(created, copy)| (created, OwnMessage::Unfinished { copy }));
         let back = self.back.into_iter().map(|(created, copy)| (created, OwnMessage::SourceBack { copy }));
         let mut first: Vec<(Created, OwnMessage)> = missed.chain(copies).chain(back).collect();
@@ -302,17 +309,17 @@ impl Found {
     }
 
     fn and(mut self, other: Self) -> Self {
-        let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete: _ } =
+        let Tally { in_progress, oldest_in_progress_seconds, missed: _, unfinished, failed, left, complete: _ } =
             other.tally;
         self.tally.in_progress += in_progress;
         self.tally.oldest_in_progress_seconds = self.tally.oldest_in_progress_seconds.max(oldest_in_progress_seconds);
-        self.tally.missed += missed;
         self.tally.unfinished += unfinished;
         self.tally.failed += failed;
         self.tally.left += left;
         self.copies.extend(other.copies);
         self.failed_sources.extend(other.failed_sources);
-        self.missed.extend(other.missed);
+        self.wanted.extend(other.wanted);
+        self.copied = self.copied.or(other.copied);
         self.followers.extend(other.followers);
         self.gone.extend(other.gone);
         self.back.extend(other.back);

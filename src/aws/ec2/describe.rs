@@ -3,8 +3,8 @@
 
 use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState};
 use courier_core::error::code;
-use courier_core::identity::{Identity, ImageId, Region};
-use courier_core::image::{Image, State, Volume, tag};
+use courier_core::identity::{Identity, ImageId};
+use courier_core::image::{Image, State, Volume};
 use courier_core::protocol::LookById;
 use courier_core::settings::{Owner, Sources};
 use time::OffsetDateTime;
@@ -89,19 +89,6 @@ impl Ec2 {
     /// Any failure of the call.
     pub async fn named(&self, name: &str) -> Result<Vec<Image>, CallError> {
         self.own_images(vec![filter("name", [name])]).await
-    }
-
-    /// Which of these AMIs of `region` have a live copy of this account here. At most 200 ids.
-    ///
-    /// # Errors
-    /// Any failure of the call.
-    pub async fn copied_of(&self, region: &Region, ids: &[&ImageId]) -> Result<Vec<Identity>, CallError> {
-        let filters = vec![
-            filter("source-image-id", ids.iter().map(|id| id.as_str())),
-            filter("source-image-region", [region.as_str()]),
-        ];
-        let copies = self.own_images(filters).await?;
-        Ok(copies.into_iter().filter(|copy| copy.state.is_live()).filter_map(|copy| copy.source).collect())
     }
 
     /// Which of these AMIs of `owners` are in service. At most 200 ids; an absent one proves nothing. Without owners, EC2
@@ -202,10 +189,11 @@ impl Page {
         Self::first(&sources.owners, filters)
     }
 
-    /// This account's AMIs that the courier made.
+    /// This account's AMIs that were made from another AMI, by whomever. In a filter, `*` stands for any characters.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
     #[must_use]
     pub fn of_copies() -> Self {
-        Self::first(&[Owner::Myself], vec![filter("tag-key", [tag::SOURCE_IMAGE])])
+        Self::first(&[Owner::Myself], vec![filter("source-image-id", ["ami-*"])])
     }
 }
 

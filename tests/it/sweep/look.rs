@@ -1,7 +1,7 @@
 //! What a sweep finds: on every page of every source Region, as selection wants it, and as far as EC2 answers.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use local::aws::{ACCOUNT, CopyFailure, Fault, Image, ImageState};
 use serde_json::json;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::life::{ago, is_finished};
 use crate::poller::Habits;
-use crate::stage::{HERE, THERE, batch, failures, state_change};
+use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
 
 #[tokio::test]
 async fn without_any_event_sweeps_alone_make_and_finish_every_copy() {
@@ -68,6 +68,58 @@ async fn one_sweep_finds_every_missed_ami_and_every_unfinished_copy_on_every_pag
     assert_eq!(figure(&function, "unfinished"), "9");
     deliver(&stage, &function).await;
     assert_each_has_one_finished_copy(&stage, &sources);
+}
+
+/// The pages that were asked for in each of the three Regions so far.
+fn pages(stage: &Stage) -> [usize; 3] {
+    let calls = stage.aws.world().calls();
+    let described =
+        |region| calls.iter().filter(|call| call.action == "DescribeImages" && call.region == region).count();
+    [HERE, THERE, ALSO_THERE].map(described)
+}
+
+#[tokio::test]
+async fn a_sweep_lists_each_region_once_and_asks_ec2_for_nothing_else() {
+    let stage = stage().await.with(|world| world.behaviour.page_size = 10);
+    let sources = build(&stage, 60);
+    let function = stage.function().await;
+    assert!(swept(&function).await);
+    deliver(&stage, &function).await;
+    assert_eq!(stage.copied(), sources);
+    let before = pages(&stage);
+    assert!(swept(&function).await);
+    let after = pages(&stage);
+    assert_eq!([0, 1, 2].map(|region| after[region] - before[region]), [6, 3, 3]);
+    assert_eq!(figure(&function, "missed"), "0");
+}
+
+#[tokio::test]
+async fn many_pages_are_asked_for_at_five_a_second() {
+    let stage = stage().await.with(|world| world.behaviour.page_size = 1);
+    build(&stage, 32);
+    let function = stage.function().await;
+    let began = Instant::now();
+    assert!(swept(&function).await);
+    // Sixteen in each Region, ten of them at once.
+    let least = Duration::from_millis(6 * 200);
+    assert!(began.elapsed() >= least, "{:?}", began.elapsed());
+    assert_eq!(figure(&function, "missed"), "32");
+}
+
+#[tokio::test]
+async fn as_long_as_not_all_copies_are_listed_no_ami_counts_as_missed() {
+    let stage = stage().await.set("AWS_MAX_ATTEMPTS", "1").with(|world| world.behaviour.page_size = 5);
+    build(&stage, 12);
+    let function = stage.function().await;
+    assert!(swept(&function).await);
+    deliver(&stage, &function).await;
+    let broken = Fault::on("DescribeImages").in_region(HERE).nth(2);
+    stage.aws.world().fault(broken.error(503, "Unavailable", "not available"));
+    assert!(!swept(&function).await, "it is tried again");
+    assert_eq!(["missed", "complete"].map(|name| figure(&function, name)), ["0", "false"]);
+    assert_eq!(announcements(&stage), Vec::<serde_json::Value>::new());
+    assert!(swept(&function).await);
+    assert_eq!(["missed", "complete"].map(|name| figure(&function, name)), ["0", "true"]);
 }
 
 #[tokio::test]
