@@ -8,6 +8,7 @@ use super::document::{not_understood, shown};
 use super::{arn, event, image_builder, own, packer, request, sweep};
 use crate::error::Rejection;
 use crate::identity::shortened;
+use crate::question;
 
 /// A JSON object, by its kind.
 pub(super) enum Recognised<'a> {
@@ -27,7 +28,8 @@ pub(super) enum Recognised<'a> {
 /// Recognises an object by its fields.
 ///
 /// # Errors
-/// A batch with a record of an unknown kind, and a message by which SNS asks for an action.
+/// A batch with a record of an unknown kind, a message by which SNS asks for an action, and a question: an announcement has no
+/// caller who waits for an answer.
 pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Rejection> {
     if let Some(contents) = contents(fields)? {
         return Ok(Recognised::Envelope(contents));
@@ -46,6 +48,8 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
         Recognised::CopyRequest
     } else if let Some(reason) = from_amazon_s3(fields) {
         Recognised::Irrelevant(reason)
+    } else if question::is_one(fields) {
+        return Err(question::nobody_waits());
     } else {
         Recognised::Unknown
     })
