@@ -4,8 +4,9 @@
 //! there it is rejected.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/add_custom_widget_dashboard_about.html>
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::announcement::{asks_for_documentation, is_question};
 use crate::error::{Rejection, code};
 use crate::status::StatusRequest;
 use crate::widget::WidgetRequest;
@@ -21,22 +22,12 @@ pub enum Question {
     Widget(Box<WidgetRequest>),
 }
 
-/// Whether these are the fields of a question.
-pub(crate) fn is_one(fields: &Map<String, Value>) -> bool {
-    let is_status = fields.get("Status").is_some_and(|status| status.is_object() || fields.len() == 1);
-    is_status || is_describe(fields) || fields.get("widgetContext").is_some_and(Value::is_object)
-}
-
-fn is_describe(fields: &Map<String, Value>) -> bool {
-    fields.get("describe") == Some(&Value::Bool(true))
-}
-
 /// Reads the payload of a direct invocation. `days` is the number of days, unless the question names one. `None`: it is not a
 /// question.
 #[must_use]
 pub fn read(payload: &Value, days: u16) -> Option<Result<Question, Rejection>> {
-    let fields = payload.as_object().filter(|fields| is_one(fields))?;
-    Some(if is_describe(fields) {
+    let fields = payload.as_object().filter(|fields| is_question(fields))?;
+    Some(if asks_for_documentation(fields) {
         Ok(Question::Documentation)
     } else if let Some(context) = fields.get("widgetContext").and_then(Value::as_object) {
         Ok(Question::Widget(Box::new(WidgetRequest::read(fields, context, days))))
@@ -50,13 +41,4 @@ pub fn read(payload: &Value, days: u16) -> Option<Result<Question, Rejection>> {
             )),
         }
     })
-}
-
-/// The rejection of a question that came as a message.
-pub(crate) fn nobody_waits() -> Rejection {
-    Rejection::new(
-        code::NO_CALLER,
-        "the message asks for a status, and nobody would read the answer",
-        "invoke the function directly and synchronously: `aws lambda invoke` with the payload `{\"Status\": {}}`",
-    )
 }

@@ -5,10 +5,9 @@
 use serde_json::{Map, Value};
 
 use super::document::{not_understood, shown};
-use super::{arn, event, image_builder, own, packer, request, sweep};
+use super::{arn, event, image_builder, own, packer, question, request, sweep};
 use crate::error::Rejection;
 use crate::identity::shortened;
-use crate::question;
 
 /// A JSON object, by its kind.
 pub(super) enum Recognised<'a> {
@@ -48,7 +47,7 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
         Recognised::CopyRequest
     } else if let Some(reason) = from_amazon_s3(fields) {
         Recognised::Irrelevant(reason)
-    } else if question::is_one(fields) {
+    } else if question::is_question(fields) {
         return Err(question::nobody_waits());
     } else {
         Recognised::Unknown

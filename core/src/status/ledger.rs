@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::{Row, State, StatusRequest};
+use super::request::StatusRequest;
+use super::row::Row;
+use super::state::State;
 use crate::announcement::AnnouncedBy;
 use crate::error::minute;
 use crate::identity::{Identity, ImageId, Region, shortened};

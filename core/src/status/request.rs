@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
 
-use super::State;
+use super::state::State;
 use crate::copy_image::AmiName;
 use crate::error::{Rejection, code};
 use crate::identity::{Identity, Malformed, shortened};

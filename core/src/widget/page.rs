@@ -9,7 +9,7 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::html::Html;
-use super::{FILTER, WidgetRequest};
+use super::request::{FILTER, WidgetRequest};
 use crate::identity::{ImageId, Region};
 use crate::status::{Row, State, Status};
 
