@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -49,6 +49,8 @@ pub(crate) struct Scene {
 struct Shared {
     scene: Scene,
     calls: BTreeMap<String, usize>,
+    /// When each copy was accepted.
+    accepted: Vec<Instant>,
 }
 
 /// AWS on loopback, until the process ends.
@@ -67,7 +69,12 @@ impl Aws {
 
     /// Sets how EC2 answers from now on, and resets the count of calls.
     pub(crate) fn set(&self, scene: Scene) {
-        *lock(&self.shared) = Shared { scene, calls: BTreeMap::new() };
+        *lock(&self.shared) = Shared { scene, ..Shared::default() };
+    }
+
+    /// When each copy was accepted since the last `set`: when EC2's answer was on its way.
+    pub(crate) fn accepted(&self) -> Vec<Instant> {
+        lock(&self.shared).accepted.clone()
     }
 
     /// How often each action was called since the last `set`.
@@ -131,6 +138,9 @@ async fn answer(shared: &Mutex<Shared>, request: Request<Incoming>) -> Result<Re
     if !scene.delay.is_zero() {
         tokio::time::sleep(scene.delay).await;
     }
+    if action == "CopyImage" {
+        lock(shared).accepted.push(Instant::now());
+    }
     Ok(Response::new(Full::from(answer)))
 }
 
@@ -162,7 +172,8 @@ impl Call {
             images += &image(id, state, None);
         } else if self.parameter("Filter.1.Name") == "image-id" {
             images.extend(self.list("Filter.1.Value").map(|id| image(id, "available", None)));
-        } else if self.parameter("Filter.1.Name") == "source-image-id" {
+        } else if self.parameter("Filter.1.Name") == "source-image-id" && self.parameter("Filter.1.Value.1") != "ami-*"
+        {
             let copied = self.list("Filter.1.Value").filter(|_| scene.copied);
             images.extend(copied.map(|source| image(&copy_of(source), "available", Some(source))));
         } else {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::measure::{Calls, Need, RoundTrips, Sweep};
+use crate::measure::{Burst, Calls, Latency, Need, RoundTrips, Sweep};
 use crate::peers::{Program, Size};
 
 /// All results of one run.
@@ -12,6 +12,7 @@ pub(crate) struct Figures {
     pub(crate) throttled: Vec<Need>,
     pub(crate) calls: Vec<Calls>,
     pub(crate) round_trips: RoundTrips,
+    pub(crate) latency: Latency,
     pub(crate) sweeps: Vec<Sweep>,
     pub(crate) sizes: Vec<Size>,
     pub(crate) rounds: usize,
@@ -50,6 +51,7 @@ impl fmt::Display for Figures {
             }
             writeln!(f, " {:.1} |", need.peak_memory)?;
         }
+        self.beside_the_least(f)?;
         if !self.throttled.is_empty() {
             writeln!(f, "\nAs a function of 128 MB, which has 7 % of a CPU once its init phase is over:\n")?;
             writeln!(f, "| | init ms | first answer ms | cold ms |\n|---|--:|--:|--:|")?;
@@ -70,6 +72,19 @@ impl fmt::Display for Figures {
             ms(*ten),
             (ten.as_secs_f64() - one.as_secs_f64()) / round_trip.as_secs_f64()
         )?;
+        let Latency { round_trip, cold, warm, burst } = &self.latency;
+        let Burst { announcements, processes, half, all } = burst;
+        writeln!(
+            f,
+            "\nFrom the event until EC2 has accepted the copy, when each answer of AWS takes {} ms: {} ms cold, from the start of the \
+             process; {} ms warm; of a burst of {announcements} to {processes} warm processes, in batches of ten, half within {} ms \
+             and all within {} ms.",
+            round_trip.as_millis(),
+            ms(*cold),
+            ms(*warm),
+            ms(*half),
+            ms(*all)
+        )?;
         writeln!(
             f,
             "\n| sweep over source AMIs, and as many copies | AWS calls | time s | CPU s | peak memory MiB |\n|--:|--:|--:|--:|--:|"
@@ -85,6 +100,33 @@ impl fmt::Display for Figures {
         writeln!(f, "\n| | binary MB | zip MB |\n|---|--:|--:|")?;
         for Size { name, file, archive } in &self.sizes {
             writeln!(f, "| {name} | {} | {} |", megabytes(*file), megabytes(*archive))?;
+        }
+        Ok(())
+    }
+}
+
+impl Figures {
+    /// How often ami-courier needs what the least with the same calls needs, for one AMI.
+    fn beside_the_least(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(least) = self.cold.iter().find(|need| need.program == Program::Least) else { return Ok(()) };
+        let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
+        writeln!(
+            f,
+            "\n| the least with the same calls = 1 | cold | cold CPU | warm | warm CPU | peak memory |\n|---|--:|--:|--:|--:|--:|"
+        )?;
+        for need in self.cold.iter().filter(|need| need.program == Program::Courier && !need.name.ends_with("ten")) {
+            let (cold, cpu) = (ratio(need.cold, least.cold), ratio(need.cold_cpu, least.cold_cpu));
+            write!(f, "| {} | {cold:.1} | {cpu:.1} |", need.name)?;
+            if let (Some(warm), Some(of_least)) = (&need.warm, &least.warm) {
+                let (answer, cpu) = (
+                    ratio(warm.answer, of_least.answer),
+                    ratio(warm.cpu_per_announcement, of_least.cpu_per_announcement),
+                );
+                write!(f, " {answer:.1} | {cpu:.1} |")?;
+            } else {
+                write!(f, " | |")?;
+            }
+            writeln!(f, " {:.1} |", need.peak_memory / least.peak_memory)?;
         }
         Ok(())
     }

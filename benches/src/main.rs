@@ -1,4 +1,5 @@
-//! Measures what the README claims: ami-courier beside the smallest possible Lambda function, and beside Python.
+//! Measures what the README claims: ami-courier beside the smallest possible Lambda function, beside the least that makes
+//! the same calls, and beside Python.
 //!
 //! `cargo run --release -p bench` builds the peers, runs them in turn as Lambda would (a fresh process, the Runtime API,
 //! one event at a time), and writes `benches/figures.md` and `benches/figures.svg`.
@@ -70,6 +71,7 @@ async fn main() -> Outcome<()> {
         throttled: measure.cold_at_128_mb().await?,
         calls: measure.calls().await?,
         round_trips: measure.round_trips(Duration::from_millis(options.round_trip)).await?,
+        latency: measure.latency(Duration::from_millis(options.round_trip)).await?,
         sweeps: measure.sweeps(options.images).await?,
         sizes: peers.sizes()?,
         rounds: options.rounds,

@@ -1,8 +1,10 @@
 //! The measurements. Each uses fresh processes, and the peers take turns, so that other load on the machine affects all alike.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use hyper::body::Bytes;
 use serde_json::Value;
 
@@ -44,6 +46,24 @@ pub(crate) struct RoundTrips {
     pub(crate) round_trip: Duration,
     pub(crate) one: Duration,
     pub(crate) ten: Duration,
+}
+
+/// How long it takes from the event until EC2 has accepted the copy, when each answer of AWS takes a round trip.
+pub(crate) struct Latency {
+    pub(crate) round_trip: Duration,
+    /// A new process: from its start.
+    pub(crate) cold: Duration,
+    pub(crate) warm: Duration,
+    pub(crate) burst: Burst,
+}
+
+/// Announcements that come all at once, to as many warm processes as the template allows by default.
+pub(crate) struct Burst {
+    pub(crate) announcements: usize,
+    pub(crate) processes: usize,
+    /// Of half of the announcements, and of all.
+    pub(crate) half: Duration,
+    pub(crate) all: Duration,
 }
 
 /// The resources that a sweep over so many source AMIs and as many copies needed.
@@ -158,6 +178,65 @@ impl Measure<'_> {
             took.push(median(answers));
         }
         Ok(RoundTrips { round_trip, one: took[0], ten: took[1] })
+    }
+
+    /// From the event to the copy that EC2 has accepted.
+    pub(crate) async fn latency(&self, round_trip: Duration) -> Outcome<Latency> {
+        const BURST: usize = 100;
+        /// `MaximumConcurrency` of the template.
+        const PROCESSES: usize = 2;
+        let scene = Scene { delay: round_trip, ..Scene::default() };
+        let subject = self.subject("ami-courier, a batch of one")?;
+        let (mut cold, mut warm) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            self.aws.set(scene.clone());
+            let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
+            check(&process.invoke(&subject.event).await?.1)?;
+            cold.push(self.accepted(1)?[0] - process.started);
+            self.aws.set(scene.clone());
+            let handed_over = Instant::now();
+            check(&process.invoke(&subject.event).await?.1)?;
+            warm.push(self.accepted(1)?[0] - handed_over);
+            process.end().await?;
+        }
+        let mut processes = Vec::new();
+        for _ in 0..PROCESSES {
+            let mut process = Process::start(self.peers.command(subject.program, self.aws)).await?;
+            check(&process.invoke(&subject.event).await?.1)?;
+            processes.push(process);
+        }
+        self.aws.set(scene);
+        let batches = RefCell::new(peers::burst(BURST).into_iter());
+        let came = Instant::now();
+        let worked = join_all(processes.iter_mut().map(async |process| -> Outcome<()> {
+            loop {
+                let Some(batch) = batches.borrow_mut().next() else { return Ok(()) };
+                check(&process.invoke(&batch).await?.1)?;
+            }
+        }));
+        worked.await.into_iter().collect::<Outcome<()>>()?;
+        let accepted = self.accepted(BURST)?;
+        let burst = Burst {
+            announcements: BURST,
+            processes: PROCESSES,
+            half: accepted[BURST / 2 - 1] - came,
+            all: accepted[BURST - 1] - came,
+        };
+        for process in processes {
+            process.end().await?;
+        }
+        Ok(Latency { round_trip, cold: median(cold), warm: median(warm), burst })
+    }
+
+    /// When so many copies were accepted: no more, no less.
+    fn accepted(&self, copies: usize) -> Outcome<Vec<Instant>> {
+        let mut accepted = self.aws.accepted();
+        accepted.sort();
+        if accepted.len() == copies {
+            Ok(accepted)
+        } else {
+            Err(format!("{} copies, not {copies}", accepted.len()).into())
+        }
     }
 
     /// Sweeps over more and more AMIs that all have a copy: the sweep looks at all of them and finds nothing to do.

@@ -1,7 +1,8 @@
-//! The measured programs: the floor, ami-courier, and the same work in Python.
+//! The measured programs: the floor, the least with the same calls, ami-courier, and the same work in Python.
 
 use std::fs;
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,7 @@ use crate::aws::{ACCOUNT, Aws, REGION, SOURCE_REGION};
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Program {
     Floor,
+    Least,
     Courier,
     Python,
 }
@@ -37,6 +39,7 @@ pub(crate) struct Size {
 /// The programs, built.
 pub(crate) struct Peers {
     floor: PathBuf,
+    least: PathBuf,
     courier: PathBuf,
     python: Option<PathBuf>,
 }
@@ -47,6 +50,7 @@ impl Peers {
         let folder = benchmark.parent().ok_or("the benchmark's own path has no folder")?;
         Ok(Self {
             floor: folder.join("floor"),
+            least: folder.join("least"),
             courier: courier.unwrap_or_else(|| folder.join(COURIER)),
             python: with_python.then(|| folder.join("bench-python")),
         })
@@ -55,6 +59,7 @@ impl Peers {
     /// Builds the missing programs.
     pub(crate) fn build(&self) -> Outcome<()> {
         cargo(&["--package", "floor"])?;
+        cargo(&["--package", "least"])?;
         if self.courier.file_name() == Some(COURIER.as_ref()) && self.courier.parent() == self.floor.parent() {
             cargo(&["--bin", COURIER])?;
         }
@@ -71,6 +76,7 @@ impl Peers {
         };
         let mut subjects = vec![
             subject("`lambda_runtime` alone, a constant", Program::Floor, request(), 1),
+            subject("the least with the same calls", Program::Least, request(), 1),
             subject("ami-courier, a direct request", Program::Courier, request(), 1),
             subject("ami-courier, a batch of one", Program::Courier, batch(1), 1),
             subject("ami-courier, a batch of ten", Program::Courier, batch(10), 10),
@@ -87,6 +93,7 @@ impl Peers {
     pub(crate) fn command(&self, program: Program, aws: &Aws) -> tokio::process::Command {
         let mut command = match (program, &self.python) {
             (Program::Floor, _) => tokio::process::Command::new(&self.floor),
+            (Program::Least, _) => tokio::process::Command::new(&self.least),
             (Program::Python, Some(python)) => {
                 let mut command = tokio::process::Command::new(python.join(INTERPRETER));
                 command.args(["-m", "awslambdaric", "handler.handler"]).current_dir(PYTHON);
@@ -119,7 +126,11 @@ impl Peers {
 
     pub(crate) fn sizes(&self) -> Outcome<Vec<Size>> {
         let mut sizes = Vec::new();
-        for (name, file) in [("`lambda_runtime` alone", &self.floor), ("ami-courier", &self.courier)] {
+        for (name, file) in [
+            ("`lambda_runtime` alone", &self.floor),
+            ("the least with the same calls", &self.least),
+            ("ami-courier", &self.courier),
+        ] {
             let contents = fs::read(file)?;
             let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
             archive.start_file("bootstrap", zip::write::SimpleFileOptions::default())?;
@@ -166,8 +177,20 @@ fn request() -> Value {
     json!({ "Name": "golden-2026-11-20", "SourceImageId": "ami-067cc340229463eba", "SourceRegion": SOURCE_REGION })
 }
 
-/// EC2's announcements of so many AMIs, in an SQS batch as Lambda passes it to a function.
+/// The batches in which Lambda passes a burst of so many announcements to a function: ten messages each, as the template says.
+pub(crate) fn burst(announcements: usize) -> Vec<Bytes> {
+    (0..announcements)
+        .step_by(10)
+        .map(|first| batch_of(first + 1..=announcements.min(first + 10)).to_string().into())
+        .collect()
+}
+
 fn batch(announcements: usize) -> Value {
+    batch_of(1..=announcements)
+}
+
+/// EC2's announcements of these AMIs, in an SQS batch as Lambda passes it to a function.
+fn batch_of(announcements: RangeInclusive<usize>) -> Value {
     let record = |number: usize| {
         let body = json!({
             "version": "0", "id": "7a5e8f4c-0000-4000-8000-000000000001", "detail-type": "EC2 AMI State Change",
@@ -184,7 +207,7 @@ fn batch(announcements: usize) -> Value {
             "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:announcements"), "awsRegion": REGION,
         })
     };
-    json!({ "Records": (1..=announcements).map(record).collect::<Vec<_>>() })
+    json!({ "Records": announcements.map(record).collect::<Vec<_>>() })
 }
 
 /// The scheduled event that starts a sweep.

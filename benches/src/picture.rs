@@ -37,6 +37,7 @@ pub(crate) fn draw(figures: &Figures) -> Result<String, fmt::Error> {
             y += ROW;
             let colour = match program {
                 Program::Floor => "#8b949e",
+                Program::Least => "#57606a",
                 Program::Courier => "#d9600e",
                 Program::Python => "#3776ab",
             };

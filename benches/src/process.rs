@@ -19,6 +19,7 @@ pub(crate) struct Process {
     id: u32,
     api: RuntimeApi,
     log: NamedTempFile,
+    pub(crate) started: Instant,
     /// From the start of the process until it asked for its first event.
     pub(crate) init: Duration,
 }
@@ -38,7 +39,7 @@ impl Process {
         let child = command.spawn()?;
         let id = child.id().ok_or("the function ended at once")?;
         match api.asked().await {
-            Ok(asked) => Ok(Self { child, id, api, log, init: asked - started }),
+            Ok(asked) => Ok(Self { child, id, api, log, started, init: asked - started }),
             Err(why) => Err(format!("{why}\n{}", fs::read_to_string(log.path())?).into()),
         }
     }

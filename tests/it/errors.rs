@@ -1,11 +1,12 @@
 //! Two kinds of error, never a third: what EC2 answers decides whether the message comes back or an operator reads it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use local::aws::Fault;
 use local::host::InvokeError;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::stage::{HERE, Stage, THERE, batch, failures, state_change};
 
@@ -155,6 +156,30 @@ async fn a_call_without_an_answer_is_made_again_within_one_delivery() {
     let calls = stage.copy_image_calls();
     assert_eq!((calls.len(), stage.copies().len()), (2, 1));
     assert_eq!(calls[0], calls[1], "the same call, with the same token");
+}
+
+/// The SDK could watch for that. The time of an attempt, eight seconds, ends it as well.
+#[tokio::test]
+async fn an_answer_that_stops_in_its_middle_ends_with_the_time_of_its_attempt_and_is_retried() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let stage = Stage::new().await;
+    let function = stage.function_in(HERE).endpoint_url(&endpoint).set("AWS_MAX_ATTEMPTS", "1").start().await.unwrap();
+    tokio::spawn(async move {
+        let mut stalled = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: 9000\r\n\r\n<DescribeImagesResponse>";
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(head.as_bytes()).await;
+            stalled.push(stream);
+        }
+    });
+    let began = Instant::now();
+    let (seen, message) = kind(function.invoke(&announced()).await);
+    assert_eq!(seen, RetrySoon, "{message}");
+    assert!((8..12).contains(&began.elapsed().as_secs()), "{:?}: {message}", began.elapsed());
 }
 
 #[tokio::test]

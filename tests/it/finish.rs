@@ -61,6 +61,24 @@ pub fn assert_holds(stage: &Stage, copy: &str) {
     assert_eq!(stage.copies().len(), 1);
 }
 
+/// Whole life: from the announcement to the finished copy.
+#[tokio::test]
+async fn a_copy_costs_nine_calls_in_its_whole_life_two_of_them_to_the_event_bus() {
+    let stage = stage().await.with(|world| {
+        world.add_image(THERE, built(AMI, "golden-1", 90));
+    });
+    let function = stage.function().await;
+    let announced = batch([("m0", state_change(THERE, AMI, "available").to_string())]);
+    assert!(done(&function, &announced).await);
+    stage.aws.world().advance(20 * MINUTE);
+    let copy = stage.copies()[0].id.clone();
+    finished(&function, &copy).await;
+    assert!(is_finished(&stage, &copy));
+    let first = ["DescribeImages", "DescribeImages", "CopyImage", "DescribeImages", "PutEvents"];
+    let second = ["DescribeImages", "DescribeImages", "PutEvents", "CreateTags"];
+    assert_eq!(stage.actions(), [first.as_slice(), second.as_slice()].concat());
+}
+
 pub const CALLS: [&str; 12] = [
     "DescribeImages",
     "DescribeImages",

@@ -247,3 +247,9 @@ async fn the_source_and_the_copies_are_looked_for_at_the_same_time() {
     }
     assert_eq!(invocation.await.unwrap()[0]["Outcome"], "Started");
 }
+
+/// `local` is kept free of the function's code, so that it is an independent check. Two lists must not drift apart.
+#[test]
+fn the_function_and_aws_on_loopback_know_the_same_regions() {
+    assert_eq!(courier_core::region::KNOWN, local::aws::REGIONS);
+}

@@ -42,9 +42,7 @@ impl Aws {
     fn connect() -> Result<Self, Error> {
         let bundle = openssl_probe::probe().cert_file.ok_or("this host has no bundle of root certificates")?;
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(
-            CertificateDer::pem_slice_iter(&std::fs::read(bundle)?).filter_map(Result::ok),
-        );
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&std::fs::read(bundle)?).filter_map(Result::ok));
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)

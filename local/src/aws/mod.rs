@@ -47,6 +47,7 @@ pub use error::ApiError;
 pub use events::PutEvent;
 pub use fault::{Chaos, Effect, Fault};
 pub use kms::{Key, default_key_arn};
+pub use region::REGIONS;
 pub use request::Caller;
 pub use server::Aws;
 pub use sqs::queue::{Attribute, Message, Queue};

@@ -14,12 +14,13 @@ pub(super) fn partition_of(region: &str) -> &'static str {
     BY_PREFIX.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// Whether AWS has a Region of this name (Regions in use in 2026).
+/// Whether AWS has a Region of this name.
 pub(super) fn exists(region: &str) -> bool {
     REGIONS.contains(&region)
 }
 
-const REGIONS: [&str; 46] = [
+/// The Regions of all partitions, in November 2026. The function has a list of its own.
+pub const REGIONS: [&str; 46] = [
     "af-south-1",
     "ap-east-1",
     "ap-east-2",
