@@ -98,11 +98,8 @@ fn a_picture_needs_until() {
 
 #[test]
 fn status_names_the_region_whose_function_did_not_answer_with_exit_code_1() {
-    let output = local()
-        .args(["status", "--region", "eu-north-1", "--function"])
-        .arg(fake_function())
-        .output()
-        .expect("runs");
+    let output =
+        local().args(["status", "--region", "eu-north-1", "--function"]).arg(fake_function()).output().expect("runs");
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("eu-north-1: ") && stderr.contains("unknown verb Status"), "{stderr}");
