@@ -1,5 +1,6 @@
-//! EC2's answers: XML in the namespace of its API version.
-//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-response.html>
+//! XML answers: EC2's in the namespace of its API version, and those of STS, which are one level deeper.
+//! <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-response.html>,
+//! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
 
 use std::io;
 
@@ -29,6 +30,33 @@ pub(super) fn respond(action: &str, request_id: &str, answer: &Answer) -> Respon
             document("Response", None, &tree)
         }
     };
+    http_response(request_id, answer, body)
+}
+
+/// The answer in an element `ACTIONResult`.
+pub(super) fn respond_with_result(
+    namespace: &str,
+    action: &str,
+    request_id: &str,
+    answer: &Answer,
+) -> Response<Bytes> {
+    let body = match answer {
+        Ok(result) => {
+            let metadata = json!({ "RequestId": request_id });
+            let mut tree = json!({});
+            tree[format!("{action}Result")] = result.clone();
+            tree["ResponseMetadata"] = metadata;
+            document(&format!("{action}Response"), Some(namespace), &tree)
+        }
+        Err(error) => {
+            let fault = json!({ "Type": "Sender", "Code": error.code, "Message": error.message });
+            document("ErrorResponse", Some(namespace), &json!({ "Error": fault, "RequestId": request_id }))
+        }
+    };
+    http_response(request_id, answer, body)
+}
+
+fn http_response(request_id: &str, answer: &Answer, body: Vec<u8>) -> Response<Bytes> {
     Response::builder()
         .status(status(answer))
         .header(header::CONTENT_TYPE, "text/xml;charset=UTF-8")
