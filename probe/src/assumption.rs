@@ -324,11 +324,12 @@ pub const ASSUMPTIONS: &[Assumption] = &[
 /// The assumptions as a Markdown table: the part of `docs/assumptions.md` that is generated.
 #[must_use]
 pub fn markdown() -> String {
-    let mut text = "| question | expected | basis | if AWS does otherwise | name |\n|---|---|---|---|---|\n".to_owned();
-    for Assumption { name, question, expected, basis, otherwise, needs, .. } in ASSUMPTIONS {
+    let head = ["| question | expected | basis | if AWS does otherwise | name |", "|---|---|---|---|---|"].map(str::to_owned);
+    let rows = ASSUMPTIONS.iter().map(|assumption| {
+        let Assumption { name, question, expected, basis, otherwise, needs, .. } = assumption;
         let basis = basis.as_str();
-        let long = if *needs == Needs::ADay { " (`--long`)" } else { "" };
-        text += &format!("| {question}{long} | {expected} | {basis} | {otherwise} | `{name}` |\n");
-    }
-    text
+        let option = if *needs == Needs::ADay { " (`--long`)" } else { "" };
+        format!("| {question}{option} | {expected} | {basis} | {otherwise} | `{name}` |")
+    });
+    head.into_iter().chain(rows).map(|line| line + "\n").collect()
 }

@@ -11,8 +11,9 @@ use crate::aws::{CallError, Connection, Element, Parameters};
 use crate::lab::{Made, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
-/// What cannot be removed for so long past the bound is reported.
-const GRACE: Duration = Duration::from_secs(5 * 60);
+const BETWEEN_EMPTY_LOOKS: Duration = Duration::from_secs(60);
+/// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// What to remove.
 #[derive(Clone, Debug)]
@@ -64,10 +65,10 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
         empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
         let waited = aws.clock().elapsed().saturating_sub(begun);
         let is_certain = !leftovers.may_be_invisible || waited >= VISIBLE_WITHIN;
-        if (empty_looks >= 2 && is_certain) || waited >= VISIBLE_WITHIN + GRACE {
+        if (empty_looks >= 2 && is_certain) || waited >= GIVE_UP_AFTER {
             return cleaned;
         }
-        aws.clock().sleep(BETWEEN_LOOKS).await;
+        aws.clock().sleep(if empty_looks >= 2 { BETWEEN_EMPTY_LOOKS } else { BETWEEN_LOOKS }).await;
     }
 }
 
@@ -163,7 +164,7 @@ impl Sweep<'_> {
             Err(error) if error.code().is_some_and(|code| code.starts_with("InvalidAMIID.")) => {
                 let now = self.aws.clock().elapsed();
                 let known = self.made.images.iter().find(|(_, known, _)| known == id);
-                if known.is_none_or(|(_, _, accepted_at)| now >= *accepted_at + VISIBLE_WITHIN) {
+                if known.is_none_or(|(_, _, accepted_at)| now >= *accepted_at + GIVE_UP_AFTER) {
                     self.forget(id);
                 }
             }

@@ -405,7 +405,7 @@ impl Lab {
             .await?;
         let at = self.elapsed();
         for copy in copies.iter_mut() {
-            copy.by_source.note(by_source.contains(&copy.image_id), at - copy.accepted_at);
+            copy.by_source.note(by_source.contains(&copy.image_id), at.saturating_sub(copy.accepted_at));
         }
         let names = copies.iter().filter(|copy| copy.by_name.first_shown.is_none());
         let filter = (1..).zip(names).fold(Parameters::default().with("Filter.1.Name", "name"), |filter, (n, copy)| {
@@ -415,12 +415,12 @@ impl Lab {
             let by_name = self.find(filter).await?;
             let at = self.elapsed();
             for copy in copies.iter_mut() {
-                copy.by_name.note(by_name.contains(&copy.image_id), at - copy.accepted_at);
+                copy.by_name.note(by_name.contains(&copy.image_id), at.saturating_sub(copy.accepted_at));
             }
         }
         for copy in copies.iter_mut().filter(|copy| copy.by_id.first_shown.is_none()) {
             let look = self.look(&copy.image_id).await?;
-            copy.by_id.note(matches!(look, Look::Shown(_)), self.elapsed() - copy.accepted_at);
+            copy.by_id.note(matches!(look, Look::Shown(_)), self.elapsed().saturating_sub(copy.accepted_at));
             if let Look::Shown(image) = look {
                 copy.pending = Some(image).filter(|image| image.state() == "pending");
             }

@@ -48,7 +48,7 @@ pub const CALLS: &[Call] = &[
 /// The calls as a list.
 #[must_use]
 pub fn calls(plan: &Plan) -> String {
-    CALLS
+    let lines: Vec<String> = CALLS
         .iter()
         .map(|call| {
             let count = match call.count {
@@ -56,25 +56,27 @@ pub fn calls(plan: &Plan) -> String {
                 Count::CopiesAnd(more) => format!("{} x", plan.copies + more),
                 Count::AsNeeded => "as needed".to_owned(),
             };
-            format!("  {count:>9}  {}:{:<27} {}\n", call.service, call.action, call.purpose)
+            format!("  {count:>9}  {}:{:<27} {}", call.service, call.action, call.purpose)
         })
-        .collect()
+        .collect();
+    lines.join("\n")
 }
 
 /// What is made, for how long, and what it costs.
 #[must_use]
 pub fn summary(plan: &Plan, long: bool) -> String {
     let Plan { region, source_region, copies, .. } = plan;
-    let time = if long { "a day" } else { "about a quarter of an hour, at the most two hours" };
-    let hours = if long { 25.0 } else { 2.0 };
+    // Every wait has an end: five of an hour and some of minutes.
+    let hours = if long { 30.0 } else { 6.0 };
+    let time = if long { "more than a day" } else { "as long as AWS needs for some copies and a usage report" };
     // One AMI and its copies, each with a snapshot; taken as if all were full.
     let snapshots = copies + 8;
     let cost = cost(snapshots, hours, source_region != region);
     format!(
         "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}.\n\
-         All of it has the tag `{}`. The run takes {time}, and removes everything in the end.\n\
-         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}; \
-         they hold one block each, so it is less.)\n",
+         All of it has the tag `{}`. The run takes {time}, at the most {hours} hours. It removes everything in the end.\n\
+         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}. \
+         Each holds one block only, so it costs less. Look up the prices of your Region.)\n",
         crate::lab::RUN_TAG,
         if source_region == region { "" } else { ", and 0.10 dollars for each GiB between Regions" },
     )
@@ -96,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_cost_is_rounded_up_to_cents() {
-        assert!((cost(28, 2.0, false) - 0.01).abs() < 1e-9);
-        assert!((cost(28, 25.0, true) - 0.10).abs() < 1e-9);
+        assert!((cost(28, 6.0, false) - 0.03).abs() < 1e-9);
+        assert!((cost(28, 30.0, true) - 0.12).abs() < 1e-9);
     }
 }

@@ -21,12 +21,11 @@ pub fn table(answers: &[Answered]) -> String {
             answered.verdict().as_str(),
         ]);
     }
-    let mut text = format!("{table}\n");
-    for answered in answers.iter().filter(|answered| answered.verdict() == Verdict::Different) {
-        let assumption = answered.assumption;
-        text += &format!("\n{}\n  For the courier: {}.\n", assumption.question, assumption.otherwise);
-    }
-    text
+    let different = answers.iter().filter(|answered| answered.verdict() == Verdict::Different);
+    let meanings = different.map(|answered| {
+        format!("\n{}\n  For the courier: {}.\n", answered.assumption.question, answered.assumption.otherwise)
+    });
+    std::iter::once(format!("{table}\n")).chain(meanings).collect()
 }
 
 /// The report to publish. It has no id, account or name in it.

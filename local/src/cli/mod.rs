@@ -1,13 +1,14 @@
 //! The command line of development: `cargo run -p local -- <command>`.
 //!
-//! Three commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
-//! that name with the function in between, `serve` is the embedded AWS alone. `seeding` finds out which AMIs an event
+//! Four commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
+//! that name with the function in between, `serve` is the embedded AWS alone, `probe` asks the real AWS. `seeding` finds out which AMIs an event
 //! needs; `report` and `timeline` are the output.
 
 mod copy_image;
 mod invoke;
 mod options;
 mod output;
+mod probe;
 mod report;
 mod seeding;
 mod serve;
@@ -37,6 +38,7 @@ enum Command {
     Invoke(invoke::Arguments),
     CopyImage(Box<copy_image::Arguments>),
     Serve(serve::Arguments),
+    Probe(probe::Arguments),
 }
 
 /// Parses the process's arguments and runs the command.
@@ -54,6 +56,7 @@ pub async fn main() -> ExitCode {
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::CopyImage(arguments) => copy_image::run(*arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Probe(arguments) => probe::run(&arguments),
     }
 }
 

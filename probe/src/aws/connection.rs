@@ -89,9 +89,9 @@ impl Connection {
     /// A connection to an AWS on loopback, which accepts any keys.
     ///
     /// # Errors
-    /// This machine has no root certificates.
+    /// TLS cannot be set up.
     pub fn on_loopback(endpoint_url: &str, region: &str, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, String> {
-        let https = Https::new().map_err(|error| error.to_string())?;
+        let https = Https::on_loopback().map_err(|error| error.to_string())?;
         Ok(Connection { https, caller: Caller::on_loopback(endpoint_url, region), clock, stop })
     }
 

@@ -40,6 +40,15 @@ impl Https {
             .map(Into::into)
             .or_else(|| openssl_probe::probe().cert_file)
             .ok_or_else(|| io::Error::other("no bundle of root certificates found: set AWS_CA_BUNDLE to its path"))?;
+        Https::trusting(roots(&bundle)?)
+    }
+
+    /// For an AWS on loopback, which speaks plain HTTP: it reads no certificates.
+    pub(super) fn on_loopback() -> io::Result<Self> {
+        Https::trusting(RootCertStore::empty())
+    }
+
+    fn trusting(roots: RootCertStore) -> io::Result<Self> {
         let mut tcp = TcpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -47,7 +56,7 @@ impl Https {
         let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(io::Error::other)?
-            .with_root_certificates(roots(&bundle)?)
+            .with_root_certificates(roots)
             .with_no_client_auth();
         // `http` is for an AWS on loopback.
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);

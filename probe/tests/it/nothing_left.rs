@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use local::aws::{Effect, Fault, Image};
+use local::aws::{Behaviour, Effect, Fault, Image};
 use probe::assumption::{ASSUMPTIONS, Assumption, Needs};
+use probe::aws::CallError;
 use probe::clean::{Leftovers, clean};
 use probe::lab::Made;
 use probe::run::{ask, clean_up};
+use tokio::task::JoinSet;
 
 use super::stage::{REGION, SOURCE_REGION, Stage};
 
@@ -14,11 +16,14 @@ fn short_questions() -> Vec<Assumption> {
     ASSUMPTIONS.iter().filter(|assumption| assumption.needs == Needs::Nothing).copied().collect()
 }
 
-/// A world in which waiting takes few calls, with an AMI of the user's.
-async fn quick_stage() -> Stage {
+/// A world in which waiting takes few calls, with AMIs of the user's.
+async fn quick_stage(behaviour: Behaviour) -> Stage {
     Stage::new().await.with(|world| {
-        world.behaviour.copy_duration = Duration::from_secs(30);
-        world.behaviour.usage_report_duration = Duration::from_secs(30);
+        world.behaviour = Behaviour {
+            copy_duration: Duration::from_secs(30),
+            usage_report_duration: Duration::from_secs(30),
+            ..behaviour
+        };
         world.add_image(REGION, Image::new("ami-00000001", "of the user").tag("Name", "ami-courier-probe"));
         world.add_image(SOURCE_REGION, Image::new("ami-00000002", "of the user"));
     })
@@ -36,35 +41,111 @@ async fn clean_every_run(stage: &Stage) {
     assert!(cleaned.left.is_empty(), "{cleaned}");
 }
 
-#[tokio::test]
+/// The numbers of the calls of a run that ends by itself, and whether each of them changes something.
+async fn calls(behaviour: Behaviour) -> Vec<(u64, bool)> {
+    let stage = quick_stage(behaviour).await;
+    let before = stage.inventory();
+    stage.ask(2, &short_questions()).await;
+    assert_eq!(stage.inventory(), before);
+    let calls = stage.aws.world().calls();
+    calls.iter().map(|call| (call.number, !call.action.starts_with("Describe"))).collect()
+}
+
+/// Runs until the call of this number arrives, and is gone then, without a chance to remove anything.
+async fn kill_at(behaviour: Behaviour, number: u64, effect: Effect) {
+    let stage = quick_stage(behaviour).await;
+    let before = stage.inventory();
+    stage.aws.world().fault(Fault::on_any().nth(number).effect(effect.clone()));
+    let lab = stage.lab(2);
+    let run = tokio::spawn(async move {
+        ask(&lab, &short_questions(), |_| {}).await;
+        clean_up(&lab).await
+    });
+    while stage.aws.world().calls_made() < number && !run.is_finished() {
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    // The effect of a call takes no time.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    run.abort();
+    assert!(run.await.is_err(), "it was killed at call {number}");
+    stage.aws.world().clear_faults();
+    clean_every_run(&stage).await;
+    assert_eq!(stage.inventory(), before, "killed at call {number}, {effect:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_is_killed_at_any_call_leaves_nothing_after_clean() {
-    let length = {
-        let stage = quick_stage().await;
-        stage.ask(2, &short_questions()).await;
-        stage.aws.world().calls_made()
-    };
-    assert!(length > 60, "a run makes {length} calls");
-    for n in 1..=length {
-        // Killed before its effect, or after it.
-        for effect in [Effect::Slow(Duration::from_secs(600)), Effect::SlowAfterEffect(Duration::from_secs(600))] {
-            let stage = quick_stage().await;
-            let before = stage.inventory();
-            stage.aws.world().fault(Fault::on_any().nth(n).effect(effect));
-            let lab = stage.lab(2);
-            let run = tokio::spawn(async move {
-                ask(&lab, &short_questions(), |_| {}).await;
-                clean_up(&lab).await
-            });
-            while stage.aws.world().calls_made() < n && !run.is_finished() {
-                tokio::time::sleep(Duration::from_micros(200)).await;
-            }
-            // The call has arrived; its effect takes no time.
-            tokio::time::sleep(Duration::from_millis(2)).await;
-            run.abort();
-            let _ = run.await;
-            stage.aws.world().clear_faults();
-            clean_every_run(&stage).await;
-            assert_eq!(stage.inventory(), before, "killed at call {n}");
+    let mut kills = JoinSet::new();
+    for (number, changes) in calls(Behaviour::default()).await {
+        kills.spawn(kill_at(Behaviour::default(), number, Effect::Slow(Duration::from_secs(600))));
+        if changes {
+            kills.spawn(kill_at(Behaviour::default(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
         }
     }
+    assert!(kills.len() > 60, "{} kills", kills.len());
+    kills.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nor_where_everything_new_is_invisible_for_15_minutes() {
+    let mut kills = JoinSet::new();
+    for (number, changes) in calls(Behaviour::weakest()).await {
+        if changes {
+            kills.spawn(kill_at(Behaviour::weakest(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
+        }
+    }
+    assert!(kills.len() > 20, "{} kills", kills.len());
+    kills.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
+    async fn stop_at(number: u64) {
+        let stage = quick_stage(Behaviour::weakest()).await;
+        let before = stage.inventory();
+        // Long enough to stop the run while the call is on its way.
+        stage.aws.world().fault(Fault::on_any().nth(number).effect(Effect::SlowAfterEffect(Duration::from_millis(20))));
+        let (lab, stop) = (stage.lab(2), stage.stop.clone());
+        let aws = stage.aws.clone();
+        tokio::spawn(async move {
+            while aws.world().calls_made() < number {
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+            stop.stop();
+        });
+        let answers = ask(&lab, &short_questions(), |_| {}).await;
+        let last = answers.last().expect("an answer");
+        assert_eq!(last.answer, Err(CallError::Stopped), "stopped at call {number}");
+        let cleaned = clean_up(&lab).await;
+        assert!(cleaned.left.is_empty(), "{cleaned}");
+        assert_eq!(stage.inventory(), before, "stopped at call {number}");
+    }
+    let mut stops = JoinSet::new();
+    let changing: Vec<u64> =
+        calls(Behaviour::weakest()).await.into_iter().filter(|(_, changes)| *changes).map(|(number, _)| number).collect();
+    // The last ones belong to the removal.
+    let removals = changing.iter().rev().take(10).count();
+    changing[..changing.len() - removals].iter().for_each(|number| {
+        stops.spawn(stop_at(*number));
+    });
+    assert!(stops.len() > 10, "{} stops", stops.len());
+    stops.join_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_call_whose_answer_is_lost_leaves_nothing_behind() {
+    async fn lose(number: u64) {
+        let stage = quick_stage(Behaviour::weakest()).await;
+        let before = stage.inventory();
+        stage.aws.world().fault(Fault::on_any().nth(number).drop_after_effect());
+        stage.ask(2, &short_questions()).await;
+        assert_eq!(stage.inventory(), before, "the answer to call {number} was lost");
+    }
+    let mut losses = JoinSet::new();
+    for (number, changes) in calls(Behaviour::weakest()).await {
+        if changes {
+            losses.spawn(lose(number));
+        }
+    }
+    losses.join_all().await;
 }

@@ -79,7 +79,7 @@ impl Stage {
 
     pub fn connection(&self) -> Connection {
         Connection::on_loopback(&self.aws.endpoint(), REGION, self.clock.clone(), self.stop.clone())
-            .expect("this machine has root certificates")
+            .expect("a connection")
     }
 
     /// A laboratory with so many equal copies.

@@ -1,0 +1,37 @@
+//! The dry look lists what a run really does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use probe::assumption::{ASSUMPTIONS, Assumption, Needs};
+use probe::preview::{CALLS, Count};
+
+use super::stage::Stage;
+
+const COPIES: usize = 20;
+
+#[tokio::test]
+async fn a_run_makes_the_calls_that_the_preview_lists_and_no_others() {
+    let questions: Vec<Assumption> =
+        ASSUMPTIONS.iter().filter(|assumption| assumption.needs == Needs::Nothing).copied().collect();
+    let stage = Stage::new().await;
+    stage.connection().caller_identity().await.expect("an identity");
+    stage.ask(COPIES, &questions).await;
+    let mut made: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for call in stage.aws.world().calls() {
+        *made.entry((call.service, call.action)).or_default() += 1;
+    }
+    let listed: BTreeSet<(String, String)> =
+        CALLS.iter().map(|call| (call.service.to_owned(), call.action.to_owned())).collect();
+    let done: BTreeSet<(String, String)> = made.keys().cloned().collect();
+    let unlisted: Vec<_> = done.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "not in the preview: {unlisted:?}");
+    for call in CALLS {
+        let count = made.get(&(call.service.to_owned(), call.action.to_owned())).copied().unwrap_or_default();
+        match call.count {
+            Count::Exactly(expected) => assert_eq!(count, expected, "{}", call.action),
+            Count::CopiesAnd(more) => assert_eq!(count, COPIES + more, "{}", call.action),
+            // A snapshot is left only if its AMI was never made.
+            Count::AsNeeded => assert!(count > 0 || call.action == "DeleteSnapshot", "{} is never made", call.action),
+        }
+    }
+}
