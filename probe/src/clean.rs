@@ -11,7 +11,7 @@ use crate::aws::{CallError, Connection, Element, Parameters};
 use crate::lab::{Made, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
-const BETWEEN_EMPTY_LOOKS: Duration = Duration::from_secs(60);
+const BETWEEN_EMPTY_LOOKS: Duration = Duration::from_secs(180);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 
