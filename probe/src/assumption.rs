@@ -5,7 +5,7 @@ use crate::clock::BoxFuture;
 use crate::finding::Answer;
 use crate::lab::Lab;
 use crate::questions::{
-    deregistered, disabled, failed_copy, names, snapshots, source, tags, tokens, usage_report, visibility,
+    deregistered, disabled, failed_copy, names, permissions, snapshots, source, tags, tokens, usage_report, visibility,
 };
 
 /// How we know.
@@ -34,6 +34,8 @@ impl Basis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Needs {
     Nothing,
+    /// A role: `--permissions`.
+    ARole,
     /// A run of a day: `--long`.
     ADay,
 }
@@ -296,6 +298,14 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "retirement waits longer: without a fresh report the courier keeps a shared copy"
     ),
     assumption!(
+        permissions::is_each_call_of_the_courier_allowed_to_its_role,
+        ARole,
+        "Does the policy of the template allow each call of a copy's life?",
+        "yes: each of 20 calls",
+        Assumed,
+        "the courier cannot make this call: a rejected message, or a copy that stays unfinished"
+    ),
+    assumption!(
         tokens::is_a_token_remembered_for_a_day,
         ADay,
         "Is a client token remembered for a day?",
@@ -324,11 +334,16 @@ pub const ASSUMPTIONS: &[Assumption] = &[
 /// The assumptions as a Markdown table: the part of `docs/assumptions.md` that is generated.
 #[must_use]
 pub fn markdown() -> String {
-    let head = ["| question | expected | basis | if AWS does otherwise | name |", "|---|---|---|---|---|"].map(str::to_owned);
+    let head =
+        ["| question | expected | basis | if AWS does otherwise | name |", "|---|---|---|---|---|"].map(str::to_owned);
     let rows = ASSUMPTIONS.iter().map(|assumption| {
         let Assumption { name, question, expected, basis, otherwise, needs, .. } = assumption;
         let basis = basis.as_str();
-        let option = if *needs == Needs::ADay { " (`--long`)" } else { "" };
+        let option = match needs {
+            Needs::Nothing => "",
+            Needs::ARole => " (`--permissions`)",
+            Needs::ADay => " (`--long`)",
+        };
         format!("| {question}{option} | {expected} | {basis} | {otherwise} | `{name}` |")
     });
     head.into_iter().chain(rows).map(|line| line + "\n").collect()

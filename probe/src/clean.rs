@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::{CallError, Connection, Element, Parameters};
-use crate::lab::{Made, RUN_TAG, VISIBLE_WITHIN};
+use crate::lab::{Made, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 const BETWEEN_EMPTY_LOOKS: Duration = Duration::from_secs(180);
@@ -25,6 +25,8 @@ pub struct Leftovers {
     pub made: Made,
     /// Whether there may be more than is known, and visible.
     pub may_be_invisible: bool,
+    /// Whether there may be a role.
+    pub look_for_roles: bool,
 }
 
 /// What was done.
@@ -33,14 +35,21 @@ pub struct Cleaned {
     pub images: usize,
     pub snapshots: usize,
     pub reports: usize,
+    pub roles: usize,
+    /// What was not looked for, with the reason.
+    pub notes: Vec<String>,
     /// What could not be removed, with the reason.
     pub left: Vec<String>,
 }
 
 impl fmt::Display for Cleaned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cleaned { images, snapshots, reports, left } = self;
-        write!(f, "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports. ")?;
+        let Cleaned { images, snapshots, reports, roles, notes, left } = self;
+        notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        write!(
+            f,
+            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles. "
+        )?;
         if left.is_empty() {
             return f.write_str("Nothing is left.");
         }
@@ -57,9 +66,10 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
     let mut empty_looks = 0;
     loop {
         cleaned.left.clear();
-        let mut found = false;
+        let mut found = leftovers.look_for_roles && remove_roles(aws, leftovers, &mut cleaned).await;
         for region in &leftovers.regions {
-            let mut sweep = Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
+            let mut sweep =
+                Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
             found |= sweep.once().await;
         }
         empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
@@ -70,6 +80,38 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
         }
         aws.clock().sleep(if empty_looks >= 2 { BETWEEN_EMPTY_LOOKS } else { BETWEEN_LOOKS }).await;
     }
+}
+
+/// Removes the roles of the run. Returns whether there was one.
+async fn remove_roles(aws: &Connection, leftovers: &Leftovers, cleaned: &mut Cleaned) -> bool {
+    let roles = match aws.iam("ListRoles", &Parameters::default().with("PathPrefix", ROLE_PATH)).await {
+        Ok(answer) => answer.find("Roles").map(|roles| roles.children.clone()).unwrap_or_default(),
+        Err(error) => {
+            // Most runs make no role, and their user may not look for one.
+            cleaned.notes = vec![format!("Roles with the path {ROLE_PATH} were not looked for: {error}")];
+            return false;
+        }
+    };
+    let is_ours = |name: &str| leftovers.run.as_ref().is_none_or(|run| name.ends_with(run.as_str()));
+    let names: Vec<&str> =
+        roles.iter().filter_map(|role| role.text_of("RoleName")).filter(|name| is_ours(name)).collect();
+    for name in &names {
+        match remove_role(aws, name).await {
+            Ok(()) => cleaned.roles += 1,
+            Err(error) => cleaned.left.push(format!("role {name}: {error}")),
+        }
+    }
+    !names.is_empty()
+}
+
+async fn remove_role(aws: &Connection, name: &str) -> Result<(), CallError> {
+    let role = Parameters::default().with("RoleName", name);
+    match aws.iam("DeleteRolePolicy", &role.clone().with("PolicyName", ROLE_POLICY)).await {
+        // It was not put yet.
+        Err(error) if error.code() == Some("NoSuchEntity") => {}
+        answer => drop(answer?),
+    }
+    aws.iam("DeleteRole", &role).await.map(drop)
 }
 
 /// One look in one Region.
@@ -154,7 +196,14 @@ impl Sweep<'_> {
 
     async fn remove_image(&mut self, id: &str) {
         let parameters = Parameters::default().with("ImageId", id).with("DeleteAssociatedSnapshots", "true");
-        let answer = self.aws.ec2(self.region, "DeregisterImage", &parameters).await;
+        let mut answer = self.aws.ec2(self.region, "DeregisterImage", &parameters).await;
+        // The courier's role protected it.
+        if answer.as_ref().is_err_and(|error| error.code() == Some("OperationNotPermitted")) {
+            let image = Parameters::default().with("ImageId", id);
+            if self.aws.ec2(self.region, "DisableImageDeregistrationProtection", &image).await.is_ok() {
+                answer = self.aws.ec2(self.region, "DeregisterImage", &parameters).await;
+            }
+        }
         match answer {
             Ok(_) => {
                 self.cleaned.images += 1;

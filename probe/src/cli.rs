@@ -16,7 +16,7 @@ use crate::clean::{Cleaned, Leftovers, clean};
 use crate::clock::RealTime;
 use crate::lab::{Lab, Made, Plan};
 use crate::run::{Verdict, ask, clean_up};
-use crate::{preview, report};
+use crate::{policy, preview, report};
 
 /// Ask AWS whether it does what ami-courier assumes: in your own sandbox account, for cents.
 ///
@@ -31,6 +31,7 @@ use crate::{preview, report};
     after_help = "\
 Examples:
   cargo run -p local -- probe --dry-run                                      # the calls and the cost; makes no call
+  cargo run -p local -- probe --policy --region eu-west-1                    # the IAM policy that you need
   cargo run -p local -- probe --profile sandbox --region eu-west-1           # who you are, and what it would make
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --yes     # ask
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --clean   # remove what a killed run left behind
@@ -61,6 +62,14 @@ struct Arguments {
     /// Also ask what takes a day; the command runs for so long.
     #[arg(long)]
     long: bool,
+
+    /// Also ask under a role with the policy of the template, which it makes and removes.
+    #[arg(long)]
+    permissions: bool,
+
+    /// Print the IAM policy that you need, and make no call.
+    #[arg(long, conflicts_with_all = ["yes", "clean", "dry_run", "assumptions"])]
+    policy: bool,
 
     /// Ask only this question, by its name in --assumptions; can be repeated.
     #[arg(long, value_name = "NAME", value_parser = assumption)]
@@ -131,11 +140,16 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
         say(crate::assumption::markdown().trim_end());
         return Ok(ExitCode::SUCCESS);
     }
+    if arguments.policy {
+        let region = arguments.region.clone().ok_or("--policy needs --region")?;
+        say(format_args!("{:#}", policy::of_caller(&arguments.plan(region))));
+        return Ok(ExitCode::SUCCESS);
+    }
     if arguments.dry_run {
         let region = arguments.region.clone().unwrap_or_else(|| "your Region".to_owned());
         let plan = arguments.plan(region);
         say(preview::summary(&plan, arguments.long));
-        say(format_args!("The calls:\n{}", preview::calls(&plan)));
+        say(format_args!("The calls:\n{}\n", preview::calls(&plan, arguments.permissions)));
         say("This was a dry run: no call was made.");
         return Ok(ExitCode::SUCCESS);
     }
@@ -167,7 +181,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let mut number = 0;
     let answers = ask(&lab, &assumptions, |answered| {
         number += 1;
-        eprintln!("{number:>2}/{} {}: {}", assumptions.len(), answered.assumption.question, answered.verdict().as_str());
+        eprintln!(
+            "{number:>2}/{} {}: {}",
+            assumptions.len(),
+            answered.assumption.question,
+            answered.verdict().as_str()
+        );
     })
     .await;
     eprintln!("Removing everything that this run made ...");
@@ -177,7 +196,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     let json = report::json(&answers, &lab.plan, &today());
     std::fs::write(&arguments.report, format!("{json:#}\n"))
         .map_err(|error| format!("cannot write {}: {error}", arguments.report.display()))?;
-    say(format_args!("The answers are in {}. It has no account id and no name of yours in it.", arguments.report.display()));
+    say(format_args!(
+        "The answers are in {}. It has no account id and no name of yours in it.",
+        arguments.report.display()
+    ));
     let has = |verdict| answers.iter().any(|answered| answered.verdict() == verdict);
     Ok(if has(Verdict::Unanswered) || !cleaned.left.is_empty() {
         ExitCode::from(FAILED)
@@ -195,6 +217,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
         run: None,
         made: Made::default(),
         may_be_invisible: true,
+        look_for_roles: true,
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;
     say(&cleaned);
@@ -216,7 +239,11 @@ impl Arguments {
         if !self.only.is_empty() {
             return self.only.clone();
         }
-        let is_asked = |assumption: &&Assumption| self.long || assumption.needs == Needs::Nothing;
+        let is_asked = |assumption: &&Assumption| match assumption.needs {
+            Needs::Nothing => true,
+            Needs::ARole => self.permissions,
+            Needs::ADay => self.long,
+        };
         ASSUMPTIONS.iter().filter(is_asked).copied().collect()
     }
 }
@@ -230,7 +257,9 @@ fn stop_at_signals(stop: &Stop) {
     let stop = stop.clone();
     tokio::spawn(async move {
         signal().await;
-        eprintln!("Stopping. Everything is removed first; this can take minutes. Ctrl-C again ends at once: then run `probe --clean`.");
+        eprintln!(
+            "Stopping. Everything is removed first; this can take minutes. Ctrl-C again ends at once: then run `probe --clean`."
+        );
         stop.stop();
         signal().await;
         eprintln!("Ended. Run `probe --clean` to remove what this run made.");

@@ -8,9 +8,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::aws::{CallError, Connection, Element, Parameters};
+use crate::aws::{CallError, Connection, Element, Parameters, partition};
 
 /// The key of the tag on everything that a run makes; its value is the run's id.
 pub const RUN_TAG: &str = "ami-courier-probe";
@@ -19,12 +20,19 @@ const SKIP_TAG: &str = "ami-courier:skip";
 /// A tag that other accounts can see.
 pub(crate) const SHARED_TAG: &str = "ec2:SharedTag/ami-courier-probe";
 
+/// The path of the role of `--permissions`.
+pub const ROLE_PATH: &str = "/ami-courier-probe/";
+/// The name of its policy.
+pub const ROLE_POLICY: &str = "ami-courier";
+
 /// The design's bound: a new AMI is visible after this time at the latest.
 pub const VISIBLE_WITHIN: Duration = Duration::from_secs(15 * 60);
 /// A copy that is visible to nobody after this time is given up.
 const GIVE_UP_LOOKING_AFTER: Duration = Duration::from_secs(20 * 60);
 /// A copy of an AMI with one block takes minutes.
 const GIVE_UP_COPYING_AFTER: Duration = Duration::from_secs(60 * 60);
+/// IAM is eventually consistent: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>
+const GIVE_UP_WAITING_FOR_ROLE: Duration = Duration::from_secs(3 * 60);
 const POLL: Duration = Duration::from_secs(10);
 /// Nobody's key: a UUID that KMS gives to no key.
 const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
@@ -53,6 +61,8 @@ pub struct Made {
     pub snapshots: BTreeSet<(String, String)>,
     /// The AMIs that the run has removed: a token may name one of them again.
     pub removed_images: BTreeSet<String>,
+    /// Whether a role was made.
+    pub has_role: bool,
     /// Whether a call that makes something had no answer: there may be more than is listed here.
     pub is_uncertain: bool,
 }
@@ -104,6 +114,13 @@ pub(crate) struct DeadCopy {
     pub(crate) at: Duration,
     /// EC2's `returnCode` for each snapshot.
     pub(crate) snapshot_codes: Vec<String>,
+}
+
+/// AWS under a role with the template's policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Role {
+    pub(crate) aws: Connection,
+    pub(crate) account: String,
 }
 
 /// An AMI as `DescribeImages` shows it.
@@ -172,6 +189,7 @@ pub struct Lab {
     finished: OnceCell<Result<Image, CallError>>,
     dead: OnceCell<Result<DeadCopy, CallError>>,
     failed: OnceCell<Result<Copy, CallError>>,
+    role: OnceCell<Result<Role, CallError>>,
 }
 
 impl Lab {
@@ -186,6 +204,7 @@ impl Lab {
             finished: OnceCell::new(),
             dead: OnceCell::new(),
             failed: OnceCell::new(),
+            role: OnceCell::new(),
         }
     }
 
@@ -283,11 +302,15 @@ impl Lab {
             let parameters = Parameters::default().with("SnapshotId.1", id);
             let answer = self.aws.ec2(&self.plan.source_region, "DescribeSnapshots", &parameters).await;
             match answer {
-                Ok(answer) => match answer.items("snapshotSet").next().and_then(|snapshot| snapshot.text_of("status")) {
-                    Some("completed") => return Ok(()),
-                    Some("error") => return Err(CallError::Lost("EBS reports that the snapshot failed".to_owned())),
-                    _ => {}
-                },
+                Ok(answer) => {
+                    match answer.items("snapshotSet").next().and_then(|snapshot| snapshot.text_of("status")) {
+                        Some("completed") => return Ok(()),
+                        Some("error") => {
+                            return Err(CallError::Lost("EBS reports that the snapshot failed".to_owned()));
+                        }
+                        _ => {}
+                    }
+                }
                 // It may be too young to be visible.
                 Err(error) if error.code() == Some("InvalidSnapshot.NotFound") => {}
                 Err(error) => return Err(error),
@@ -346,8 +369,7 @@ impl Lab {
 
     /// Makes the call and returns the id in its answer.
     pub(crate) async fn copy(&self, parameters: &Parameters) -> Result<String, CallError> {
-        let answer = self.note_lost(self.aws.ec2(&self.plan.region, "CopyImage", parameters).await)?;
-        self.image_made(&self.plan.region, &answer)
+        self.copy_as(&self.aws, parameters).await
     }
 
     /// The equal copies, observed until all of them are visible. The first two are kept, the others are removed then, since EC2 limits
@@ -376,7 +398,8 @@ impl Lab {
             self.look_at_all(&mut copies).await?;
         }
         let begun = self.elapsed();
-        let is_seen = |copy: &Copy| [copy.by_id, copy.by_source, copy.by_name].iter().all(|it| it.first_shown.is_some());
+        let is_seen =
+            |copy: &Copy| [copy.by_id, copy.by_source, copy.by_name].iter().all(|it| it.first_shown.is_some());
         while !copies.iter().all(is_seen) && self.elapsed() < begun + GIVE_UP_LOOKING_AFTER {
             let waited = self.elapsed().saturating_sub(begun);
             // Look at the bound itself, so that no copy seems later than it is.
@@ -399,9 +422,11 @@ impl Lab {
     async fn look_at_all(&self, copies: &mut [Copy]) -> Result<(), CallError> {
         let source = self.source().await?;
         let by_source = self
-            .find(Parameters::default()
-                .filter("source-image-id", &source.image_id)
-                .filter("source-image-region", &self.plan.source_region))
+            .find(
+                Parameters::default()
+                    .filter("source-image-id", &source.image_id)
+                    .filter("source-image-region", &self.plan.source_region),
+            )
             .await?;
         let at = self.elapsed();
         for copy in copies.iter_mut() {
@@ -496,11 +521,89 @@ impl Lab {
     pub(crate) async fn discard(&self, image_id: &str) -> Result<Element, CallError> {
         let parameters = Parameters::default().with("ImageId", image_id).with("DeleteAssociatedSnapshots", "true");
         let answer = self.aws.ec2(&self.plan.region, "DeregisterImage", &parameters).await?;
+        self.image_removed(image_id);
+        Ok(answer)
+    }
+}
+
+/// The role.
+impl Lab {
+    /// AWS under a role that has exactly what the template allows the function to ask of EC2.
+    pub(crate) async fn role(&self) -> Result<&Role, CallError> {
+        self.role.get_or_init(|| self.make_role()).await.as_ref().map_err(Clone::clone)
+    }
+
+    async fn make_role(&self) -> Result<Role, CallError> {
+        self.say("making a role with the policy of the template");
+        let account = self.aws.caller_identity().await?.account;
+        let partition = partition(&self.plan.region);
+        let name = format!("{RUN_TAG}-{}", self.plan.run);
+        self.ledger().has_role = true;
+        let trust = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "AWS": format!("arn:{partition}:iam::{account}:root") },
+                "Action": "sts:AssumeRole",
+            }],
+        });
+        let role = Parameters::default()
+            .with("Path", ROLE_PATH)
+            .with("RoleName", &name)
+            .with("AssumeRolePolicyDocument", trust.to_string())
+            .with("Tags.member.1.Key", RUN_TAG)
+            .with("Tags.member.1.Value", &self.plan.run);
+        self.note_lost(self.aws.iam("CreateRole", &role).await)?;
+        let policy = role_policy(&account, &self.plan);
+        let policy = Parameters::default()
+            .with("RoleName", &name)
+            .with("PolicyName", ROLE_POLICY)
+            .with("PolicyDocument", policy);
+        self.aws.iam("PutRolePolicy", &policy).await?;
+        let arn = format!("arn:{partition}:iam::{account}:role{ROLE_PATH}{name}");
+        let begun = self.elapsed();
+        loop {
+            // A new role and its policy take effect late.
+            let aws = match self.aws.assume_role(&arn, &name).await {
+                Err(error) if error.code() == Some("AccessDenied") => Err(error),
+                assumed => Ok(assumed?),
+            };
+            let look = Parameters::default().with("Owner.1", "self").filter("name", &self.name("source"));
+            let allowed = match aws {
+                Err(error) => Err(error),
+                Ok(aws) => aws.ec2(&self.plan.region, "DescribeImages", &look).await.map(|_| aws),
+            };
+            match allowed {
+                Ok(aws) => return Ok(Role { aws, account }),
+                Err(CallError::Refused(_)) if self.elapsed() < begun + GIVE_UP_WAITING_FOR_ROLE => {}
+                Err(error) => return Err(error),
+            }
+            self.aws.sleep(Duration::from_secs(5)).await?;
+        }
+    }
+
+    /// A call under another principal that makes an AMI; noted.
+    pub(crate) async fn copy_as(&self, aws: &Connection, parameters: &Parameters) -> Result<String, CallError> {
+        let answer = self.note_lost(aws.ec2(&self.plan.region, "CopyImage", parameters).await)?;
+        self.image_made(&self.plan.region, &answer)
+    }
+
+    /// An AMI of the run was deregistered.
+    pub(crate) fn image_removed(&self, image_id: &str) {
         let mut made = self.ledger();
         made.images.retain(|(_, id, _)| id != image_id);
         made.removed_images.insert(image_id.to_owned());
-        Ok(answer)
     }
+}
+
+/// The template's policy for this account and these Regions, without spaces: IAM limits its length.
+fn role_policy(account: &str, plan: &Plan) -> String {
+    let policy = include_str!("role_policy.json")
+        .replace("${Account}", account)
+        .replace("${Region}", &plan.region)
+        .replace("${SourceRegion}", &plan.source_region)
+        .replace("${Partition}", partition(&plan.region));
+    policy.lines().map(str::trim_start).collect()
 }
 
 /// Looks.
@@ -518,7 +621,9 @@ impl Lab {
 
     pub(crate) async fn look_in(&self, region: &str, parameters: Parameters) -> Result<Look, CallError> {
         match self.aws.ec2(region, "DescribeImages", &parameters).await {
-            Ok(answer) => Ok(answer.items("imagesSet").next().map_or(Look::Empty, |item| Look::Shown(Image(item.clone())))),
+            Ok(answer) => {
+                Ok(answer.items("imagesSet").next().map_or(Look::Empty, |item| Look::Shown(Image(item.clone()))))
+            }
             Err(CallError::Refused(refusal)) if refusal.code.starts_with("InvalidAMIID.") => {
                 Ok(Look::Refused(refusal.code))
             }
@@ -552,7 +657,7 @@ impl Lab {
         }
     }
 
-    async fn wait_until_available(&self, image_id: &str) -> Result<Image, CallError> {
+    pub(crate) async fn wait_until_available(&self, image_id: &str) -> Result<Image, CallError> {
         let image = self.wait_until_ended(image_id).await?;
         if image.state() == "available" {
             return Ok(image);

@@ -8,7 +8,7 @@
 //! - [`lab`] is what they share: an AMI that depends on nothing in the account, and copies of it.
 //! - [`clean`] removes everything that a run made, also what a killed run left behind.
 //! - [`aws`] sends the calls, [`clock`] is the time that passes there.
-//! - [`preview`], [`report`] and [`cli`] are what the user sees.
+//! - [`preview`], [`policy`], [`report`] and [`cli`] are what the user sees.
 //!
 //! Dependencies point one way: `cli -> run -> assumption -> questions -> lab -> aws -> clock`.
 
@@ -19,6 +19,7 @@ pub mod cli;
 pub mod clock;
 pub mod finding;
 pub mod lab;
+pub mod policy;
 pub mod preview;
 pub mod questions;
 pub mod report;

@@ -35,7 +35,12 @@ pub const CALLS: &[Call] = &[
     call("ec2", "RegisterImage", Count::Exactly(1), "make the source AMI"),
     call("ec2", "DescribeImages", Count::AsNeeded, "look for AMIs; wait for copies; find what to remove"),
     call("ec2", "CreateTags", Count::Exactly(2), "try a shared tag on the AMI and on the snapshot"),
-    call("ec2", "CopyImage", Count::CopiesAnd(8), "make copies: equal ones, with a taken name, with a bad key; repeat tokens"),
+    call(
+        "ec2",
+        "CopyImage",
+        Count::CopiesAnd(8),
+        "make copies: equal ones, with a taken name, with a bad key; repeat tokens",
+    ),
     call("ec2", "DisableImage", Count::Exactly(1), "disable a copy"),
     call("ec2", "EnableImage", Count::Exactly(1), "enable it"),
     call("ec2", "CreateImageUsageReport", Count::Exactly(1), "order a usage report"),
@@ -45,18 +50,51 @@ pub const CALLS: &[Call] = &[
     call("ec2", "DeleteSnapshot", Count::AsNeeded, "remove snapshots that are left"),
 ];
 
+/// What `--permissions` adds: with the user's own credentials, and, where the purpose says so, under the role.
+pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
+    call("iam", "CreateRole", Count::Exactly(1), "make a role"),
+    call("iam", "PutRolePolicy", Count::Exactly(1), "give it the policy of the template"),
+    call("sts", "AssumeRole", Count::AsNeeded, "use it"),
+    call("ec2", "CopyImage", Count::Exactly(1), "under the role: make a copy"),
+    call(
+        "ec2",
+        "ModifyImageAttribute",
+        Count::Exactly(1),
+        "under the role: take a launch permission away that nobody has",
+    ),
+    call("ec2", "ModifySnapshotAttribute", Count::Exactly(1), "under the role: the same for its snapshot"),
+    call("ec2", "EnableImageDeprecation", Count::Exactly(1), "under the role"),
+    call("ec2", "EnableImageDeregistrationProtection", Count::Exactly(1), "under the role"),
+    call("ec2", "DisableImageDeregistrationProtection", Count::AsNeeded, "take the protection away"),
+    call("ec2", "CreateTags", Count::Exactly(2), "under the role: the courier's marks"),
+    call("ec2", "DisableImage", Count::Exactly(1), "under the role"),
+    call("ec2", "EnableImage", Count::Exactly(1), "under the role"),
+    call("ec2", "DeleteTags", Count::Exactly(1), "under the role: remove a mark"),
+    call("ec2", "DescribeImageAttribute", Count::Exactly(1), "under the role"),
+    call("ec2", "DescribeImageReferences", Count::Exactly(1), "under the role"),
+    call("ec2", "CreateImageUsageReport", Count::Exactly(1), "under the role"),
+    call("ec2", "DescribeImageUsageReportEntries", Count::Exactly(1), "under the role"),
+    call("ec2", "DeleteImageUsageReport", Count::Exactly(1), "under the role"),
+    call("ec2", "DeregisterImage", Count::Exactly(1), "under the role"),
+    call("iam", "ListRoles", Count::AsNeeded, "find what to remove"),
+    call("iam", "DeleteRolePolicy", Count::AsNeeded, "remove the policy"),
+    call("iam", "DeleteRole", Count::AsNeeded, "remove the role"),
+];
+
 /// The calls as a list.
 #[must_use]
-pub fn calls(plan: &Plan) -> String {
+pub fn calls(plan: &Plan, with_permissions: bool) -> String {
+    let more = if with_permissions { CALLS_FOR_PERMISSIONS } else { &[] };
     let lines: Vec<String> = CALLS
         .iter()
+        .chain(more)
         .map(|call| {
             let count = match call.count {
                 Count::Exactly(count) => format!("{count} x"),
                 Count::CopiesAnd(more) => format!("{} x", plan.copies + more),
                 Count::AsNeeded => "as needed".to_owned(),
             };
-            format!("  {count:>9}  {}:{:<27} {}", call.service, call.action, call.purpose)
+            format!("  {count:>9}  {}:{:<37} {}", call.service, call.action, call.purpose)
         })
         .collect();
     lines.join("\n")

@@ -91,8 +91,12 @@ mod tests {
 
     #[test]
     fn ids_and_accounts_are_removed_from_a_text() {
-        let text = "The image id '[ami-0123456789abcdef0]' of 123456789012 (key 12345678-1234-1234-1234-123456789012), 404";
+        let text =
+            "The image id '[ami-0123456789abcdef0]' of 123456789012 (key 12345678-1234-1234-1234-123456789012), 404";
         assert_eq!(redacted(text), "The image id '[…]' of … (key …), 404");
-        assert_eq!(redacted("state deregistered (at once), then InvalidAMIID.NotFound (5 min)"), "state deregistered (at once), then InvalidAMIID.NotFound (5 min)");
+        assert_eq!(
+            redacted("state deregistered (at once), then InvalidAMIID.NotFound (5 min)"),
+            "state deregistered (at once), then InvalidAMIID.NotFound (5 min)"
+        );
     }
 }

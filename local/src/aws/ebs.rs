@@ -39,8 +39,9 @@ struct Unfinished(BTreeMap<(String, String), BTreeSet<String>>);
 impl World {
     /// The blocks of an unfinished snapshot that the caller owns.
     fn blocks(&mut self, caller: &Caller, id: &str) -> Result<&mut BTreeSet<String>, ApiError> {
-        self.check_owns_snapshot(caller, id)
-            .map_err(|_| ApiError::new(404, "ResourceNotFoundException", format!("The snapshot '{id}' does not exist.")))?;
+        self.check_owns_snapshot(caller, id).map_err(|_| {
+            ApiError::new(404, "ResourceNotFoundException", format!("The snapshot '{id}' does not exist."))
+        })?;
         let unfinished = &mut self.state_mut::<Unfinished>().0;
         unfinished
             .get_mut(&(caller.region.clone(), id.to_owned()))

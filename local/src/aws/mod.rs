@@ -1,4 +1,4 @@
-//! AWS on loopback: EC2, SSM, `EventBridge`, SQS, the EBS direct API and STS on one port. The real function, the AWS CLI and boto3 run against it
+//! AWS on loopback: EC2, SSM, `EventBridge`, SQS, the EBS direct API, IAM and STS on one port. The real function, the AWS CLI and boto3 run against it
 //! without an account, and tests break their calls.
 //!
 //! It is faithful where the promise of ami-courier depends on it: names, client tokens, states, what new and
@@ -10,7 +10,7 @@
 //!   access key id the account (see [`account_of`]). Signatures are not verified.
 //! - [`Fault`] and [`Chaos`] break calls on purpose; [`Call`] is the record of each one.
 //!
-//! Dependencies point one way: `server -> exchange -> dispatch -> {ec2, ebs, sqs, ssm, events, sts} -> world`. The world knows no
+//! Dependencies point one way: `server -> exchange -> dispatch -> {ec2, ebs, sqs, ssm, events, iam, sts} -> world`. The world knows no
 //! service: each service keeps its state there, and adds its methods to [`World`] in its own files.
 
 mod account;
@@ -26,6 +26,7 @@ mod error;
 mod events;
 mod exchange;
 mod fault;
+mod iam;
 mod kms;
 mod region;
 mod request;

@@ -206,7 +206,14 @@ impl Connection {
 
 /// Whether AWS says that the call came too early, and did nothing.
 fn is_throttling(code: &str) -> bool {
-    matches!(code, "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "EC2ThrottledException" | "RequestThrottledException")
+    matches!(
+        code,
+        "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "EC2ThrottledException"
+            | "RequestThrottledException"
+    )
 }
 
 /// An error with its causes: the outermost alone says little.

@@ -19,7 +19,8 @@ impl Parameters {
     /// Adds `Filter.N`, with one value.
     #[must_use]
     pub fn filter(self, name: &str, value: &str) -> Self {
-        let number = 1 + self.0.iter().filter(|(name, _)| name.starts_with("Filter.") && name.ends_with(".Name")).count();
+        let number =
+            1 + self.0.iter().filter(|(name, _)| name.starts_with("Filter.") && name.ends_with(".Name")).count();
         self.with(format!("Filter.{number}.Name"), name).with(format!("Filter.{number}.Value.1"), value)
     }
 
@@ -124,7 +125,11 @@ mod tests {
             .tagged("image", &[("k", "v"), ("l", "w")])
             .tagged("snapshot", &[("k", "v")]);
         let form = parameters.encoded("DescribeImages", "1");
-        assert!(form.starts_with("Action=DescribeImages&Version=1&Filter.1.Name=name&Filter.1.Value.1=a+b&Filter.2.Name=state"));
-        assert!(form.contains("TagSpecification.1.Tag.2.Value=w") && form.ends_with("TagSpecification.2.Tag.1.Value=v"));
+        assert!(form.starts_with(
+            "Action=DescribeImages&Version=1&Filter.1.Name=name&Filter.1.Value.1=a+b&Filter.2.Name=state"
+        ));
+        assert!(
+            form.contains("TagSpecification.1.Tag.2.Value=w") && form.ends_with("TagSpecification.2.Tag.1.Value=v")
+        );
     }
 }

@@ -59,7 +59,8 @@ impl Https {
             .with_root_certificates(roots)
             .with_no_client_auth();
         // `http` is for an AWS on loopback.
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        let https =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         Ok(Https(Client::builder(TokioExecutor::new()).build(https)))
     }
 

@@ -1,7 +1,7 @@
 //! The AWS that is asked. This folder alone names crates of the SDK.
 //!
 //! It sends a call as it is and returns the answer as it is: no typed client stands between a question and AWS. Only a throttled
-//! call is sent again. `connection` signs and sends, `credentials` finds out as whom, `endpoint` where to; `xml` reads the answers.
+//! call is sent again. `connection` signs and sends, `credentials` finds the caller, `endpoint` the server; `xml` reads the answers.
 //! `ec2`, `ebs`, `iam` and `sts` are the services, each with its protocol.
 
 mod connection;
@@ -18,6 +18,7 @@ mod xml;
 pub use connection::{Connection, Stop};
 pub use credentials::{Caller, Options};
 pub use ec2::Parameters;
+pub(crate) use endpoint::partition;
 pub use error::{CallError, Refusal};
 pub use sts::Identity;
 pub use xml::Element;

@@ -37,7 +37,8 @@ impl Connection {
     pub async fn assume_role(&self, arn: &str, session: &str) -> Result<Connection, CallError> {
         let parameters = Parameters::default().with("RoleArn", arn).with("RoleSessionName", session);
         let answer = self.query("sts", self.region(), &parameters.encoded("AssumeRole", VERSION)).await?;
-        let given = answer.find("Credentials").ok_or_else(|| CallError::Lost("no credentials in the answer".to_owned()))?;
+        let given =
+            answer.find("Credentials").ok_or_else(|| CallError::Lost("no credentials in the answer".to_owned()))?;
         let text = |name: &str| given.text_of(name).unwrap_or_default().to_owned();
         let token = Some(text("SessionToken"));
         Ok(self.as_principal(Credentials::new(text("AccessKeyId"), text("SecretAccessKey"), token, None, "AssumeRole")))

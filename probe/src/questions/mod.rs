@@ -7,6 +7,7 @@ pub(crate) mod deregistered;
 pub(crate) mod disabled;
 pub(crate) mod failed_copy;
 pub(crate) mod names;
+pub(crate) mod permissions;
 pub(crate) mod snapshots;
 pub(crate) mod source;
 pub(crate) mod tags;

@@ -1,8 +1,8 @@
 //! What an AMI says about where it comes from.
 
+use crate::aws::{CallError, Parameters};
 use crate::finding::{Answer, Finding};
 use crate::lab::{Lab, Look};
-use crate::aws::{CallError, Parameters};
 
 pub(crate) async fn does_a_copy_name_its_source(lab: &Lab) -> Answer {
     let source = lab.source().await?;

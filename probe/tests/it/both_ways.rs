@@ -88,7 +88,12 @@ const CASES: &[Case] = &[
     ),
     case("how_long_until_a_copy_is_visible_by_id", |_| {}, AS_EXPECTED, "the last after 0.0 s"),
     case("how_long_until_a_copy_is_visible_by_id", |world| hide(world, 15), AS_EXPECTED, "the last after 900.0 s"),
-    case("how_long_until_a_copy_is_visible_by_id", |world| hide(world, 17), DIFFERENT, "3 copies: half of them after 10"),
+    case(
+        "how_long_until_a_copy_is_visible_by_id",
+        |world| hide(world, 17),
+        DIFFERENT,
+        "3 copies: half of them after 10",
+    ),
     case("how_long_until_a_copy_is_visible_by_id", |world| hide(world, 30), Verdict::Unanswered, "not visible"),
     case("how_long_until_a_copy_is_visible_by_its_source", |world| hide(world, 15), AS_EXPECTED, "900.0 s"),
     case(
@@ -261,6 +266,17 @@ const CASES: &[Case] = &[
         |world| world.behaviour.usage_report_duration = Duration::from_secs(2 * HOUR),
         DIFFERENT,
         "pending after 3600 s",
+    ),
+    case("is_each_call_of_the_courier_allowed_to_its_role", |_| {}, AS_EXPECTED, "yes: each of 20 calls"),
+    case(
+        "is_each_call_of_the_courier_allowed_to_its_role",
+        |world| {
+            for action in ["ModifySnapshotAttribute", "EnableImage"] {
+                world.fault(Fault::on(action).error(403, "UnauthorizedOperation", "You are not authorized"));
+            }
+        },
+        DIFFERENT,
+        "2 of 20 calls refused: ModifySnapshotAttribute (UnauthorizedOperation), EnableImage (UnauthorizedOperation)",
     ),
     case("is_a_token_remembered_for_a_day", |_| {}, AS_EXPECTED, "the id of the first call"),
     case(

@@ -38,8 +38,10 @@ fn probe(arguments: &[&str]) -> Command {
 async fn run(aws: &Aws, folder: &Path, arguments: &[&str]) -> Output {
     let report = folder.join("probe.json").display().to_string();
     let endpoint = aws.endpoint();
-    let all: Vec<&str> =
-        ["--endpoint-url", &endpoint, "--rate", RATE, "--report", &report].into_iter().chain(arguments.iter().copied()).collect();
+    let all: Vec<&str> = ["--endpoint-url", &endpoint, "--rate", RATE, "--report", &report]
+        .into_iter()
+        .chain(arguments.iter().copied())
+        .collect();
     let mut command = probe(&all);
     tokio::task::spawn_blocking(move || command.output().expect("the command runs")).await.expect("it ends")
 }
@@ -61,7 +63,10 @@ async fn a_run_prints_the_table_and_writes_a_report_without_ids_accounts_and_nam
     let output = run(&aws, folder.path(), &["--yes", "--copies", "3"]).await;
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "one answer is different\n{stdout}{}", text(&output.stderr));
-    assert!(stdout.starts_with("Account 111122223333, Region eu-west-1, as arn:aws:iam::111122223333:user/local"), "{stdout}");
+    assert!(
+        stdout.starts_with("Account 111122223333, Region eu-west-1, as arn:aws:iam::111122223333:user/local"),
+        "{stdout}"
+    );
     assert!(stdout.contains("refused: InvalidAMIName.Duplicate") && stdout.contains("DIFFERENT"), "{stdout}");
     assert!(stdout.contains("For the courier: two source AMIs with one `COPY_NAME`"), "{stdout}");
     assert!(stdout.contains("Nothing is left."), "{stdout}");
@@ -72,7 +77,11 @@ async fn a_run_prints_the_table_and_writes_a_report_without_ids_accounts_and_nam
         assert!(!report.contains(secret), "{secret} is in the report:\n{report}");
     }
     let report: Value = serde_json::from_str(&report).expect("the report is JSON");
-    let taken = report["Answers"].as_array().expect("a list").iter().find(|it| it["Name"] == "does_copy_image_accept_a_taken_name");
+    let taken = report["Answers"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|it| it["Name"] == "does_copy_image_accept_a_taken_name");
     assert_eq!(taken.expect("the question")["Verdict"], "DIFFERENT");
     let visible = &report["Answers"][3];
     assert_eq!(visible["Seconds"].as_array().map(Vec::len), Some(3), "the time of each copy: {visible}");
@@ -85,7 +94,10 @@ async fn without_yes_it_says_what_it_would_make_and_makes_nothing() {
     let output = run(&aws, folder.path(), &[]).await;
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(stdout.contains("Account 111122223333") && stdout.contains("US dollars") && stdout.contains("Add --yes"), "{stdout}");
+    assert!(
+        stdout.contains("Account 111122223333") && stdout.contains("US dollars") && stdout.contains("Add --yes"),
+        "{stdout}"
+    );
     let calls: Vec<String> = aws.world().calls().into_iter().map(|call| call.action).collect();
     assert_eq!(calls, ["GetCallerIdentity"]);
 }
@@ -119,7 +131,8 @@ async fn after_ctrl_c_it_removes_everything_and_still_reports() {
     }
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
-    let output = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends")).await.expect("it ends");
+    let output =
+        tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends")).await.expect("it ends");
     assert_eq!(output.status.code(), Some(2), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains("Nothing is left."), "{}", text(&output.stdout));
     assert!(everything(&aws).is_empty(), "{:?}", everything(&aws));

@@ -112,6 +112,7 @@ impl Stage {
                 let images = world.images(region).into_iter().map(|image| image.id);
                 images.chain(world.snapshots(region)).chain(world.usage_report_ids(region)).collect::<Vec<_>>()
             })
+            .chain(world.role_policies().into_iter().map(|(name, _)| name))
             .collect()
     }
 }

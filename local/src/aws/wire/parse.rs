@@ -34,6 +34,7 @@ pub(in crate::aws) fn parse(head: &Parts, body: &[u8]) -> Result<Request, ApiErr
         service: scope.service,
         action,
         caller: Caller { region: scope.region, account: account_of(&scope.access_key_id) },
+        access_key_id: scope.access_key_id,
         parameters,
     })
 }

@@ -34,13 +34,15 @@ pub(super) fn call(head: &Parts, body: &[u8]) -> Result<(String, Value), ApiErro
                 "ActualChecksum": STANDARD.encode(Sha256::digest(body)),
             }),
         ),
-        (&Method::POST, ["snapshots", "completion", id]) => (
-            "CompleteSnapshot",
-            json!({ "SnapshotId": id, "ChangedBlocksCount": header("x-amz-changedblockscount") }),
-        ),
+        (&Method::POST, ["snapshots", "completion", id]) => {
+            ("CompleteSnapshot", json!({ "SnapshotId": id, "ChangedBlocksCount": header("x-amz-changedblockscount") }))
+        }
         (method, _) => {
             let path = head.uri.path();
-            return Err(ApiError::client("ValidationException", format!("The EBS direct API has no {method} {path} here")));
+            return Err(ApiError::client(
+                "ValidationException",
+                format!("The EBS direct API has no {method} {path} here"),
+            ));
         }
     };
     Ok((action.to_owned(), parameters))
