@@ -11,7 +11,6 @@ use crate::aws::{CallError, Connection, Element, Parameters};
 use crate::lab::{Made, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
-const BETWEEN_EMPTY_LOOKS: Duration = Duration::from_secs(180);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60 * 60);
 
@@ -78,7 +77,8 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
         if (empty_looks >= 2 && is_certain) || waited >= GIVE_UP_AFTER {
             return cleaned;
         }
-        aws.clock().sleep(if empty_looks >= 2 { BETWEEN_EMPTY_LOOKS } else { BETWEEN_LOOKS }).await;
+        // The longer it has waited, the longer it waits for the next look.
+        aws.clock().sleep((waited / 5).max(BETWEEN_LOOKS)).await;
     }
 }
 

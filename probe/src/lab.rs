@@ -33,7 +33,7 @@ const GIVE_UP_LOOKING_AFTER: Duration = Duration::from_secs(20 * 60);
 const GIVE_UP_COPYING_AFTER: Duration = Duration::from_secs(60 * 60);
 /// IAM is eventually consistent: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>
 const GIVE_UP_WAITING_FOR_ROLE: Duration = Duration::from_secs(3 * 60);
-const POLL: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_secs(5);
 /// Nobody's key: a UUID that KMS gives to no key.
 const NO_KEY: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -333,6 +333,11 @@ impl Lab {
             made.images.push((region.to_owned(), id.to_owned(), now));
         }
         Ok(id.to_owned())
+    }
+
+    /// The longer it has waited, the longer it waits for the next look.
+    async fn pause(&self, begun: Duration) -> Result<(), CallError> {
+        self.aws.sleep((self.elapsed().saturating_sub(begun) / 10).max(POLL)).await
     }
 
     fn give_up(&self, begun: Duration, after: Duration, what: &str) -> Result<(), CallError> {
@@ -638,7 +643,7 @@ impl Lab {
                 return Ok(image);
             }
             self.give_up(begun, GIVE_UP_LOOKING_AFTER, "an AMI is not visible")?;
-            self.aws.sleep(POLL).await?;
+            self.pause(begun).await?;
         }
     }
 
@@ -653,7 +658,7 @@ impl Lab {
                 return Ok(image);
             }
             self.give_up(begun, GIVE_UP_COPYING_AFTER, "a copy is still pending, or not visible,")?;
-            self.aws.sleep(POLL).await?;
+            self.pause(begun).await?;
         }
     }
 

@@ -1,5 +1,6 @@
 //! A run leaves nothing behind, however it ends.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local::aws::{Behaviour, Effect, Fault, Image};
@@ -27,6 +28,22 @@ async fn quick_stage(behaviour: Behaviour) -> Stage {
         world.add_image(REGION, Image::new("ami-00000001", "of the user").tag("Name", "ami-courier-probe"));
         world.add_image(SOURCE_REGION, Image::new("ami-00000002", "of the user"));
     })
+}
+
+/// Runs all of them, some at a time.
+async fn run_all<F: Future<Output = ()> + Send + 'static>(runs: Vec<F>) {
+    let queue = Arc::new(Mutex::new(runs));
+    let mut workers = JoinSet::new();
+    for _ in 0..4 {
+        let queue = queue.clone();
+        workers.spawn(async move {
+            loop {
+                let Some(run) = queue.lock().expect("no worker panics with it").pop() else { return };
+                run.await;
+            }
+        });
+    }
+    workers.join_all().await;
 }
 
 /// `probe --clean`.
@@ -99,27 +116,27 @@ async fn kill_at(behaviour: Behaviour, number: u64, effect: Effect) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_is_killed_at_any_call_leaves_nothing_after_clean() {
-    let mut kills = JoinSet::new();
+    let mut kills = Vec::new();
     for Made { number, changes, .. } in calls(Behaviour::default()).await {
-        kills.spawn(kill_at(Behaviour::default(), number, Effect::Slow(Duration::from_secs(600))));
+        kills.push(kill_at(Behaviour::default(), number, Effect::Slow(Duration::from_secs(600))));
         if changes {
-            kills.spawn(kill_at(Behaviour::default(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
+            kills.push(kill_at(Behaviour::default(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
         }
     }
     assert!(kills.len() > 60, "{} kills", kills.len());
-    kills.join_all().await;
+    run_all(kills).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nor_where_everything_new_is_invisible_for_15_minutes() {
-    let mut kills = JoinSet::new();
+    let mut kills = Vec::new();
     for Made { number, changes, .. } in calls(Behaviour::weakest()).await {
         if changes {
-            kills.spawn(kill_at(Behaviour::weakest(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
+            kills.push(kill_at(Behaviour::weakest(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
         }
     }
     assert!(kills.len() > 20, "{} kills", kills.len());
-    kills.join_all().await;
+    run_all(kills).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -145,12 +162,12 @@ async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
         assert!(cleaned.left.is_empty(), "{cleaned}");
         assert_eq!(stage.inventory(), before, "stopped at call {number}");
     }
-    let mut stops = JoinSet::new();
+    let mut stops = Vec::new();
     for call in calls(Behaviour::weakest()).await.iter().filter(|call| call.changes && call.asks) {
-        stops.spawn(stop_at(call.number));
+        stops.push(stop_at(call.number));
     }
     assert!(stops.len() > 10, "{} stops", stops.len());
-    stops.join_all().await;
+    run_all(stops).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -162,11 +179,11 @@ async fn a_call_whose_answer_is_lost_leaves_nothing_behind() {
         stage.ask(2, &short_questions()).await;
         assert_eq!(stage.inventory(), before, "the answer to call {number} was lost");
     }
-    let mut losses = JoinSet::new();
+    let mut losses = Vec::new();
     for Made { number, changes, .. } in calls(Behaviour::weakest()).await {
         if changes {
-            losses.spawn(lose(number));
+            losses.push(lose(number));
         }
     }
-    losses.join_all().await;
+    run_all(losses).await;
 }
