@@ -1,14 +1,15 @@
 //! The command line of development: `cargo run -p local -- <command>`.
 //!
-//! Four commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
-//! that name with the function in between, `serve` is the embedded AWS alone, `status` asks what became of the copies. `seeding` finds out which AMIs an event
-//! needs; `report`, `timeline` and `picture` are the output.
+//! Five commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
+//! that name with the function in between, `serve` is the embedded AWS alone, `status` asks what became of the copies, `probe` asks
+//! the real AWS. `seeding` finds out which AMIs an event needs; `report`, `timeline` and `picture` are the output.
 
 mod copy_image;
 mod invoke;
 mod options;
 mod output;
 mod picture;
+mod probe;
 mod report;
 mod seeding;
 mod serve;
@@ -40,6 +41,7 @@ enum Command {
     CopyImage(Box<copy_image::Arguments>),
     Serve(serve::Arguments),
     Status(status::Arguments),
+    Probe(probe::Arguments),
 }
 
 /// Parses the process's arguments and runs the command.
@@ -58,6 +60,7 @@ pub async fn main() -> ExitCode {
         Command::CopyImage(arguments) => copy_image::run(*arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
         Command::Status(arguments) => status::run(arguments).await,
+        Command::Probe(arguments) => probe::run(&arguments),
     }
 }
 
