@@ -39,6 +39,15 @@ pub struct Behaviour {
     /// How an AMI that is not shared with the caller looks by id. Default: `NotFound` (assumed). Reported: `Empty`.
     pub not_shared_as: HiddenAs,
 
+    /// Whether other accounts that an AMI is shared with see its shared tags. Default: yes (documented since October 2026). No:
+    /// assumed, for Regions and partitions that do not have them yet.
+    pub shared_tags_visible: bool,
+    /// Whether `CopyImage` copies shared tags that are not asked for. Default: no. Documents disagree.
+    pub copies_have_shared_tags: bool,
+    /// Whether other accounts see `SourceImageId` and `SourceImageRegion` of an AMI. Default: yes. Reported for public AMIs,
+    /// assumed for those that are shared.
+    pub source_fields_visible: bool,
+
     /// How long a deregistered AMI is still returned, in state `deregistered`. Default: 1 minute. Documented: for a while.
     /// Zero is assumed.
     pub deregistered_returned_for: Duration,
@@ -103,6 +112,9 @@ impl Default for Behaviour {
             flicker_seed: None,
             invisible_as: HiddenAs::NotFound,
             not_shared_as: HiddenAs::NotFound,
+            shared_tags_visible: true,
+            copies_have_shared_tags: false,
+            source_fields_visible: true,
             deregistered_returned_for: Duration::from_secs(60),
             deregistered_empty_for: Duration::from_secs(60 * 60),
             forgotten_as: HiddenAs::NotFound,

@@ -1,10 +1,12 @@
 //! Tags: their rules, `TagSpecification`s, and the tags of a resource.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::image::Image;
 use super::parameters::Parameters;
 use super::usage_report::report;
 use crate::aws::error::ApiError;
@@ -15,6 +17,37 @@ pub(super) type Tags = BTreeMap<String, String>;
 
 /// The most user tags a resource can have.
 const LIMIT: usize = 50;
+
+/// The prefix of shared tags: every account that sees an image sees these. Images only (documented).
+const SHARED: &str = "ec2:SharedTag/";
+
+/// Whether every account that sees an image sees this tag of it.
+pub(super) fn is_shared(key: &str) -> bool {
+    key.starts_with(SHARED)
+}
+
+/// The tags of an image that the caller sees.
+pub(super) fn seen_by<'i>(world: &World, caller: &Caller, image: &'i Image) -> Cow<'i, Tags> {
+    if image.owner == caller.account {
+        return Cow::Borrowed(&image.tags);
+    }
+    if !world.behaviour.shared_tags_visible {
+        return Cow::default();
+    }
+    let shared = image.tags.iter().filter(|(key, _)| is_shared(key));
+    Cow::Owned(shared.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// # Errors
+/// `InvalidParameterValue`: other resources than images refuse shared tags (documented; the code is assumed).
+fn check_not_shared(tags: &Tags, resource: &str) -> Result<(), ApiError> {
+    match tags.keys().find(|key| is_shared(key)) {
+        None => Ok(()),
+        Some(key) => Err(ApiError::invalid_value(format!(
+            "Value ( {key} ) for parameter key is invalid. Tag keys starting with '{SHARED}' are for images only, not for {resource}"
+        ))),
+    }
+}
 
 /// The tags in `Tag.N.Key` and `Tag.N.Value`.
 ///
@@ -90,7 +123,10 @@ impl TagSpecifications {
             check_limit(&tags)?;
             match resource_type {
                 "image" => specifications.image = tags,
-                "snapshot" => specifications.snapshot = tags,
+                "snapshot" => {
+                    check_not_shared(&tags, "snapshot")?;
+                    specifications.snapshot = tags;
+                }
                 other => {
                     return Err(ApiError::invalid_value(format!(
                         "'{other}' is not a valid taggable resource type for this operation."
@@ -117,6 +153,9 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter tagSet"));
     }
     for id in &ids {
+        if !id.starts_with("ami-") {
+            check_not_shared(&tags, id)?;
+        }
         let mut merged = tags_of(world, &caller.region, id).cloned().unwrap_or_default();
         merged.extend(tags.clone());
         check_limit(&merged)?;
