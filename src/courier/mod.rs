@@ -13,6 +13,7 @@ mod post_mortem;
 mod publish;
 mod report;
 mod retire;
+mod rounds;
 mod source;
 mod step;
 mod sweep;
