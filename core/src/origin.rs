@@ -1,7 +1,7 @@
 //! Origin: where an AMI was first, before it went from account to account.
 //!
 //! Accounts that trust each other would copy each other's copies for ever: none of them sees the other's tags. But every account
-//! that an AMI is shared with sees its *shared tags*. So a shared copy bears its origin in one, each further copy hands it on, and
+//! that an AMI is shared with sees its *shared tags*. So a shared copy has its origin in one, each further copy hands it on, and
 //! an AMI that has been here before is not copied again.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 

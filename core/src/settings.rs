@@ -66,7 +66,7 @@ pub struct Copying {
     pub encryption: Encryption,
     pub copy_tags: bool,
     pub extra_tags: Vec<Tag>,
-    /// Whether copies are shared with others: then they bear their origin.
+    /// Whether copies are shared with others: then they have an origin tag.
     pub is_shared: bool,
     pub completion: Option<CompletionMinutes>,
     pub dry_run: bool,

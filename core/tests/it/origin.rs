@@ -39,7 +39,9 @@ fn an_ami_without_the_tag_is_its_own_origin_and_one_with_it_hands_it_on() {
 #[test]
 fn a_tag_that_the_courier_does_not_write_is_no_origin() {
     let good = "123456789012/eu-west-1/ami-5731123e";
-    for bad in ["", "ami-5731123e", "123456789012/eu-west-1", "1234/eu-west-1/ami-5731123e", "123456789012/x/ami-5731123e"] {
+    for bad in
+        ["", "ami-5731123e", "123456789012/eu-west-1", "1234/eu-west-1/ami-5731123e", "123456789012/x/ami-5731123e"]
+    {
         assert!(bad.parse::<Origin>().is_err(), "{bad}");
     }
     assert!(format!("{good}/x").parse::<Origin>().is_err());

@@ -84,8 +84,9 @@ fn a_request_for_a_local_zone_or_an_outpost_needs_the_own_region_and_any_other_r
     ];
     for destination in narrower {
         let allowed = |region: &str| {
-            let mut document = serde_json::json!({ "Name": "x-1", "SourceImageId": "ami-5731123e", "SourceRegion": region });
-            for (field, value) in destination {
+            let mut document =
+                serde_json::json!({ "Name": "x-1", "SourceImageId": "ami-5731123e", "SourceRegion": region });
+            if let Some((field, value)) = destination {
                 document[field] = value.into();
             }
             request_is_allowed(&request::read(document.as_object().unwrap()).unwrap(), &settings(&[]))
@@ -94,7 +95,10 @@ fn a_request_for_a_local_zone_or_an_outpost_needs_the_own_region_and_any_other_r
         assert_eq!(allowed("us-east-1").is_ok(), destination.is_none());
         if destination.is_some() {
             let reason = allowed("us-east-1").unwrap_err();
-            assert!(reason.contains("here eu-west-1") && reason.contains("copy the AMI to eu-west-1 first"), "{reason}");
+            assert!(
+                reason.contains("here eu-west-1") && reason.contains("copy the AMI to eu-west-1 first"),
+                "{reason}"
+            );
         }
     }
 }

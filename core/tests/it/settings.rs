@@ -94,6 +94,17 @@ fn a_source_region_that_cannot_exist_is_refused_with_the_nearest_one() {
 }
 
 #[test]
+fn a_watermark_is_an_account_and_a_name() {
+    let watermarks =
+        |text: &str| read(&[("REQUIRED_WATERMARKS", text)]).map(|settings| settings.sources.required_watermarks);
+    let two = ["111122223333:scanned", "123456789012:approved by: security"].map(str::to_owned).to_vec();
+    assert_eq!(watermarks("111122223333:scanned, 123456789012:approved by: security"), Ok(two));
+    for wrong in ["scanned", "1234:scanned", "111122223333:", "111122223333", "self:scanned"] {
+        assert!(refusal("REQUIRED_WATERMARKS", wrong).contains("`account:name`"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_copy_is_retired_1_to_365_days_after_its_source_was_found_gone() {
     let days = |days: &str| read(&[("RETIRE_AFTER_DAYS", days)]).map(|settings| settings.retire_after_days);
     assert_eq!((days("1"), days("365")), (Ok(1), Ok(365)));
@@ -122,7 +133,15 @@ fn extra_tags_are_distinct_at_most_40_and_not_reserved() {
     assert_eq!(tags("a=1, b="), Ok(vec![Tag::new("a", "1").unwrap(), Tag::new("b", "").unwrap()]));
     let numbered = |tags: usize| (0..tags).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
     assert_eq!(tags(&numbered(40)).map(|tags| tags.len()), Ok(40));
-    for wrong in [numbered(41).as_str(), "a=1,a=2", "a", "=1", "aws:a=1", "ami-courier:skip=1"] {
+    for wrong in [
+        numbered(41).as_str(),
+        "a=1,a=2",
+        "a",
+        "=1",
+        "aws:a=1",
+        "ami-courier:skip=1",
+        "ec2:SharedTag/ami-courier:origin=1",
+    ] {
         assert!(refusal("EXTRA_TAGS", wrong).contains("keys distinct"), "{wrong}");
     }
 }

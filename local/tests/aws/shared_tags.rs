@@ -11,7 +11,8 @@ const SHARED: &str = "ec2:SharedTag/approved";
 /// A world with one AMI of the default account, shared with the stranger.
 fn shared_image() -> World {
     let mut world = World::default();
-    let image = Image::new(IMAGE, "one").made_from_instance_of("ami-00000009", REGION).watermark("111122223333:scanned");
+    let image =
+        Image::new(IMAGE, "one").made_from_instance_of("ami-00000009", REGION).watermark("111122223333:scanned");
     world.add_image(REGION, image.tag("team", "infra").tag(SHARED, "true").shared_with(STRANGER));
     world
 }
@@ -68,8 +69,7 @@ fn a_dial_hides_shared_tags_from_other_accounts_and_another_the_source() {
 #[test]
 fn a_shared_tag_on_a_snapshot_is_refused_in_every_way() {
     let mut world = world();
-    let specified =
-        [("TagSpecification.1.ResourceType", "snapshot"), ("TagSpecification.1.Tag.1.Key", SHARED)];
+    let specified = [("TagSpecification.1.ResourceType", "snapshot"), ("TagSpecification.1.Tag.1.Key", SHARED)];
     assert_eq!(code(copy_with(&mut world, &specified)), "InvalidParameterValue");
     let snapshot = world.image(SOURCE_REGION, SOURCE).expect("the source").snapshots[0].id.clone();
     let there = Caller { account: ACCOUNT.to_owned(), ..Caller::in_region(SOURCE_REGION) };

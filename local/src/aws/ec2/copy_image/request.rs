@@ -59,7 +59,10 @@ impl<'a> CopyImage<'a> {
         match self.narrower_destination {
             Some(name) if self.source_region != caller.region => Err(ApiError::client(
                 "InvalidParameterCombination",
-                format!("The parameter {name} requires that SourceRegion is {}, the Region of the request", caller.region),
+                format!(
+                    "The parameter {name} requires that SourceRegion is {}, the Region of the request",
+                    caller.region
+                ),
             )),
             _ => Ok(()),
         }
