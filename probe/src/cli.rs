@@ -217,6 +217,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
         run: None,
         made: Made::default(),
         may_be_invisible: true,
+        look_for_reports: true,
         look_for_roles: true,
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;

@@ -60,6 +60,7 @@ async fn clean_every_run(stage: &Stage) {
         run: None,
         made: lab::Made::default(),
         may_be_invisible: true,
+        look_for_reports: true,
         look_for_roles: true,
     };
     let cleaned = clean(&stage.connection(), &leftovers).await;
