@@ -68,7 +68,7 @@ def test_it_leaves_nothing_behind(run):
         ("does_copy_image_accept_a_taken_name", "as expected", "accepted: two AMIs have the same name"),
         ("does_the_same_token_make_nothing_further", "DIFFERENT", "a new copy: the token is not remembered"),
         ("is_the_same_token_with_other_parameters_refused", "DIFFERENT", "a new copy: the token is not remembered"),
-        ("which_state_has_a_failed_copy", "DIFFERENT", "available, without a state reason"),
+        ("which_state_has_a_failed_copy", "DIFFERENT", "available, without a reason"),
         ("does_a_copy_name_its_source", "DIFFERENT", "no"),
         ("does_a_copy_keep_blank_volumes", "DIFFERENT", "the blank volume is missing"),
         ("is_a_disabled_ami_hidden_unless_asked_for", "DIFFERENT", "state disabled; with IncludeDisabled state disabled"),
