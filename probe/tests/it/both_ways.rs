@@ -202,7 +202,7 @@ const CASES: &[Case] = &[
     case("does_copy_image_copy_shared_tags_unasked", |_| {}, AS_EXPECTED, "no"),
     case(
         "does_copy_image_copy_shared_tags_unasked",
-        |world| world.behaviour.copy_image_copies_shared_tags = true,
+        |world| world.behaviour.copies_have_shared_tags = true,
         AS_EXPECTED,
         "yes",
     ),
