@@ -33,8 +33,9 @@ pub struct Plan {
 /// What the client token depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenRule {
-    /// For an announcement: source, Region and try. Not settings or tags: the first call holds the lock, with any parameters.
-    Source,
+    /// For an announcement: origin (the source itself, unless its tag names an earlier AMI), Region and try. Not settings or other
+    /// tags: the first call holds the lock, with any parameters. So of all AMIs of one origin, EC2 itself copies one.
+    Origin(Identity),
     /// For a request: the whole call and the try.
     WholeCall,
     /// The request's own token.
@@ -96,7 +97,9 @@ pub fn plan(
         (true, own_token, _) => TokenRule::DryRun(own_token),
         (false, Some(token), _) => TokenRule::Own(token),
         (false, None, Some(_)) => TokenRule::WholeCall,
-        (false, None, None) => TokenRule::Source,
+        (false, None, None) => {
+            TokenRule::Origin(Origin::handed_on(image).map_or_else(|| source.clone(), |origin| origin.ami))
+        }
     };
     Ok(Plan { call, token, left_out: left_out.into_iter().collect() })
 }
@@ -114,7 +117,7 @@ impl Plan {
     pub fn attempt(&self, at: Try, stack_region: &Region) -> Result<Attempt, Rejection> {
         let source = &self.call.source;
         let token = match &self.token {
-            TokenRule::Source => Some(token(source, &(source, stack_region, at.epoch, at.number))?),
+            TokenRule::Origin(origin) => Some(token(source, &(origin, stack_region, at.epoch, at.number))?),
             TokenRule::WholeCall => Some(token(source, &(stack_region, &self.call, at.epoch, at.number))?),
             TokenRule::Own(token) => Some(token.clone()),
             TokenRule::DryRun(token) => token.clone(),
@@ -131,7 +134,7 @@ impl Plan {
 
     fn made_for(&self, at: Try) -> MadeFor {
         match self.token {
-            TokenRule::Source => MadeFor::Announcement(at),
+            TokenRule::Origin(_) => MadeFor::Announcement(at),
             TokenRule::WholeCall | TokenRule::Own(_) => MadeFor::Request(at),
             // A dry run makes no copy, so there is no try to record.
             TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),

@@ -182,3 +182,52 @@ async fn where_the_name_is_all_that_is_visible_two_and_three_accounts_come_to_re
         Ring::new(regions, KEEPS_NAME, without_any_sign_but_the_name).await.comes_to_rest(&case).await;
     }
 }
+
+/// What `account` made of the AMI ami(0) and of AMIs of its origin.
+fn copies_of_the_first(ring: &Ring, account: &str, region: &str) -> Vec<String> {
+    let images = ring.stage.aws.world().images(region).into_iter();
+    let own = images.filter(|image| image.owner == account && image.tags.contains_key("ami-courier:source-image"));
+    own.filter(|image| image.tags["ec2:SharedTag/ami-courier:origin"].ends_with(&ami(0)))
+        .map(|image| image.id)
+        .collect()
+}
+
+#[tokio::test]
+async fn an_ami_and_its_copy_in_another_account_lead_to_one_copy_even_while_ec2_does_not_show_it_yet() {
+    let [first, second, third] = ACCOUNTS;
+    for turned in [false, true] {
+        // Without a queue, a look that shows nothing is a retry.
+        let mut ring =
+            Ring::new(&TOGETHER, KEEPS_NAME, |world| world.behaviour.copy_duration = Duration::from_secs(60)).await;
+        ring.left.clear();
+        let announced = |account: &str, id: &str| {
+            let mut event = state_change(HERE, id, "available");
+            event["account"] = json!(account);
+            event
+        };
+        // The second account has copied it, and shared its copy.
+        let deliver = async |ring: &Ring, account: &str, event: &Value| {
+            let message = record(&ring.stage.aws.world(), event);
+            failures(&ring.stacks[account].1.invoke(&message).await.unwrap()).is_empty()
+        };
+        assert!(deliver(&ring, second, &announced(first, &ami(0))).await);
+        ring.stage.aws.world().advance(Duration::from_secs(120));
+        let copy = copies_of_the_first(&ring, second, HERE).remove(0);
+        assert!(deliver(&ring, second, &announced(second, &copy)).await);
+
+        ring.stage.aws.world().behaviour.hide_new_images_for(Duration::from_secs(900));
+        let mut announcements = [announced(first, &ami(0)), announced(second, &copy)];
+        if turned {
+            announcements.reverse();
+        }
+        for event in &announcements {
+            deliver(&ring, third, event).await;
+        }
+        assert_eq!(copies_of_the_first(&ring, third, HERE).len(), 1, "EC2 refuses the second: they have one token");
+        ring.stage.aws.world().advance(Duration::from_secs(900));
+        for event in &announcements {
+            assert!(deliver(&ring, third, event).await, "{:#?}", ring.stacks[third].1.logs());
+        }
+        assert_eq!(copies_of_the_first(&ring, third, HERE).len(), 1);
+    }
+}

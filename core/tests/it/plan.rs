@@ -240,6 +240,23 @@ fn a_shared_copy_says_its_origin_on_the_image_and_any_copy_hands_one_on() {
 }
 
 #[test]
+fn announcements_of_one_origin_share_the_token_of_each_try() {
+    let region = stack_region();
+    let first = announced(&[], &[]);
+    let again = Identity { region: region.clone(), image: "ami-5731123e".parse().unwrap() };
+    let says = |origin: &str| image(tagged(&[(tag::ORIGIN, origin)]));
+    let of = |image: &Image| plan(&again, image, None, &copying(&[]), &region).unwrap();
+    let handed_on = of(&says("123456789012/us-east-1/ami-0abcdef1234567890"));
+    let of_another = of(&says("123456789012/us-east-1/ami-0fedcba9876543210"));
+    for at in [Try::FIRST, a_try(0, 1), a_try(2, 3)] {
+        assert_eq!(token(&first, at), token(&handed_on, at));
+        assert_ne!(token(&first, at), token(&of_another, at));
+        assert_ne!(token(&first, at), token(&of(&image(BTreeMap::new())), at));
+    }
+    assert_ne!(first.attempt(Try::FIRST, &region).unwrap().call, handed_on.attempt(Try::FIRST, &region).unwrap().call);
+}
+
+#[test]
 fn what_the_courier_or_aws_put_on_the_source_is_not_carried_over() {
     let plan = announced(&[], &[("ami-courier:finished", "once"), ("aws:x", "y"), ("team", "platform")]);
     let expected = [tag::SOURCE_IMAGE, tag::SOURCE_OWNER, tag::SOURCE_REGION, "team"];
