@@ -19,23 +19,17 @@ use courier_core::selection;
 use courier_core::settings::Owner;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use time::{Duration, OffsetDateTime};
-use tokio::time::{Instant, Interval, interval_at, timeout_at};
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
 
 use super::report::{Handled, Report, Sweep, Tally};
 use super::step::{Courier, DeliveryAttempt};
-use crate::aws::ec2::Page;
 use crate::aws::error::{attempting, is_limit};
 
 /// How many steps run at once without a queue: as many as a batch of messages has.
 const AT_ONCE: usize = 10;
 /// How many messages the courier's own queue may hold, so that sweeps do not pile up.
 const QUEUE_HOLDS: usize = 1000;
-/// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
-/// each Region, and others need them too. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const TIME_OF_A_PAGE: std::time::Duration = std::time::Duration::from_millis(200);
-/// So many pages come at once before that holds.
-const PAGES_AT_ONCE: u32 = 10;
 /// How many ids EC2 takes for a filter.
 const IDS_IN_A_FILTER: usize = 200;
 
@@ -138,23 +132,15 @@ impl Courier {
     /// Page by page, the copies of this Region: of which AMIs they are, which are unfinished, failed, or in progress, and which
     /// follow a source.
     async fn look_at_copies(&self, found: &mut Found) -> Result<(), Error> {
-        let ec2 = self.local_ec2();
         let now = self.aws.now();
         let mut copied = HashSet::new();
-        let mut pace = pace();
-        let mut next = Some(Page::of_copies());
-        while let Some(page) = next {
-            let copies;
-            pace.tick().await;
-            (copies, next) =
-                ec2.page(page).await.map_err(attempting(format!("looking at the copies in {}", ec2.region)))?;
-            for copy in copies {
-                copied.extend(copy.source.clone().filter(|_| copy.state.is_live()));
-                if let Some(source) = copy.courier_source() {
-                    found.sort_in(copy, source, now);
-                }
+        self.list_copies(|copy| {
+            copied.extend(copy.source.clone().filter(|_| copy.state.is_live()));
+            if let Some(source) = copy.courier_source() {
+                found.sort_in(copy, source, now);
             }
-        }
+        })
+        .await?;
         found.copied = Some(copied);
         Ok(())
     }
@@ -193,22 +179,13 @@ impl Courier {
 
     /// Page by page, the AMIs of a source Region that are wanted here.
     async fn look_for_wanted(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
-        let ec2 = self.aws.ec2(region);
-        let now = self.aws.now();
-        let since = now - Duration::days(self.settings.backfill_days.into());
-        let mut pace = pace();
-        let mut next = Some(Page::of_sources(&self.settings.sources, since, now));
-        while let Some(page) = next {
-            let images;
-            pace.tick().await;
-            (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
-            let wanted =
-                images.iter().filter(|image| image.created.is_none_or(|created| created >= since)).filter(|image| {
-                    selection::is_wanted(image, region, AnnouncedBy::Sweep, &self.settings.sources).is_ok()
-                });
-            found.wanted.extend(wanted.map(|image| (image.created, image.identity(region))));
-        }
-        Ok(())
+        let sources = &self.settings.sources;
+        self.list_sources(region, sources, self.settings.backfill_days, |image| {
+            if selection::is_wanted(&image, region, AnnouncedBy::Sweep, sources).is_ok() {
+                found.wanted.push((image.created, image.identity(region)));
+            }
+        })
+        .await
     }
 
     /// Without a queue of its own: does what a queue would deliver, until time is up.
@@ -239,13 +216,6 @@ impl Courier {
         tally.left += worked.iter().filter(|reports| reports.is_none()).count();
         worked.into_iter().flatten().flatten().collect()
     }
-}
-
-/// Ticks whenever the next page may be asked for.
-fn pace() -> Interval {
-    let now = Instant::now();
-    // It begins in the past, and catches up at once.
-    interval_at(now.checked_sub(TIME_OF_A_PAGE * (PAGES_AT_ONCE - 1)).unwrap_or(now), TIME_OF_A_PAGE)
 }
 
 fn failures(errors: Vec<Error>) -> Vec<Report> {

@@ -34,6 +34,7 @@ mod settings;
 mod share;
 mod source;
 mod stage;
+mod status;
 mod sweep;
 mod torture;
 mod wire;

@@ -14,4 +14,6 @@ mod region;
 mod retirement;
 mod selection;
 mod settings;
+mod status;
 mod usage_report;
+mod widget;

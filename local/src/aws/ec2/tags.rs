@@ -60,6 +60,24 @@ pub(super) fn is_user_key(key: &str) -> bool {
     !key.starts_with("aws:")
 }
 
+/// Whether every account that the image is shared with can see the tag.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+pub(super) fn is_shared_key(key: &str) -> bool {
+    key.starts_with("ec2:SharedTag/")
+}
+
+/// # Errors
+/// `InvalidParameterValue` (assumed), if the resource accepts no shared tags. Documented: only images accept them.
+fn check_shared_keys(world: &World, id: &str, tags: &Tags) -> Result<(), ApiError> {
+    let is_image = id.starts_with("ami-");
+    let behaviour = &world.behaviour;
+    let are_accepted = if is_image { behaviour.shared_tags_on_images } else { behaviour.shared_tags_on_snapshots };
+    match tags.keys().find(|key| is_shared_key(key)).filter(|_| !are_accepted) {
+        Some(key) => Err(ApiError::invalid_value(format!("The tag key '{key}' is not valid for the resource '{id}'"))),
+        None => Ok(()),
+    }
+}
+
 /// The tags for the image and for its snapshots, in a request that makes both.
 #[derive(Default)]
 pub(super) struct TagSpecifications {
@@ -120,6 +138,7 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
         let mut merged = tags_of(world, &caller.region, id).cloned().unwrap_or_default();
         merged.extend(tags.clone());
         check_limit(&merged)?;
+        check_shared_keys(world, id, &tags)?;
     }
     parameters.stop_if_dry_run()?;
     for id in ids {

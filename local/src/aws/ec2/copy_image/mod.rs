@@ -32,7 +32,8 @@ pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parame
     }
     let source = source_image(world, caller, &request)?.clone();
     request.check_encryption(&source)?;
-    let tags = request.tags_for_image(&source, caller)?;
+    let tags = request.tags_for_image(world, &source, caller)?;
+    request.check_key_exists(world, caller)?;
     if world.behaviour.copy_image_refuses_taken_names {
         world.check_name_is_free(caller, request.name)?;
     }

@@ -62,6 +62,17 @@ impl<'a> CopyImage<'a> {
         Ok(())
     }
 
+    /// # Errors
+    /// `InvalidKmsKeyId.NotFound`, if EC2 notices a key that cannot be used at once.
+    pub(super) fn check_key_exists(&self, world: &World, caller: &Caller) -> Result<(), ApiError> {
+        match self.kms_key.filter(|_| world.behaviour.copy_image_checks_keys) {
+            Some(key) if world.usable_key(key, &caller.region, &caller.account).is_none() => {
+                Err(ApiError::client("InvalidKmsKeyId.NotFound", format!("The key '{key}' does not exist")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn check_encryption(&self, source: &Image) -> Result<(), ApiError> {
         if self.encrypted == Some(false) && source.snapshots.iter().any(|snapshot| snapshot.encrypted) {
             return Err(ApiError::client(
@@ -74,10 +85,13 @@ impl<'a> CopyImage<'a> {
 
     /// The tags of the request, and the source's user tags if the request asks for them and the caller owns the source. Tags of
     /// the request win.
-    pub(super) fn tags_for_image(&self, source: &Image, caller: &Caller) -> Result<Tags, ApiError> {
+    pub(super) fn tags_for_image(&self, world: &World, source: &Image, caller: &Caller) -> Result<Tags, ApiError> {
         let mut merged = Tags::new();
-        if self.copies_tags && source.owner == caller.account {
-            let of_user = source.tags.iter().filter(|(key, _)| tags::is_user_key(key));
+        if source.owner == caller.account {
+            let is_copied = |key: &str| {
+                self.copies_tags || (world.behaviour.copy_image_copies_shared_tags && tags::is_shared_key(key))
+            };
+            let of_user = source.tags.iter().filter(|(key, _)| tags::is_user_key(key) && is_copied(key));
             merged.extend(of_user.map(|(key, value)| (key.clone(), value.clone())));
         }
         merged.extend(self.tags.image.clone());
