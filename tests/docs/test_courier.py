@@ -38,7 +38,6 @@ def files_of_a_release(folder):
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(sums))
     shutil.copy(ROOT / "source-region.yaml", folder)
-    shutil.copytree(ROOT / "events", folder / "events")
 
 
 class Deployed:
