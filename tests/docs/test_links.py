@@ -36,6 +36,12 @@ def test_the_index_has_every_page():
     assert sorted(named - links) == []
 
 
+def test_every_sample_of_the_messages_exists():
+    named = [cell.strip("`") for _, cell, _ in read("docs/messages.md").table("## What you can send")]
+    assert [name for name in named if not (ROOT / "events" / name).is_file()] == []
+    assert len(named) >= 10
+
+
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_template_names_pages_and_anchors_that_exist(name):
     text = (ROOT / name).read_text()
