@@ -45,7 +45,7 @@ struct Found {
     failed_sources: BTreeSet<Identity>,
     /// AMIs that are wanted here.
     wanted: Vec<(Created, Identity)>,
-    /// AMIs that have a live copy here, made by whomever; `None` until all copies are listed.
+    /// AMIs that have a live copy here, of the courier or not; `None` until all copies are listed.
     copied: Option<HashSet<Identity>>,
     /// Copies that stay in service as long as their source does.
     followers: Vec<Follower>,

@@ -189,7 +189,7 @@ impl Page {
         Self::first(&sources.owners, filters)
     }
 
-    /// This account's AMIs that were made from another AMI, by whomever. In a filter, `*` stands for any characters.
+    /// This account's AMIs that were made from another AMI. In a filter, `*` stands for any characters.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
     #[must_use]
     pub fn of_copies() -> Self {

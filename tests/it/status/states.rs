@@ -87,14 +87,14 @@ async fn of_two_live_copies_both_are_named() {
 async fn an_ami_without_a_copy_is_missing() {
     let stage = stage().await;
     stage.aws.world().add_image(THERE, source(1, 5 * HOUR));
-    assert_is(&stage, "Missing", None, "").await;
+    assert_is(&stage, "Missing", None, "see the dead-letter queue").await;
 }
 
 #[tokio::test]
 async fn a_deregistered_copy_is_none() {
     let stage = stage().await;
     copied(&stage, 1, copy(1).state(ImageState::Deregistered));
-    assert_is(&stage, "Missing", None, "").await;
+    assert_is(&stage, "Missing", None, "EC2 records no reason").await;
 }
 
 #[tokio::test]
@@ -164,6 +164,8 @@ async fn a_copy_that_still_exists_after_that_time_is_held() {
     let marked = finished(copy(1)).tag("ami-courier:source-gone-since", "2025-12-01T00:00:00Z");
     stage.aws.world().add_image(HERE, marked);
     assert_is(&stage, "Held", Some(&copy_id(1)), "unless it is in use").await;
+    let answer = status(&stage, &stage.function().await, json!({})).await;
+    assert_eq!(only(&answer)["Since"], "2025-12-01T00:00:00Z");
 }
 
 #[tokio::test]
