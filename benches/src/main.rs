@@ -1,4 +1,4 @@
-//! Measures what the README claims: ami-courier beside the smallest possible Lambda function, beside the least that makes
+//! Measures what `docs/figures.md` claims: ami-courier beside the smallest possible Lambda function, beside the least that makes
 //! the same calls, and beside Python.
 //!
 //! `cargo run --release -p bench` builds the peers, runs them in turn as Lambda would (a fresh process, the Runtime API,
