@@ -26,7 +26,7 @@ ARCHITECTURES = ("x86_64", "arm64")
 # docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html (template body size in a request)
 MOST_BYTES = 51_200
 # Where people and their build machines keep sources. `--remap-path-prefix` keeps these folders out of the binary.
-BUILDERS_PATH = re.compile(rb"(?:/home/|/root/|/Users/|/builds?/|/github/|/tmp/|/workspace/|/__w/)[\w.@+-]*(?:/[\w.@+-]+)*")
+BUILDERS_PATH = re.compile(rb"/(?:home|root|Users|builds?|github|tmp|work|workspace|__w)/[\w.@+-]+(?:/[\w.@+-]+)*")
 
 
 class NotReleasable(Exception):
