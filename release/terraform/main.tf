@@ -13,8 +13,7 @@ terraform {
 }
 
 locals {
-  zip      = "ami-courier-${var.release}-${var.architecture}.zip"
-  template = "${var.release_dir}/ami-courier.template.json"
+  zip = "ami-courier-${var.release}-${var.architecture}.zip"
 }
 
 resource "aws_s3_object" "code" {
@@ -25,20 +24,12 @@ resource "aws_s3_object" "code" {
   tags        = var.tags
 }
 
-# The hash is in the key: CloudFormation sees a changed template only under a new URL.
-resource "aws_s3_object" "template" {
-  bucket = var.bucket
-  key    = "ami-courier-${var.release}-${substr(filesha256(local.template), 0, 12)}.template.json"
-  source = local.template
-  tags   = var.tags
-}
-
 resource "aws_cloudformation_stack" "courier" {
-  name         = var.name
-  template_url = "https://${var.bucket}.s3.${var.region}.amazonaws.com/${aws_s3_object.template.key}"
-  capabilities = ["CAPABILITY_IAM"]
-  iam_role_arn = var.iam_role_arn
-  tags         = var.tags
+  name          = var.name
+  template_body = file("${var.release_dir}/ami-courier.template.json")
+  capabilities  = ["CAPABILITY_IAM"]
+  iam_role_arn  = var.iam_role_arn
+  tags          = var.tags
 
   parameters = merge(var.parameters, {
     CodeBucket   = aws_s3_object.code.bucket

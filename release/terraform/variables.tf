@@ -9,12 +9,7 @@ variable "release_dir" {
 }
 
 variable "bucket" {
-  description = "S3 bucket in the destination Region, for the zip and the template."
-  type        = string
-}
-
-variable "region" {
-  description = "The destination Region: that of the AWS provider and of the bucket."
+  description = "S3 bucket in the destination Region, for the zip."
   type        = string
 }
 
