@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// The dials of the world. The defaults are AWS's ordinary ways; [`Behaviour::weakest`] is the least that AWS promises.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each dial is a question of its own")]
 pub struct Behaviour {
     /// How long a copy is pending. Default: 20 minutes. Documented: no maximum without a completion duration.
     pub copy_duration: Duration,
