@@ -24,6 +24,7 @@ pub mod code {
     pub const NAME_TAKEN: &str = "InvalidAMIName.Duplicate";
     pub const NESTED_TOO_DEEP: &str = "NestedTooDeep";
     pub const NO_ANSWER: &str = "NoAnswer";
+    pub const NO_CALLER: &str = "NoCaller";
     pub const NO_SUCH_REGION: &str = "NoSuchRegion";
     pub const NOT_UNDERSTOOD: &str = "NotUnderstood";
     pub const NOT_VISIBLE_YET: &str = "NotVisibleYet";
@@ -172,7 +173,7 @@ impl fmt::Display for RetryAfter {
 }
 
 /// `2026-01-31 09:30 UTC`: the first full minute that is not before `time`.
-fn minute(time: OffsetDateTime) -> String {
+pub(crate) fn minute(time: OffsetDateTime) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day] [hour]:[minute] UTC");
     let next = time.to_offset(time::UtcOffset::UTC) + Duration::seconds(59);
     // Formatting numbers into a string cannot fail.

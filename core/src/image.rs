@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::identity::{AccountId, Identity, ImageId, Region};
 use crate::protocol::Try;
@@ -50,6 +49,12 @@ pub mod tag {
     pub fn time(at: OffsetDateTime) -> String {
         // Any time of this era can be formatted.
         at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+    }
+
+    /// A time from a tag. `None` for a value that the courier does not write.
+    #[must_use]
+    pub fn read_time(value: &str) -> Option<OffsetDateTime> {
+        OffsetDateTime::parse(value, &Rfc3339).ok()
     }
 
     /// On each AMI that EC2 Image Builder made: the ARN of its image.
@@ -206,7 +211,7 @@ impl Image {
     /// When the source of this copy was first found to be gone. `None` also for a value that the courier does not write.
     #[must_use]
     pub fn source_gone_since(&self) -> Option<OffsetDateTime> {
-        OffsetDateTime::parse(self.tags.get(tag::SOURCE_GONE_SINCE)?, &Rfc3339).ok()
+        tag::read_time(self.tags.get(tag::SOURCE_GONE_SINCE)?)
     }
 
     /// Whether the courier disabled this copy, because its source is disabled.

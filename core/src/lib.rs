@@ -9,6 +9,8 @@
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
+//! - [`question`]: what a caller asks who waits for the answer. [`status`] says which AMIs are wanted here and what became of
+//!   their copies; [`widget`] shows that in a CloudWatch dashboard.
 //! - [`outcome`] and [`error`]: what became of an announcement, and the two kinds of error.
 //!
 //! They share a few types: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it), [`copy_image`] (the
@@ -27,8 +29,11 @@ pub mod origin;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;
+pub mod question;
 pub mod region;
 pub mod retirement;
 pub mod selection;
 pub mod settings;
+pub mod status;
 pub mod usage_report;
+pub mod widget;

@@ -20,23 +20,17 @@ use courier_core::selection;
 use courier_core::settings::Owner;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
-use time::{Duration, OffsetDateTime};
-use tokio::time::{Instant, Interval, interval_at, timeout_at};
+use time::OffsetDateTime;
+use tokio::time::{Instant, timeout_at};
 
 use super::report::{Handled, Report, Sweep, Tally};
 use super::step::{Courier, DeliveryAttempt};
-use crate::aws::ec2::Page;
 use crate::aws::error::{attempting, is_limit};
 
 /// How many steps run at once without a queue: as many as a batch of messages has.
 const AT_ONCE: usize = 10;
 /// How many messages the courier's own queue may hold, so that sweeps do not pile up.
 const QUEUE_HOLDS: usize = 1000;
-/// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
-/// each Region, and others need them too. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
-const TIME_OF_A_PAGE: std::time::Duration = std::time::Duration::from_millis(200);
-/// So many pages come at once before that holds.
-const PAGES_AT_ONCE: u32 = 10;
 /// How many ids EC2 takes for a filter.
 const IDS_IN_A_FILTER: usize = 200;
 
@@ -147,26 +141,18 @@ impl Courier {
     /// Page by page, the copies of this Region: of which AMIs they are, which are unfinished, failed, or in progress, and which
     /// follow a source.
     async fn look_at_copies(&self, found: &mut Found) -> Result<(), Error> {
-        let ec2 = self.local_ec2();
         let now = self.aws.now();
         let mut copied = HashSet::new();
-        let mut pace = pace();
-        let mut next = Some(Page::of_copies());
-        while let Some(page) = next {
-            let copies;
-            pace.tick().await;
-            (copies, next) =
-                ec2.page(page).await.map_err(attempting(format!("looking at the copies in {}", ec2.region)))?;
-            for copy in copies {
-                if copy.state.is_live() {
-                    copied.extend(copy.source.clone());
-                    copied.extend(Origin::handed_on(&copy).map(|origin| origin.ami));
-                }
-                if let Some(source) = copy.courier_source() {
-                    found.sort_in(copy, source, now);
-                }
+        self.list_copies(|copy| {
+            if copy.state.is_live() {
+                copied.extend(copy.source.clone());
+                copied.extend(Origin::handed_on(&copy).map(|origin| origin.ami));
             }
-        }
+            if let Some(source) = copy.courier_source() {
+                found.sort_in(copy, source, now);
+            }
+        })
+        .await?;
         found.copied = Some(copied);
         Ok(())
     }
@@ -205,33 +191,14 @@ impl Courier {
 
     /// Page by page, the AMIs of a source Region that are wanted here.
     async fn look_for_wanted(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
-        let ec2 = self.aws.ec2(region);
-        let now = self.aws.now();
-        let since = now - Duration::days(self.settings.backfill_days.into());
-        let mut pace = pace();
-        let (sources, stack) = (&self.settings.sources, self.stack());
-        let owners = sources.owners_in(region, &stack.region);
-        let is_wanted = |image: &Image| {
-            selection::comes_from_elsewhere(image, region, &stack)
-                .and_then(|()| selection::is_wanted(image, region, AnnouncedBy::Sweep, sources))
-                .is_ok()
-        };
-        let mut next = Some(Page::of_sources(sources, &owners, since, now));
-        while let Some(page) = next {
-            let images;
-            pace.tick().await;
-            (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
-            let wanted = images
-                .iter()
-                .filter(|image| image.created.is_none_or(|created| created >= since))
-                .filter(|image| is_wanted(image));
-            found.wanted.extend(wanted.map(|image| Wanted {
-                created: image.created,
-                source: image.identity(region),
-                origin: Origin::handed_on(image).map(|origin| origin.ami),
-            }));
-        }
-        Ok(())
+        let sources = &self.settings.sources;
+        self.list_sources(region, sources, self.settings.backfill_days, |image| {
+            if selection::is_wanted(&image, region, AnnouncedBy::Sweep, sources).is_ok() {
+                let origin = Origin::handed_on(&image).map(|origin| origin.ami);
+                found.wanted.push(Wanted { created: image.created, source: image.identity(region), origin });
+            }
+        })
+        .await
     }
 
     /// Without a queue of its own: does what a queue would deliver, until time is up.
@@ -262,13 +229,6 @@ impl Courier {
         tally.left += worked.iter().filter(|reports| reports.is_none()).count();
         worked.into_iter().flatten().flatten().collect()
     }
-}
-
-/// Ticks whenever the next page may be asked for.
-fn pace() -> Interval {
-    let now = Instant::now();
-    // It begins in the past, and catches up at once.
-    interval_at(now.checked_sub(TIME_OF_A_PAGE * (PAGES_AT_ONCE - 1)).unwrap_or(now), TIME_OF_A_PAGE)
 }
 
 fn failures(errors: Vec<Error>) -> Vec<Report> {

@@ -6,8 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse};
 use courier_core::announcement::{self, Announcement};
-use courier_core::error::{Error, RetryAfter};
+use courier_core::error::{Error, Rejection, RetryAfter};
 use courier_core::identity::Stack;
+use courier_core::question::{self, Question};
 use courier_core::settings::Settings;
 use futures_util::future::FutureExt;
 use lambda_runtime::{Context, Diagnostic, LambdaEvent};
@@ -30,6 +31,8 @@ const TO_ANSWER: Duration = Duration::from_millis(1500);
 /// The function.
 pub struct Function {
     stack_region: courier_core::identity::Region,
+    /// For a status that names no other number.
+    backfill_days: u16,
     aws: Arc<Aws>,
     courier: Courier,
     outbox: Outbox,
@@ -60,6 +63,7 @@ impl Function {
         let (settings, aws) = (Arc::new(settings), Arc::new(aws));
         Self {
             stack_region: settings.stack_region.clone(),
+            backfill_days: settings.backfill_days,
             courier: Courier::new(Arc::clone(&settings), Arc::clone(&aws)),
             outbox: Outbox::new(settings, Arc::clone(&aws)),
             aws,
@@ -77,7 +81,10 @@ impl Function {
         let deadline = deadline(&context);
         let answer = match record::batch(&payload) {
             Some(records) => self.batch(records, &stack, deadline).await,
-            None => self.message(&payload, &stack, deadline).await,
+            None => match question::read(&payload, self.backfill_days) {
+                Some(asked) => self.answer(asked, &context.invoked_function_arn, deadline).await,
+                None => self.message(&payload, &stack, deadline).await,
+            },
         };
         telemetry::flush();
         answer
@@ -88,7 +95,24 @@ impl Function {
         Stack { region: self.stack_region.clone(), account }
     }
 
-    /// Everything but an SQS batch is one message, and somebody waits for the answer.
+    async fn answer(
+        &self,
+        asked: Result<Question, Rejection>,
+        function_arn: &str,
+        deadline: Instant,
+    ) -> Result<Value, Failure> {
+        let answer = match asked {
+            // Boxed, as the steps are.
+            Ok(question) => Box::pin(super::question::answer(&question, &self.courier, function_arn, deadline)).await,
+            Err(rejection) => Err(rejection.into()),
+        };
+        answer.map_err(|error| {
+            warn!(%error, "not answered");
+            Failure::from(&error)
+        })
+    }
+
+    /// Everything but an SQS batch and a question is one message, and somebody waits for the answer.
     async fn message(&self, payload: &Value, stack: &Stack, deadline: Instant) -> Result<Value, Failure> {
         let started = Instant::now();
         let announcements = match announcement::read(payload, stack) {

@@ -8,6 +8,9 @@
 //! | EventBridge, SNS | list of outcomes | an error, so that Lambda retries | an error with the reason |
 //! | direct request | the one outcome | an error | an error |
 //!
+//! A question (the status, or what CloudWatch asks of a custom widget) is a direct request as well: it is answered, and
+//! changes nothing.
+//!
 //! `function` is what Lambda calls, `batch` works on the records of a batch; `outbox` has the only doors to the event
 //! bus, the dead-letter queue and the courier's own queue.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
@@ -16,6 +19,7 @@ mod back_off;
 mod batch;
 mod function;
 mod outbox;
+mod question;
 mod record;
 
 pub use function::{Failure, Function};

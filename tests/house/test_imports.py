@@ -7,7 +7,7 @@ import pytest
 from imports import Crate, circles, folders, shown
 
 ROOT = Path(__file__).resolve().parents[2]
-CRATES = {"core/src": "courier_core", "src": "ami_courier", "local/src": "local"}
+CRATES = {"core/src": "courier_core", "src": "ami_courier", "local/src": "local", "probe/src": "probe"}
 
 # The SDK and what it is made of. `aws_lambda_events` is no part of it: these are the types of what Lambda hands over.
 SDK = ("aws_config", "aws_credential_types", "aws_runtime", "aws_sdk_", "aws_sigv4", "aws_smithy", "aws_types")
@@ -62,10 +62,11 @@ def test_no_top_module_imports_itself_through_others(folder):
     none_of([shown(circle) for circle in circles(graph)])
 
 
-def test_only_the_folder_aws_names_the_sdk():
-    courier = crate("src")
-    assert any(word.startswith("aws_sdk_") for _, word in courier.words()), "the crate was not read"
-    none_of(names_the_sdk(courier))
+@pytest.mark.parametrize("folder", ["src", "probe/src"])
+def test_only_the_folder_aws_names_the_sdk(folder):
+    caller = crate(folder)
+    assert any(word.startswith("aws_s") for _, word in caller.words()), "the crate was not read"
+    none_of(names_the_sdk(caller))
 
 
 def test_the_core_is_pure_and_does_not_know_who_uses_it():

@@ -37,6 +37,7 @@ mod share;
 mod shared_tags;
 mod source;
 mod stage;
+mod status;
 mod sweep;
 mod torture;
 mod wire;

@@ -1,5 +1,6 @@
 """The design's own rules of the stack, each seen to fail when it is broken."""
 
+import json
 import re
 import tomllib
 from functools import cached_property
@@ -264,6 +265,23 @@ def every_metric_of_the_courier_is_one_that_it_emits(stack):
         yield f"the function has no metric {metric}"
 
 
+def the_dashboard_shows_the_functions_own_table(stack):
+    body = stack.resources["Dashboard"]["Properties"]["DashboardBody"]
+    try:
+        widgets = json.loads(body)["widgets"]
+    except ValueError:
+        yield "the dashboard is not JSON"
+        return
+    custom = [widget["properties"] for widget in widgets if widget["type"] == "custom"]
+    # Each refresh invokes the function; a change of the time range would show the same table again.
+    refreshes = {"refresh": True, "resize": False, "timeRange": False}
+    if [(widget["endpoint"], widget["params"], widget["updateOn"]) for widget in custom] != [("Function.Arn", {}, refreshes)]:
+        yield "no widget calls the function"
+    cells = [(widget["x"] + dx, widget["y"] + dy) for widget in widgets for dx in range(widget["width"]) for dy in range(widget["height"])]
+    if len(cells) != len(set(cells)):
+        yield "two widgets overlap"
+
+
 def logs_are_kept_and_readable(stack):
     logging = stack.function.get("LoggingConfig", {})
     if logging.get("LogFormat") != "JSON" or logging.get("LogGroup") != "LogGroup":
@@ -303,6 +321,7 @@ RULES = [
     every_parameter_is_explained,
     every_alarm_has_its_place_in_the_runbook,
     every_metric_of_the_courier_is_one_that_it_emits,
+    the_dashboard_shows_the_functions_own_table,
     logs_are_kept_and_readable,
     the_version_is_one,
     the_boundary_and_the_vpc_are_put_on,
@@ -384,13 +403,20 @@ BROKEN = [
     (every_parameter_is_explained, "Parameters/SourceOwners/Default", "me"),
     (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterLabels/DryRun", None),
     (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterGroups/1/Parameters/0", None),
-    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. README.md#runbook-nowhere"),
+    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. docs/operations.md#runbook-nowhere"),
     (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings."),
     (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/AlarmActions", None),
     (every_alarm_has_its_place_in_the_runbook, "SweepAlarm/TreatMissingData", "notBreaching"),
     (every_metric_of_the_courier_is_one_that_it_emits, "SlowCopyAlarm/MetricName", "OldestCopySeconds"),
     (every_metric_of_the_courier_is_one_that_it_emits, "OldestMessageAlarm/Metrics/2/MetricStat/Metric/MetricName", "Age"),
     (every_metric_of_the_courier_is_one_that_it_emits, "Dashboard/DashboardBody", '["ami-courier", "Misspelt", "FunctionName", "x"]'),
+    (the_dashboard_shows_the_functions_own_table, "Dashboard/DashboardBody", "{"),
+    (the_dashboard_shows_the_functions_own_table, "Dashboard/DashboardBody", '{"widgets": []}'),
+    (
+        the_dashboard_shows_the_functions_own_table,
+        "Dashboard/DashboardBody",
+        {"Fn::Sub": '{"widgets": [{"type": "custom", "x": 0, "y": 0, "width": 1, "height": 1, "properties": {"endpoint": "${Queue.Arn}", "params": {}, "updateOn": {}}}]}'},
+    ),
     (logs_are_kept_and_readable, "LogGroup/RetentionInDays", None),
     (logs_are_kept_and_readable, "Function/LoggingConfig/LogFormat", "Text"),
     (logs_are_kept_and_readable, "Function/Tracing", None),
@@ -416,6 +442,7 @@ ACCEPTED = {
     "SourceRegions": ["", "us-east-1", "us-east-1,ap-southeast-4", "us-gov-west-1,cn-north-1"],
     "SourceOwners": ["self", "111122223333", "self,111122223333"],
     "NamePatterns": ["*", "golden-*,base image (v?)*"],
+    "RequiredWatermarks": ["", "111122223333:scanned", "111122223333:scanned,123456789012:approved by: security"],
     "KmsKeyId": ["", "alias/golden/ami", KEY, KEY.replace("key/", "alias/"), KEY.rpartition("/")[2], "mrk-1234abcd12ab34cd56ef1234567890ab"],
     "SnapshotCopyCompletionDurationMinutes": ["", "15", "2880"],
     "ShareWith": ["", "111122223333", "111122223333,arn:aws:organizations::111122223333:organization/o-abc1234567"],
@@ -438,6 +465,7 @@ REFUSED = {
     "SourceRegions": ["us-east-1,", "us-east-1, us-west-2", "useast1", "*"],
     "SourceOwners": ["", "self,", "12345", "amazon"],
     "NamePatterns": ["", "a{b}"],
+    "RequiredWatermarks": ["scanned", "1111:scanned", "111122223333:", "111122223333:scanned,", "self:scanned"],
     "KmsKeyId": ["alias", "alias/", "key/1", "*", "alias/a:b", KEY.replace("key/", "alias/a:")],
     "SnapshotCopyCompletionDurationMinutes": ["0", "half"],
     "ShareWith": ["111122223333,", "1111", "all", "111122223333 444455556666"],

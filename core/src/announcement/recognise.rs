@@ -5,7 +5,7 @@
 use serde_json::{Map, Value};
 
 use super::document::{not_understood, shown};
-use super::{arn, event, image_builder, own, packer, request, sweep};
+use super::{arn, event, image_builder, own, packer, question, request, sweep};
 use crate::error::Rejection;
 use crate::identity::shortened;
 
@@ -27,7 +27,8 @@ pub(super) enum Recognised<'a> {
 /// Recognises an object by its fields.
 ///
 /// # Errors
-/// A batch with a record of an unknown kind, and a message by which SNS asks for an action.
+/// A batch with a record of an unknown kind, a message by which SNS asks for an action, and a question: an announcement has no
+/// caller who waits for an answer.
 pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Rejection> {
     if let Some(contents) = contents(fields)? {
         return Ok(Recognised::Envelope(contents));
@@ -46,6 +47,8 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
         Recognised::CopyRequest
     } else if let Some(reason) = from_amazon_s3(fields) {
         Recognised::Irrelevant(reason)
+    } else if question::is_question(fields) {
+        return Err(question::nobody_waits());
     } else {
         Recognised::Unknown
     })

@@ -15,4 +15,6 @@ mod region;
 mod retirement;
 mod selection;
 mod settings;
+mod status;
 mod usage_report;
+mod widget;

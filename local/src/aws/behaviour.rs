@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The dials of the world. The defaults are AWS's ordinary ways; [`Behaviour::weakest`] is the least that AWS promises.
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each dial is a question of its own")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub struct Behaviour {
     /// How long a copy is pending. Default: 20 minutes. Documented: no maximum without a completion duration.
     pub copy_duration: Duration,
@@ -64,6 +64,20 @@ pub struct Behaviour {
     pub tokens_remembered_for: Option<Duration>,
     /// The answer to a remembered token whose AMI is deregistered or failed. Default: its id. Assumed, both ways.
     pub token_of_dead_image: TokenOfDeadImage,
+
+    /// What a repeated call with a remembered token must have in common with the first. Default: every parameter, as it was
+    /// sent. Documented: every parameter. Whether the order of tags counts: assumed, both ways.
+    pub tokens_compare: TokensCompare,
+
+    /// Whether `CopyImage` refuses a key that does not exist, with `InvalidKmsKeyId.NotFound` (assumed). Default: no; the copy
+    /// fails later (reported).
+    pub copy_image_checks_keys: bool,
+    /// Whether an image accepts tags `ec2:SharedTag/...`. Default: yes (documented).
+    pub shared_tags_on_images: bool,
+    /// Whether a snapshot accepts tags `ec2:SharedTag/...`. Default: no (documented).
+    pub shared_tags_on_snapshots: bool,
+    /// Whether `IncludeDisabled` shows disabled AMIs. Default: yes (documented).
+    pub disabled_images_are_shown_if_asked_for: bool,
 
     /// When `DescribeImages` begins to show the snapshot ids of a copy. Default: from the start. Reported: not while it is
     /// pending.
@@ -121,6 +135,11 @@ impl Default for Behaviour {
             forgotten_as: HiddenAs::NotFound,
             tokens_remembered_for: None,
             token_of_dead_image: TokenOfDeadImage::ImageId,
+            tokens_compare: TokensCompare::EveryParameter,
+            copy_image_checks_keys: false,
+            shared_tags_on_images: true,
+            shared_tags_on_snapshots: false,
+            disabled_images_are_shown_if_asked_for: true,
             snapshot_ids_at: SnapshotIdsAt::Start,
             snapshot_deletion: SnapshotDeletion::Success,
             usage_report_duration: Duration::from_secs(10 * 60),
@@ -180,6 +199,17 @@ pub enum TokenOfDeadImage {
     /// With the error `IdempotentInstanceTerminated`. That is the error of `RunInstances` for the token of an instance that
     /// has ended, the only documented precedent; `CopyImage` is documented to have none.
     Error,
+}
+
+/// What makes two calls with one client token the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokensCompare {
+    /// Every parameter, with tags in their order.
+    EveryParameter,
+    /// Every parameter, with tags in any order.
+    EveryParameterButTheOrderOfTags,
+    /// Nothing but the token.
+    Nothing,
 }
 
 /// From when on `DescribeImages` shows the snapshot ids of a copy.

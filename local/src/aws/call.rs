@@ -16,11 +16,13 @@ pub struct Call {
     pub number: u64,
     /// The world's time of arrival.
     pub at: OffsetDateTime,
-    /// `ec2`, `ssm`, `events` or `sqs`.
+    /// `ec2`, `ssm`, `events`, `sqs`, `ebs`, `iam` or `sts`.
     pub service: String,
     pub action: String,
     pub region: String,
     pub account: String,
+    /// The access key id that signed it; `ASIA...` is a role's.
+    pub access_key_id: String,
     /// EC2: a flat map of the query parameters, without `Action` and `Version`. Others: the JSON body.
     pub parameters: Value,
     /// The HTTP status of the answer; 0 before the answer. It stays 0 if the connection was dropped.
@@ -84,6 +86,7 @@ impl World {
             action: request.action.clone(),
             region: request.caller.region.clone(),
             account: request.caller.account.clone(),
+            access_key_id: request.access_key_id.clone(),
             parameters: request.parameters.clone(),
             status: 0,
             code: None,

@@ -6,7 +6,7 @@ use super::error::ApiError;
 use super::fault::Effect;
 use super::request::{Answer, Caller, Request};
 use super::world::World;
-use super::{ec2, events, sqs, ssm};
+use super::{ebs, ec2, events, iam, sqs, ssm, sts};
 
 impl World {
     /// Makes one call, as if it came over the wire, but without a record and without faults. EC2's parameters are a flat
@@ -25,6 +25,7 @@ impl World {
             service: service.to_owned(),
             action: action.to_owned(),
             caller: caller.clone(),
+            access_key_id: String::new(),
             parameters: parameters.clone(),
         })
     }
@@ -38,15 +39,18 @@ impl World {
 
     pub(super) fn carry_out(&mut self, request: &Request) -> Answer {
         self.settle();
-        let Request { service, action, caller, parameters } = request;
+        let Request { service, action, caller, parameters, .. } = request;
         let answer = match service.as_str() {
             "ec2" => ec2::dispatch(self, caller, action, parameters),
+            "ebs" => ebs::dispatch(self, caller, action, parameters),
             "ssm" => ssm::dispatch(self, caller, action, parameters),
             "events" => events::dispatch(self, caller, action, parameters),
             "sqs" => sqs::dispatch(self, caller, action, parameters),
+            "iam" => iam::dispatch(self, caller, action, parameters),
+            "sts" => sts::dispatch(self, caller, action, parameters),
             _ => Err(ApiError::client(
                 "UnknownService",
-                format!("The embedded AWS has EC2, SSM, EventBridge and SQS, but no '{service}'"),
+                format!("The embedded AWS has EC2, EBS, SSM, EventBridge, SQS, IAM and STS, but no '{service}'"),
             )),
         };
         self.settle();

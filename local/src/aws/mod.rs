@@ -1,4 +1,4 @@
-//! AWS on loopback: EC2, SSM, `EventBridge` and SQS on one port. The real function, the AWS CLI and boto3 run against it
+//! AWS on loopback: EC2, SSM, `EventBridge`, SQS, the EBS direct API, IAM and STS on one port. The real function, the AWS CLI and boto3 run against it
 //! without an account, and tests break their calls.
 //!
 //! It is faithful where the promise of ami-courier depends on it: names, client tokens, states, what new and
@@ -10,7 +10,7 @@
 //!   access key id the account (see [`account_of`]). Signatures are not verified.
 //! - [`Fault`] and [`Chaos`] break calls on purpose; [`Call`] is the record of each one.
 //!
-//! Dependencies point one way: `server -> exchange -> dispatch -> {ec2, sqs, ssm, events} -> world`. The world knows no
+//! Dependencies point one way: `server -> exchange -> dispatch -> {ec2, ebs, sqs, ssm, events, iam, sts} -> world`. The world knows no
 //! service: each service keeps its state there, and adds its methods to [`World`] in its own files.
 
 mod account;
@@ -20,11 +20,13 @@ mod call;
 mod clock;
 mod digest;
 mod dispatch;
+mod ebs;
 mod ec2;
 mod error;
 mod events;
 mod exchange;
 mod fault;
+mod iam;
 mod kms;
 mod region;
 mod request;
@@ -32,12 +34,13 @@ mod server;
 mod shared;
 mod sqs;
 mod ssm;
+mod sts;
 mod timestamp;
 mod wire;
 mod world;
 
 pub use account::{ACCOUNT, account_of};
-pub use behaviour::{Behaviour, HiddenAs, SnapshotDeletion, SnapshotIdsAt, TokenOfDeadImage};
+pub use behaviour::{Behaviour, HiddenAs, SnapshotDeletion, SnapshotIdsAt, TokenOfDeadImage, TokensCompare};
 pub use call::Call;
 pub use clock::START;
 pub use ec2::copy_image::CopyFailure;

@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) service: String,
     pub(super) action: String,
     pub(super) caller: Caller,
+    /// The access key id of the signature; empty for a call that did not come over the wire.
+    pub(super) access_key_id: String,
     pub(super) parameters: Value,
 }
 

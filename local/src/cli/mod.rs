@@ -1,16 +1,19 @@
 //! The command line of development: `cargo run -p local -- <command>`.
 //!
-//! Three commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
-//! that name with the function in between, `serve` is the embedded AWS alone. `seeding` finds out which AMIs an event
-//! needs; `report` and `timeline` are the output.
+//! Five commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
+//! that name with the function in between, `serve` is the embedded AWS alone, `status` asks what became of the copies, `probe` asks
+//! the real AWS. `seeding` finds out which AMIs an event needs; `report`, `timeline` and `picture` are the output.
 
 mod copy_image;
 mod invoke;
 mod options;
 mod output;
+mod picture;
+mod probe;
 mod report;
 mod seeding;
 mod serve;
+mod status;
 mod timeline;
 
 pub use seeding::plant_for;
@@ -37,6 +40,8 @@ enum Command {
     Invoke(invoke::Arguments),
     CopyImage(Box<copy_image::Arguments>),
     Serve(serve::Arguments),
+    Status(status::Arguments),
+    Probe(probe::Arguments),
 }
 
 /// Parses the process's arguments and runs the command.
@@ -54,6 +59,8 @@ pub async fn main() -> ExitCode {
         Command::Invoke(arguments) => invoke::run(arguments).await,
         Command::CopyImage(arguments) => copy_image::run(*arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Status(arguments) => status::run(arguments).await,
+        Command::Probe(arguments) => probe::run(&arguments),
     }
 }
 

@@ -13,7 +13,7 @@ use super::output;
 use super::seeding::{Seed, Seeding};
 use crate::aws::{ACCOUNT, Aws, Behaviour};
 
-/// Serve EC2, SQS, SSM and EventBridge on one port until Ctrl-C.
+/// Serve EC2, the EBS direct API, SQS, SSM, EventBridge, STS and IAM on one port until Ctrl-C.
 ///
 /// Any credentials are valid. The Region is the one that the client signs for. An access key id with 12 digits in it, such
 /// as AKIA111122223333TEST, means that account; any other means 123456789012. Time passes as usual, unless --rate is
@@ -83,7 +83,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     for seed in &seeding.images {
         output::say(format_args!("{} has {}", seed.region, seed.image_id));
     }
-    output::say("EC2, SQS, SSM and EventBridge are on this endpoint. Ctrl-C stops them.");
+    output::say("EC2, EBS, SQS, SSM, EventBridge, STS and IAM are on this endpoint. Ctrl-C stops them.");
     output::say(format_args!("AWS_ENDPOINT_URL={endpoint}"));
     stop_signal().await;
     ExitCode::SUCCESS

@@ -35,7 +35,8 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
         filters: Filter::read(parameters, &IMAGE_FILTERS)?,
         // A deprecated AMI is shown to those who ask for it by id, and to its owner.
         deprecated: !ids.is_empty() || parameters.flag("IncludeDeprecated")? == Some(true),
-        disabled: parameters.flag("IncludeDisabled")? == Some(true),
+        disabled: parameters.flag("IncludeDisabled")? == Some(true)
+            && world.behaviour.disabled_images_are_shown_if_asked_for,
     };
     parameters.stop_if_dry_run()?;
 

@@ -24,7 +24,7 @@ impl World {
 
     /// # Errors
     /// If the caller cannot see the snapshot, or does not own it.
-    pub(super) fn check_owns_snapshot(&self, caller: &Caller, id: &str) -> Result<(), ApiError> {
+    pub(in crate::aws) fn check_owns_snapshot(&self, caller: &Caller, id: &str) -> Result<(), ApiError> {
         let (owner, _) = self.visible_snapshot(caller, id)?;
         if owner == caller.account {
             return Ok(());

@@ -31,7 +31,7 @@ pub(super) struct DeregisteredImage {
     pub(super) snapshot_ids: Vec<String>,
 }
 
-/// A snapshot whose AMI was deregistered without it.
+/// A snapshot that no AMI uses: its AMI was deregistered without it, or there was none yet.
 #[derive(Clone, Debug)]
 pub(super) struct OrphanedSnapshot {
     pub(super) owner: String,
@@ -88,6 +88,11 @@ impl World {
         store.images.remove(id).is_some() | store.deregistered.remove(id).is_some()
     }
 
+    /// Puts a snapshot that no AMI uses into a Region.
+    pub(in crate::aws) fn add_snapshot(&mut self, region: &str, owner: &str, snapshot: Snapshot) {
+        self.store_mut(region).orphans.push(OrphanedSnapshot { owner: owner.to_owned(), snapshot });
+    }
+
     /// The ids of all snapshots of the Region, also of those whose AMI was deregistered.
     #[must_use]
     pub fn snapshots(&self, region: &str) -> Vec<String> {
@@ -104,7 +109,7 @@ impl World {
     }
 
     /// Changes a snapshot of the Region.
-    pub(super) fn change_snapshot(&mut self, region: &str, id: &str, change: impl Fn(&mut Snapshot)) {
+    pub(in crate::aws) fn change_snapshot(&mut self, region: &str, id: &str, change: impl Fn(&mut Snapshot)) {
         let snapshots = self.store_mut(region).snapshots_mut();
         snapshots.filter(|snapshot| snapshot.id == id).for_each(change);
     }

@@ -44,7 +44,7 @@ fn check_not_shared(tags: &Tags, resource: &str) -> Result<(), ApiError> {
     match tags.keys().find(|key| is_shared(key)) {
         None => Ok(()),
         Some(key) => Err(ApiError::invalid_value(format!(
-            "Value ( {key} ) for parameter key is invalid. Tag keys starting with '{SHARED}' are for images only, not for {resource}"
+            "Value ( {key} ) for parameter key is invalid. Tag keys starting with '{SHARED}' are not for {resource}"
         ))),
     }
 }
@@ -91,6 +91,15 @@ pub(super) fn check_limit(tags: &Tags) -> Result<(), ApiError> {
 /// Whether a tag is a user's own, not one of AWS's.
 pub(super) fn is_user_key(key: &str) -> bool {
     !key.starts_with("aws:")
+}
+
+/// # Errors
+/// `InvalidParameterValue`, if the resource accepts no shared tags.
+fn check_shared_keys(world: &World, id: &str, tags: &Tags) -> Result<(), ApiError> {
+    let behaviour = &world.behaviour;
+    let is_image = id.starts_with("ami-");
+    let are_accepted = if is_image { behaviour.shared_tags_on_images } else { behaviour.shared_tags_on_snapshots };
+    if are_accepted { Ok(()) } else { check_not_shared(tags, id) }
 }
 
 /// The tags for the image and for its snapshots, in a request that makes both.
@@ -153,12 +162,10 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter tagSet"));
     }
     for id in &ids {
-        if !id.starts_with("ami-") {
-            check_not_shared(&tags, id)?;
-        }
         let mut merged = tags_of(world, &caller.region, id).cloned().unwrap_or_default();
         merged.extend(tags.clone());
         check_limit(&merged)?;
+        check_shared_keys(world, id, &tags)?;
     }
     parameters.stop_if_dry_run()?;
     for id in ids {

@@ -2,6 +2,7 @@
 
 mod json;
 mod parse;
+mod rest;
 mod status;
 mod xml;
 
@@ -17,6 +18,9 @@ pub(super) fn respond(service: &str, action: &str, request_id: &str, answer: &An
     match service {
         "ssm" | "events" => json::respond("application/x-amz-json-1.1", service, request_id, answer),
         "sqs" => json::respond("application/x-amz-json-1.0", service, request_id, answer),
+        "ebs" => rest::respond(action, request_id, answer),
+        "iam" => xml::respond_with_result("https://iam.amazonaws.com/doc/2010-05-08/", action, request_id, answer),
+        "sts" => xml::respond_with_result("https://sts.amazonaws.com/doc/2011-06-15/", action, request_id, answer),
         _ => xml::respond(action, request_id, answer),
     }
 }

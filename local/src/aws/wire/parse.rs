@@ -10,7 +10,9 @@ use crate::aws::account::account_of;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Caller, Request};
 
-/// Reads a signed request: EC2's form (or query string), or the JSON of the other services.
+use super::rest;
+
+/// Reads a signed request: the form (or query string) of EC2 and STS, EBS's paths, or the JSON of the other services.
 ///
 /// # Errors
 /// Those of EC2 for a request without a signature or an action.
@@ -25,12 +27,14 @@ pub(in crate::aws) fn parse(head: &Parts, body: &[u8]) -> Result<Request, ApiErr
     })?;
     let (action, parameters) = match head.headers.get("x-amz-target") {
         Some(target) => json_call(target.to_str().unwrap_or_default(), body)?,
+        None if scope.service == "ebs" => rest::call(head, body)?,
         None => query_call(query, body)?,
     };
     Ok(Request {
         service: scope.service,
         action,
         caller: Caller { region: scope.region, account: account_of(&scope.access_key_id) },
+        access_key_id: scope.access_key_id,
         parameters,
     })
 }

@@ -34,6 +34,7 @@ pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parame
     let source = source_image(world, caller, &request)?.clone();
     request.check_encryption(&source)?;
     let tags = request.tags_for_image(world, caller, &source)?;
+    request.check_key_exists(world, caller)?;
     if world.behaviour.copy_image_refuses_taken_names {
         world.check_name_is_free(caller, request.name)?;
     }

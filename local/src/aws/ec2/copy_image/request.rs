@@ -80,6 +80,17 @@ impl<'a> CopyImage<'a> {
         Ok(())
     }
 
+    /// # Errors
+    /// `InvalidKmsKeyId.NotFound`, if EC2 notices a key that cannot be used at once.
+    pub(super) fn check_key_exists(&self, world: &World, caller: &Caller) -> Result<(), ApiError> {
+        match self.kms_key.filter(|_| world.behaviour.copy_image_checks_keys) {
+            Some(key) if world.usable_key(key, &caller.region, &caller.account).is_none() => {
+                Err(ApiError::client("InvalidKmsKeyId.NotFound", format!("The key '{key}' does not exist")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn check_encryption(&self, source: &Image) -> Result<(), ApiError> {
         if self.encrypted == Some(false) && source.snapshots.iter().any(|snapshot| snapshot.encrypted) {
             return Err(ApiError::client(

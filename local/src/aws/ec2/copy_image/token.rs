@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::aws::behaviour::TokenOfDeadImage;
+use crate::aws::behaviour::{TokenOfDeadImage, TokensCompare};
 use crate::aws::ec2::image::ImageState;
 use crate::aws::ec2::parameters::Parameters;
 use crate::aws::error::ApiError;
@@ -27,10 +27,31 @@ fn key(caller: &Caller, token: &str) -> (String, String, String) {
     (caller.account.clone(), caller.region.clone(), token.to_owned())
 }
 
-/// What makes two calls the same: every parameter as it is on the wire, with tags and tag specifications in their order.
-/// Whether EC2 ignores the order is unknown.
+/// Every parameter that can make two calls different, as it is on the wire, with tags and tag specifications in their order.
 fn compared(parameters: &Parameters<'_>) -> BTreeMap<String, String> {
     parameters.without(&["ClientToken", "DryRun"])
+}
+
+/// Whether two calls are the same. Whether EC2 ignores the order of tags is unknown.
+fn are_same(first: &BTreeMap<String, String>, second: &BTreeMap<String, String>, compare: TokensCompare) -> bool {
+    match compare {
+        TokensCompare::EveryParameter => first == second,
+        TokensCompare::EveryParameterButTheOrderOfTags => unordered(first) == unordered(second),
+        TokensCompare::Nothing => true,
+    }
+}
+
+/// The parameters with each tag under its own name instead of a number: `TagSpecification.1.Tag.name`.
+fn unordered(parameters: &BTreeMap<String, String>) -> BTreeMap<String, &str> {
+    let key_of = |value: &str| parameters.get(&format!("{}.Key", value.trim_end_matches(".Value"))).cloned();
+    parameters
+        .iter()
+        .filter(|(name, _)| !(name.contains(".Tag.") && name.ends_with(".Key")))
+        .map(|(name, value)| match name.split_once(".Tag.").zip(key_of(name)) {
+            Some(((specification, _), key)) => (format!("{specification}.Tag.{key}"), value.as_str()),
+            None => (name.clone(), value.as_str()),
+        })
+        .collect()
 }
 
 impl World {
@@ -54,7 +75,7 @@ impl World {
         let Some(first) = first.filter(|first| self.remembers(first)) else {
             return Ok(None);
         };
-        if first.parameters != compared(parameters) {
+        if !are_same(&first.parameters, &compared(parameters), self.behaviour.tokens_compare) {
             return Err(ApiError::client(
                 "IdempotentParameterMismatch",
                 "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",

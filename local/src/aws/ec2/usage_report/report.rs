@@ -65,6 +65,12 @@ impl World {
         self.reports(region).map(|report| report.id.clone()).collect()
     }
 
+    /// The ids of all image usage reports of the Region.
+    #[must_use]
+    pub fn usage_report_ids(&self, region: &str) -> Vec<String> {
+        self.reports(region).map(|report| report.id.clone()).collect()
+    }
+
     pub(super) fn reports(&self, region: &str) -> impl Iterator<Item = &Report> {
         let now = self.now();
         let reports = self.state::<Reports>().into_iter().flat_map(|reports| &reports.0);

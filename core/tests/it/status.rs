@@ -1,0 +1,151 @@
+use courier_core::error::code;
+use courier_core::image::{Image, State as InEc2};
+use courier_core::question::{self, Question};
+use courier_core::settings::Settings;
+use courier_core::status::{Ledger, Position, State, Status, StatusRequest};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::any;
+
+const NOW: OffsetDateTime = datetime!(2026-03-10 12:00 UTC);
+
+fn settings() -> Settings {
+    let variable = |name: &str| match name {
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        "SOURCE_REGIONS" => Some("us-east-1".to_owned()),
+        _ => None,
+    };
+    Settings::read(variable).unwrap()
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
+fn asked(parameters: Value) -> StatusRequest {
+    match question::read(&json!({ "Status": parameters }), 7) {
+        Some(Ok(Question::Status(request))) => request,
+        other => panic!("{parameters}: {other:?}"),
+    }
+}
+
+#[test]
+fn only_a_question_is_read_as_one() {
+    for other in [
+        json!(null),
+        json!("Status"),
+        json!([{ "Status": {} }]),
+        json!({}),
+        json!({ "Sweep": {} }),
+        json!({ "Status": "ok", "Id": 5 }),
+        json!({ "describe": "me" }),
+        json!({ "describe": false }),
+        json!({ "widgetContext": "none" }),
+        json!({ "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1", "Name": "golden" }),
+    ] {
+        assert_eq!(question::read(&other, 7), None, "{other}");
+    }
+}
+
+#[test]
+fn without_parameters_the_settings_days_hold_and_any_name() {
+    let request = asked(json!({}));
+    assert_eq!((request.days, request.name_patterns.len(), request.after.clone()), (7, 0, None));
+    assert!(request.has_name("golden") && request.has_name(""));
+    assert_eq!(asked(json!({ "Days": null, "NamePatterns": null, "NextToken": null })), request);
+}
+
+#[test]
+fn a_state_has_the_same_name_everywhere_and_the_worst_is_first() {
+    for state in State::ALL {
+        assert_eq!(json!(state), json!(state.name()));
+        assert!(state.meaning().ends_with('.'));
+    }
+    assert!(State::ALL.is_sorted());
+    assert_eq!((State::ALL[0], State::ALL[1]), (State::Failed, State::Missing));
+}
+
+/// A source AMI in us-east-1 and, in some state, the courier's copies of it.
+fn world() -> impl Strategy<Value = Vec<(Image, Vec<Image>)>> {
+    let states = [InEc2::Pending, InEc2::Available, InEc2::Disabled, InEc2::Failed, InEc2::Deregistered];
+    let copy = (any::image_id(), proptest::sample::select(states.to_vec()), any::<bool>());
+    let source = (any::image_id(), 0..400_i64, proptest::collection::vec(copy, 0..3));
+    proptest::collection::vec(source, 0..40).prop_map(|sources| {
+        let of = |(id, hours, copies): (courier_core::identity::ImageId, i64, Vec<_>)| {
+            let mut source = Image::new(id);
+            source.name = format!("golden-{hours}");
+            source.state = InEc2::Available;
+            source.created = Some(NOW - time::Duration::hours(hours));
+            let identity = source.identity(&"us-east-1".parse().unwrap());
+            let copies = copies.into_iter().map(|(id, state, is_finished)| {
+                let mut copy = Image { state, source: Some(identity.clone()), ..Image::new(id) };
+                copy.tags.insert("ami-courier:source-image".to_owned(), identity.image.to_string());
+                copy.tags.insert("ami-courier:source-region".to_owned(), identity.region.to_string());
+                if is_finished {
+                    copy.tags.insert("ami-courier:finished".to_owned(), "2026-03-01T00:00:00Z".to_owned());
+                }
+                copy
+            });
+            (source, copies.collect())
+        };
+        sources.into_iter().map(of).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_wanted_ami_has_one_row_and_what_it_says_of_a_copy_is_true(world in world()) {
+        let (settings, request) = (settings(), asked(json!({ "Days": 3650 })));
+        let mut ledger = Ledger::new(&request, &settings);
+        let mut sources: Vec<String> = Vec::new();
+        let mut copies = std::collections::BTreeMap::new();
+        for (source, of_it) in world {
+            if sources.contains(&source.id.to_string()) {
+                continue;
+            }
+            sources.push(source.id.to_string());
+            for copy in of_it {
+                copies.insert(copy.id.clone(), copy.state);
+                ledger.add_copy(copy);
+            }
+            ledger.add_source(source, &"us-east-1".parse().unwrap());
+        }
+        let status = Status::page(&request, ledger.rows(NOW), &settings.stack_region, NOW, Default::default());
+        let mut listed: Vec<String> = status.images.iter().map(|row| row.source.image.to_string()).collect();
+        listed.sort();
+        sources.sort();
+        prop_assert_eq!(&listed, &sources);
+        prop_assert_eq!(status.counts.values().sum::<usize>(), sources.len());
+        prop_assert!(status.images.is_sorted_by_key(|row| row.state));
+        for row in &status.images {
+            let of_copy = row.copy.as_ref().map(|copy| copies[copy]);
+            let fits = match row.state {
+                State::Missing | State::Awaited => of_copy.is_none(),
+                State::Failed => of_copy == Some(InEc2::Failed),
+                State::Pending => of_copy == Some(InEc2::Pending),
+                State::Finished | State::Unfinished => of_copy == Some(InEc2::Available),
+                State::Disabled => of_copy == Some(InEc2::Disabled),
+                _ => false,
+            };
+            prop_assert!(fits, "{:?} and {:?}", row, of_copy);
+            prop_assert!(row.other_copies.iter().all(|copy| copies[copy].is_live()));
+        }
+    }
+
+    #[test]
+    fn the_token_of_a_page_is_read_as_it_was_written(
+        (state, order, source) in (proptest::sample::select(State::ALL.to_vec()), any::<i64>(), any::source())
+    ) {
+        let token = format!("{}/{order}/{}/{}", state.name(), source.region, source.image);
+        let position: Position = token.parse().map_err(|why| TestCaseError::fail(format!("{why}")))?;
+        prop_assert_eq!(position.to_string(), token);
+    }
+
+    #[test]
+    fn any_parameters_are_read_or_rejected_and_never_panic(days in "\\PC{0,20}", patterns in "\\PC{0,20}", token in "\\PC{0,40}") {
+        let question = json!({ "Status": { "Days": days, "NamePatterns": [patterns], "NextToken": token } });
+        if let Some(Err(rejection)) = question::read(&question, 7) {
+            prop_assert_eq!(rejection.code, code::INVALID_VALUE);
+        }
+    }
+}

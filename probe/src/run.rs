@@ -1,0 +1,84 @@
+//! One run: ask every question, then remove everything.
+
+use crate::assumption::Assumption;
+use crate::aws::CallError;
+use crate::clean::{Cleaned, Leftovers, clean};
+use crate::finding::{Answer, Finding};
+use crate::lab::Lab;
+
+/// How an answer compares with what we assume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    AsExpected,
+    Different,
+    /// The question has no answer.
+    Unanswered,
+}
+
+impl Verdict {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::AsExpected => "as expected",
+            Verdict::Different => "DIFFERENT",
+            Verdict::Unanswered => "no answer",
+        }
+    }
+}
+
+/// A question with its answer.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub assumption: Assumption,
+    pub answer: Answer,
+}
+
+impl Answered {
+    #[must_use]
+    pub fn verdict(&self) -> Verdict {
+        match &self.answer {
+            Ok(Finding { is_expected: true, .. }) => Verdict::AsExpected,
+            Ok(_) => Verdict::Different,
+            Err(_) => Verdict::Unanswered,
+        }
+    }
+
+    /// What AWS did, or why there is no answer. Without AWS's message: it can contain ids and accounts.
+    #[must_use]
+    pub fn seen(&self) -> String {
+        match &self.answer {
+            Ok(finding) => finding.seen.clone(),
+            Err(CallError::Refused(refusal)) => format!("refused: {}", refusal.code),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+/// Asks each question. `report` gets each answer as it comes.
+pub async fn ask(lab: &Lab, assumptions: &[Assumption], mut report: impl FnMut(&Answered)) -> Vec<Answered> {
+    let mut all = Vec::new();
+    for assumption in assumptions {
+        let answered = Answered { assumption: *assumption, answer: assumption.ask(lab).await };
+        report(&answered);
+        let is_stopped = matches!(answered.answer, Err(CallError::Stopped));
+        all.push(answered);
+        if is_stopped {
+            break;
+        }
+    }
+    all
+}
+
+/// Removes everything that the run made.
+pub async fn clean_up(lab: &Lab) -> Cleaned {
+    let made = lab.made();
+    let leftovers = Leftovers {
+        regions: [lab.plan.region.clone(), lab.plan.source_region.clone()].into(),
+        run: Some(lab.plan.run.clone()),
+        may_be_invisible: made.is_uncertain,
+        look_for_reports: made.has_report || made.is_uncertain,
+        look_for_roles: made.has_role,
+        made,
+    };
+    clean(&lab.aws.unstoppable(), &leftovers).await
+}

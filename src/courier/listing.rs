@@ -1,0 +1,70 @@
+//! Listing a Region: page by page, a thousand AMIs a call, at a pace that leaves EC2's limits to others. The sweep and the status
+//! list alike.
+
+use courier_core::error::Error;
+use courier_core::identity::Region;
+use courier_core::image::Image;
+use courier_core::selection;
+use courier_core::settings::Sources;
+use time::Duration;
+use tokio::time::{Instant, Interval, interval_at};
+
+use super::step::Courier;
+use crate::aws::ec2::Page;
+use crate::aws::error::attempting;
+
+/// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
+/// each Region, and others need them too. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
+const TIME_OF_A_PAGE: std::time::Duration = std::time::Duration::from_millis(200);
+/// So many pages come at once before that holds.
+const PAGES_AT_ONCE: u32 = 10;
+
+impl Courier {
+    /// Hands over each AMI of this Region that was made from another one.
+    pub(super) async fn list_copies(&self, mut hand_over: impl FnMut(Image)) -> Result<(), Error> {
+        let ec2 = self.local_ec2();
+        let mut pace = pace();
+        let mut next = Some(Page::of_copies());
+        while let Some(page) = next {
+            let copies;
+            pace.tick().await;
+            (copies, next) =
+                ec2.page(page).await.map_err(attempting(format!("looking at the copies in {}", ec2.region)))?;
+            copies.into_iter().for_each(&mut hand_over);
+        }
+        Ok(())
+    }
+
+    /// Hands over each AMI of a source Region that `sources` could want, that comes from elsewhere and that is no older than `days`.
+    /// Selection decides.
+    pub(super) async fn list_sources(
+        &self,
+        region: &Region,
+        sources: &Sources,
+        days: u16,
+        mut hand_over: impl FnMut(Image),
+    ) -> Result<(), Error> {
+        let ec2 = self.aws.ec2(region);
+        let now = self.aws.now();
+        let since = now - Duration::days(days.into());
+        let mut pace = pace();
+        let stack = self.stack();
+        let mut next = Some(Page::of_sources(sources, &sources.owners_in(region, &stack.region), since, now));
+        while let Some(page) = next {
+            let images;
+            pace.tick().await;
+            (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
+            let young = |image: &Image| image.created.is_none_or(|created| created >= since);
+            let from_elsewhere = |image: &Image| selection::comes_from_elsewhere(image, region, &stack).is_ok();
+            images.into_iter().filter(young).filter(from_elsewhere).for_each(&mut hand_over);
+        }
+        Ok(())
+    }
+}
+
+/// Ticks whenever the next page may be asked for.
+fn pace() -> Interval {
+    let now = Instant::now();
+    // It begins in the past, and catches up at once.
+    interval_at(now.checked_sub(TIME_OF_A_PAGE * (PAGES_AT_ONCE - 1)).unwrap_or(now), TIME_OF_A_PAGE)
+}
