@@ -42,10 +42,8 @@ pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters:
                 && (ids.is_empty() || ids.contains(&snapshot.id.as_str()))
                 && has_owner(owner)
                 && filters.iter().all(|filter| {
-                    let tags = || match *owner == caller.account {
-                        true => Cow::Borrowed(&snapshot.tags),
-                        false => Cow::default(),
-                    };
+                    let is_own = *owner == caller.account;
+                    let tags = || if is_own { Cow::Borrowed(&snapshot.tags) } else { Cow::default() };
                     filter.passes(tags, |name| values_of(owner, snapshot, name))
                 })
         })
