@@ -46,7 +46,7 @@ struct Found {
     failed_sources: BTreeSet<Identity>,
     /// AMIs that are wanted here.
     wanted: Vec<Wanted>,
-    /// AMIs that have a live copy here, made by whomever, and the origins of these copies; `None` until all copies are listed.
+    /// AMIs that have a live copy here, of the courier or not, and the origins of these copies; `None` until all copies are listed.
     copied: Option<HashSet<Identity>>,
     /// Copies that stay in service as long as their source does.
     followers: Vec<Follower>,
