@@ -14,6 +14,7 @@ use crate::announcement::AnnouncedBy;
 use crate::error::minute;
 use crate::identity::{Identity, ImageId, Region, shortened};
 use crate::image::{self, Image, tag};
+use crate::origin::Origin;
 use crate::protocol::Timing;
 use crate::retirement::{self, Look, Next, SourceState, Trigger, Usage};
 use crate::selection;
@@ -29,6 +30,8 @@ pub struct Ledger<'a> {
     settings: &'a Settings,
     sources: Vec<Source>,
     copies: HashMap<Identity, Vec<Copy>>,
+    /// A live copy of each of these AMIs, by its source and by its origin.
+    live: HashMap<Identity, ImageId>,
 }
 
 /// A source AMI that is wanted here.
@@ -36,6 +39,8 @@ struct Source {
     identity: Identity,
     name: String,
     created: Option<OffsetDateTime>,
+    /// What the courier of another account says it was first.
+    origin: Option<Identity>,
     /// Why the sweep does not copy it yet.
     not_yet: Option<String>,
 }
@@ -59,7 +64,7 @@ struct Copy {
 impl<'a> Ledger<'a> {
     #[must_use]
     pub fn new(request: &'a StatusRequest, settings: &'a Settings) -> Self {
-        Self { request, settings, sources: Vec::new(), copies: HashMap::new() }
+        Self { request, settings, sources: Vec::new(), copies: HashMap::new(), live: HashMap::new() }
     }
 
     /// Adds an AMI of a source Region, if it is wanted here.
@@ -73,7 +78,8 @@ impl<'a> Ledger<'a> {
         };
         if self.request.has_name(&image.name) {
             let identity = image.identity(region);
-            self.sources.push(Source { identity, name: image.name, created: image.created, not_yet });
+            let origin = Origin::handed_on(&image).map(|origin| origin.ami);
+            self.sources.push(Source { identity, origin, name: image.name, created: image.created, not_yet });
         }
     }
 
@@ -82,6 +88,10 @@ impl<'a> Ledger<'a> {
         let own = image.courier_source();
         let is_own = own.is_some();
         let Some(source) = own.or_else(|| image.source.clone()) else { return };
+        if image.state.is_live() {
+            let origin = Origin::handed_on(&image).map(|origin| origin.ami);
+            self.live.extend(origin.into_iter().chain([source.clone()]).map(|ami| (ami, image.id.clone())));
+        }
         if let Some(copy) = copy(image, is_own) {
             self.copies.entry(source).or_default().push(copy);
         }
@@ -119,7 +129,10 @@ impl<'a> Ledger<'a> {
             let (copy, others) = self.copies.remove(&source.identity).map_or((None, Vec::new()), best);
             rows.push(match copy.filter(|copy| copy.state != State::Retired || copy.is_live) {
                 Some(copy) => copied(source, copy, others, now),
-                None => self.not_copied(source, now),
+                None => match self.of_same_origin(&source) {
+                    Some(copy) => with_copy_of_origin(source, copy, now),
+                    None => self.not_copied(source, now),
+                },
             });
         }
         let since = now - Duration::days(self.request.days.into());
@@ -149,6 +162,11 @@ impl<'a> Ledger<'a> {
             }
         }
         rows
+    }
+
+    /// A live copy of the AMI that this one was first, in another account. As for the sweep, no further copy is needed.
+    fn of_same_origin(&self, source: &Source) -> Option<ImageId> {
+        self.live.get(source.origin.as_ref()?).cloned()
     }
 
     fn not_copied(&self, source: Source, now: OffsetDateTime) -> Row {
@@ -241,5 +259,21 @@ fn copied(source: Source, copy: Copy, other_copies: Vec<ImageId>, now: OffsetDat
         since: copy.since,
         explanation: copy.explanation,
         other_copies,
+    }
+}
+
+/// The row of an AMI whose origin has a copy here.
+fn with_copy_of_origin(source: Source, copy: ImageId, now: OffsetDateTime) -> Row {
+    let explanation = source.origin.map(|origin| format!("its origin {origin} has a copy here"));
+    Row {
+        state: State::AlreadyCopied,
+        name: source.name,
+        source: source.identity,
+        created: source.created,
+        age_seconds: source.created.map(|created| (now - created).whole_seconds()),
+        copy: Some(copy),
+        since: None,
+        explanation,
+        other_copies: Vec::new(),
     }
 }

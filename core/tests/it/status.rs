@@ -65,6 +65,31 @@ fn a_state_has_the_same_name_everywhere_and_the_worst_is_first() {
     assert_eq!((State::ALL[0], State::ALL[1]), (State::Failed, State::Missing));
 }
 
+#[test]
+fn an_ami_whose_origin_has_a_copy_here_needs_none() {
+    let id = |last: u32| format!("ami-{last:017x}").parse::<courier_core::identity::ImageId>().unwrap();
+    let region = || "us-east-1".parse().unwrap();
+    let origin = courier_core::identity::Identity { region: region(), image: id(1) };
+    let tag = courier_core::image::tag::ORIGIN.to_owned();
+    let mut handed_on = Image { state: InEc2::Available, name: "golden".to_owned(), ..Image::new(id(2)) };
+    handed_on.created = Some(NOW - time::Duration::hours(5));
+    handed_on.tags.insert(tag.clone(), format!("111122223333/us-east-1/{}", origin.image));
+    let direct = Image { state: InEc2::Available, source: Some(origin.clone()), ..Image::new(id(3)) };
+    let mut by_tag = Image { source: Some(handed_on.identity(&"us-west-2".parse().unwrap())), ..direct.clone() };
+    by_tag.tags.insert(tag, format!("111122223333/us-east-1/{}", origin.image));
+    let dead = Image { state: InEc2::Failed, ..direct.clone() };
+    for (copy, expected) in [(direct, State::AlreadyCopied), (by_tag, State::AlreadyCopied), (dead, State::Missing)] {
+        let (settings, request) = (settings(), asked(json!({})));
+        let mut ledger = Ledger::new(&request, &settings);
+        ledger.add_copy(copy);
+        ledger.add_source(handed_on.clone(), &region());
+        let rows = ledger.rows(NOW);
+        let states: Vec<State> = rows.iter().map(|row| row.state).collect();
+        assert_eq!(states, [expected], "{rows:?}");
+        assert_eq!(rows[0].copy.is_some(), expected == State::AlreadyCopied);
+    }
+}
+
 /// A source AMI in us-east-1 and, in some state, the courier's copies of it.
 fn world() -> impl Strategy<Value = Vec<(Image, Vec<Image>)>> {
     let states = [InEc2::Pending, InEc2::Available, InEc2::Disabled, InEc2::Failed, InEc2::Deregistered];
