@@ -41,7 +41,7 @@ impl Page<'_> {
                 self.filter(&mut html);
                 notes(&mut html, status);
                 counts(&mut html, status);
-                self.table(&mut html, status);
+                table(&mut html, status);
             }
             Err(reason) => {
                 self.filter(&mut html);
@@ -74,30 +74,30 @@ impl Page<'_> {
         html.markup("<cwdb-action action=\"call\" display=\"widget\" endpoint=\"").text(self.function_arn);
         html.markup("\">{}</cwdb-action>");
     }
+}
 
-    fn table(&self, html: &mut Html, status: &Status) {
-        if status.total == 0 {
-            html.markup("<p class=\"empty\">No AMI is wanted here, and no copy needs a look.</p>");
-            return;
+fn table(html: &mut Html, status: &Status) {
+    if status.total == 0 {
+        html.markup("<p class=\"empty\">No AMI is wanted here, and no copy needs a look.</p>");
+        return;
+    }
+    html.markup("<table><thead><tr><th>State</th><th>AMI</th><th>Age</th><th>Copy</th></tr></thead><tbody>");
+    let mut shown = 0;
+    for image in status.images.iter().take(MOST_ROWS) {
+        let mut row = Html::default();
+        self::row(&mut row, image, &status.region);
+        if html.len() + row.len() > MOST_BYTES {
+            break;
         }
-        html.markup("<table><thead><tr><th>State</th><th>AMI</th><th>Age</th><th>Copy</th></tr></thead><tbody>");
-        let mut shown = 0;
-        for image in status.images.iter().take(MOST_ROWS) {
-            let mut row = Html::default();
-            self::row(&mut row, image, &status.region);
-            if html.len() + row.len() > MOST_BYTES {
-                break;
-            }
-            html.add(&row);
-            shown += 1;
-        }
-        html.markup("</tbody></table>");
-        if shown < status.total {
-            html.markup("<p class=\"more\">").text(shown).markup(" of ").text(status.total);
-            html.markup(" are shown, the worst first; ")
-                .text(status.total - shown)
-                .markup(" are not. Filter by name to see others.</p>");
-        }
+        html.add(&row);
+        shown += 1;
+    }
+    html.markup("</tbody></table>");
+    if shown < status.total {
+        html.markup("<p class=\"more\">").text(shown).markup(" of ").text(status.total);
+        html.markup(" are shown, the worst first; ")
+            .text(status.total - shown)
+            .markup(" are not. Filter by name to see others.</p>");
     }
 }
 

@@ -7,15 +7,15 @@ use super::{DAY, HOUR, MINUTE, copied, copy, copy_id, finished, only, source, so
 use crate::stage::{HERE, Stage, THERE};
 
 /// What the answer says of the only AMI: state, copy, a part of the explanation.
-async fn assert_is(stage: &Stage, state: &str, copy: Option<&str>, explanation: &str) {
+async fn assert_is(stage: &Stage, expected: &str, copy: Option<&str>, explanation: &str) {
     let function = stage.function().await;
     let answer = status(stage, &function, json!({})).await;
     let image = only(&answer);
-    assert_eq!((image["State"].as_str(), image["ImageId"].as_str()), (Some(state), copy), "{image}");
+    assert_eq!((image["State"].as_str(), image["ImageId"].as_str()), (Some(expected), copy), "{image}");
     assert_eq!((&image["SourceImageId"], &image["SourceRegion"]), (&json!(source_id(1)), &json!(THERE)));
     let said = image["Explanation"].as_str().unwrap_or_default();
     assert!(said.contains(explanation) && said.is_empty() == explanation.is_empty(), "{image}");
-    assert_eq!((&answer["Counts"][state], &answer["Total"]), (&json!(1), &json!(1)), "{answer}");
+    assert_eq!((&answer["Counts"][expected], &answer["Total"]), (&json!(1), &json!(1)), "{answer}");
     let others = answer["Counts"].as_object().unwrap().values().filter(|count| **count != json!(0)).count();
     assert_eq!((others, answer["Counts"].as_object().unwrap().len()), (1, 11), "{answer}");
 }

@@ -1,0 +1,39 @@
+# One stack of ami-courier in the Region of the AWS provider, from the files of a release. CloudFormation makes the stack, so that there is
+# one description of it only: the release's template.
+
+terraform {
+  required_version = ">= 1.5"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.0"
+    }
+  }
+}
+
+locals {
+  zip = "ami-courier-${var.release}-${var.architecture}.zip"
+}
+
+resource "aws_s3_object" "code" {
+  bucket      = var.bucket
+  key         = local.zip
+  source      = "${var.release_dir}/${local.zip}"
+  source_hash = filesha256("${var.release_dir}/${local.zip}")
+  tags        = var.tags
+}
+
+resource "aws_cloudformation_stack" "courier" {
+  name          = var.name
+  template_body = file("${var.release_dir}/ami-courier.template.json")
+  capabilities  = ["CAPABILITY_IAM"]
+  iam_role_arn  = var.iam_role_arn
+  tags          = var.tags
+
+  parameters = merge(var.parameters, {
+    CodeBucket   = aws_s3_object.code.bucket
+    CodeKey      = aws_s3_object.code.key
+    Architecture = var.architecture
+  })
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""A stand-in for hashicorp/aws, with the two resource types of the module. Their arguments are those of the real provider (arguments.json); boto3 carries them out."""
+
+import json
+import sys
+from pathlib import Path
+
+import boto3
+from tf import types
+from tf.iface import Provider, Resource
+from tf.runner import run_provider
+from tf.schema import Attribute, Schema
+from tf.types import Unknown
+
+ARGUMENTS = json.loads((Path(__file__).parent / "arguments.json").read_text())
+KINDS = {"string": types.String(), "bool": types.Bool(), "number": types.Number(), "list": types.List(types.String()), "map": types.Map(types.String())}
+# What the provider works out when it is not given.
+COMPUTED = {"id", "region", "tags_all"}
+MOST_BYTES = 51_200
+
+
+def attributes(kind):
+    for name, what in ARGUMENTS[kind].items():
+        required = what.endswith(", required")
+        yield Attribute(name, KINDS[what.removesuffix(", required")], required=required, optional=not required, computed=name in COMPUTED)
+
+
+def known(state):
+    return {name: None if value is Unknown else value for name, value in state.items()}
+
+
+class S3Object(Resource):
+    def __init__(self, provider):
+        self.s3 = boto3.client("s3")
+
+    @classmethod
+    def get_name(cls):
+        return "s3_object"
+
+    @classmethod
+    def get_schema(cls):
+        return Schema(attributes=list(attributes("s3_object")))
+
+    def create(self, context, planned):
+        planned = known(planned)
+        self.s3.upload_file(planned["source"], planned["bucket"], planned["key"])
+        return {**planned, "id": planned["key"], "region": self.s3.meta.region_name, "tags_all": planned["tags"] or {}}
+
+    def read(self, context, current):
+        return current
+
+    def update(self, context, current, planned):
+        return self.create(context, planned)
+
+    def delete(self, context, current):
+        self.s3.delete_object(Bucket=current["bucket"], Key=current["key"])
+
+
+class CloudFormationStack(Resource):
+    def __init__(self, provider):
+        self.cloudformation = boto3.client("cloudformation")
+
+    @classmethod
+    def get_name(cls):
+        return "cloudformation_stack"
+
+    @classmethod
+    def get_schema(cls):
+        outputs = Attribute("outputs", types.Map(types.String()), computed=True)
+        return Schema(attributes=[*attributes("cloudformation_stack"), outputs])
+
+    def create(self, context, planned):
+        return self._carry_out(self.cloudformation.create_stack, known(planned))
+
+    def _carry_out(self, call, planned):
+        if len(planned["template_body"].encode()) > MOST_BYTES:
+            raise ValueError(f"template_body has more than {MOST_BYTES} bytes")
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in planned["parameters"].items()]
+        call(StackName=planned["name"], TemplateBody=planned["template_body"], Capabilities=planned["capabilities"], Parameters=parameters)
+        (stack,) = self.cloudformation.describe_stacks(StackName=planned["name"])["Stacks"]
+        outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        return {**planned, "id": stack["StackId"], "region": self.cloudformation.meta.region_name, "tags_all": planned["tags"] or {}, "outputs": outputs}
+
+    def read(self, context, current):
+        return current
+
+    def update(self, context, current, planned):
+        return self._carry_out(self.cloudformation.update_stack, known(planned))
+
+    def delete(self, context, current):
+        self.cloudformation.delete_stack(StackName=current["name"])
+
+
+class Aws(Provider):
+    def get_model_prefix(self):
+        return "aws_"
+
+    def get_provider_schema(self, diagnostics):
+        return Schema(attributes=[Attribute("region", types.String(), optional=True)])
+
+    def full_name(self):
+        return "registry.terraform.io/hashicorp/aws"
+
+    def validate_config(self, diagnostics, config):
+        pass
+
+    def configure_provider(self, diagnostics, config):
+        pass
+
+    def get_data_sources(self):
+        return []
+
+    def get_resources(self):
+        return [S3Object, CloudFormationStack]
+
+
+run_provider(Aws(), sys.argv)
