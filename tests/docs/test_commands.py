@@ -18,6 +18,7 @@ cargo() {{
     shift 4
     case "$1" in
         invoke | copy-image) "{TARGET}/local" "$@" --function "{TARGET}/ami-courier" ;;
+        probe) "{TARGET}/probe" "${{@:2}}" ;;
         *) "{TARGET}/local" "$@" ;;
     esac
 }}
