@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "stack")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "stack"), str(HERE.parents[1] / "release")]
 
 
 def pytest_configure(config):

@@ -9,6 +9,7 @@ import pytest
 from pages import ROOT, Page, blocks, pages
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
+NEEDS = {"needs-aws", "needs-docker", "needs-github", "needs-sam"}
 SCRIPTS = [".ci/run", "tests/sam_local/run.py"]
 # In place of cargo, which would build: what the gate built already.
 STAND_IN = f"""
@@ -17,6 +18,7 @@ cargo() {{
     shift 4
     case "$1" in
         invoke | copy-image) "{TARGET}/local" "$@" --function "{TARGET}/ami-courier" ;;
+        probe) "{TARGET}/probe" "${{@:2}}" ;;
         *) "{TARGET}/local" "$@" ;;
     esac
 }}
@@ -47,7 +49,7 @@ def complaints(of, gate, known):
             for command in block.commands:
                 if not re.search(rf"(?<!\S){re.escape(command)}(?!\S)", gate):
                     yield f"{block.place}: the gate does not run `{command}`"
-        elif block.mark not in {"", "needs-aws", "needs-docker"} | known:
+        elif block.mark not in {"", *NEEDS} | known:
             yield f"{block.place}: no test runs blocks `console {block.mark}`"
 
 

@@ -15,6 +15,7 @@ from pages import blocks, pages
 TOOLS = Path(sys.executable).parent
 # Commands of the AWS CLI itself, with the options that these pages use: docs.aws.amazon.com/cli/latest/reference.
 OF_THE_CLI = {
+    ("s3", "cp"): set(),
     ("logs", "tail"): {"--follow", "--since", "--filter-pattern"},
     ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
 }
