@@ -2,6 +2,7 @@
 
 mod corpus;
 mod hostile;
+mod last_release;
 mod own;
 mod request;
 mod shapes;
