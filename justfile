@@ -27,7 +27,7 @@ test:
 torture rounds="30":
     TORTURE_ROUNDS={{ rounds }} cargo test --test it torture -- --nocapture
 
-# The benchmark of the README. `just bench --help` shows its options.
+# The benchmark: the figures of docs/figures.md. `just bench --help` shows its options.
 bench *options:
     cargo build --release --package ami-courier --bin ami-courier
     cargo run --release --package bench -- {{ options }}

@@ -2,7 +2,7 @@
 """Guards the function's start-up time by its dependencies: counts and names, no clocks.
 
 On a cold start, Lambda loads and initialises everything that the function links. Each crate below costs start-up time or
-size (see the figures in the README). It must not come back, for example through a feature of another crate.
+size (see docs/figures.md). It must not come back, for example through a feature of another crate.
 """
 
 import subprocess

@@ -14,6 +14,7 @@ pub(crate) struct Figures {
     pub(crate) round_trips: RoundTrips,
     pub(crate) latency: Latency,
     pub(crate) sweeps: Vec<Sweep>,
+    pub(crate) statuses: Vec<(&'static str, Sweep)>,
     pub(crate) sizes: Vec<Size>,
     pub(crate) rounds: usize,
     pub(crate) roots: usize,
@@ -93,6 +94,18 @@ impl fmt::Display for Figures {
             writeln!(
                 f,
                 "| {images} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",
+                time.as_secs_f64(),
+                cpu.as_secs_f64()
+            )?;
+        }
+        writeln!(
+            f,
+            "\n| answer over source AMIs, and as many copies | AMIs | AWS calls | time s | CPU s | peak memory MiB |\n|---|--:|--:|--:|--:|--:|"
+        )?;
+        for (answer, Sweep { images, time, cpu, peak_memory, calls }) in &self.statuses {
+            writeln!(
+                f,
+                "| {answer} | {images} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",
                 time.as_secs_f64(),
                 cpu.as_secs_f64()
             )?;

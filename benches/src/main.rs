@@ -1,4 +1,4 @@
-//! Measures what the README claims: ami-courier beside the smallest possible Lambda function, beside the least that makes
+//! Measures what `docs/figures.md` claims: ami-courier beside the smallest possible Lambda function, beside the least that makes
 //! the same calls, and beside Python.
 //!
 //! `cargo run --release -p bench` builds the peers, runs them in turn as Lambda would (a fresh process, the Runtime API,
@@ -45,6 +45,9 @@ struct Options {
     /// Number of source AMIs in the largest sweep
     #[arg(long, default_value_t = 50_000)]
     images: usize,
+    /// Number of source AMIs whose status is asked for
+    #[arg(long, default_value_t = 5_000)]
+    status_images: usize,
     /// Path of a built function, to use instead of building one
     #[arg(long)]
     function: Option<PathBuf>,
@@ -73,6 +76,7 @@ async fn main() -> Outcome<()> {
         round_trips: measure.round_trips(Duration::from_millis(options.round_trip)).await?,
         latency: measure.latency(Duration::from_millis(options.round_trip)).await?,
         sweeps: measure.sweeps(options.images).await?,
+        statuses: measure.statuses(options.status_images).await?,
         sizes: peers.sizes()?,
         rounds: options.rounds,
         roots: aws.certificates.roots()?,

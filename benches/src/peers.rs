@@ -214,3 +214,13 @@ fn batch_of(announcements: RangeInclusive<usize>) -> Value {
 pub(crate) fn sweep() -> Bytes {
     json!({ "Sweep": {} }).to_string().into()
 }
+
+/// A direct caller asks for the status.
+pub(crate) fn status() -> Bytes {
+    json!({ "Status": {} }).to_string().into()
+}
+
+/// A CloudWatch dashboard asks for the widget.
+pub(crate) fn widget() -> Bytes {
+    json!({ "widgetContext": { "theme": "light", "forms": { "all": {} }, "params": {} } }).to_string().into()
+}

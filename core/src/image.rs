@@ -1,6 +1,6 @@
 //! An AMI as EC2 describes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
@@ -30,8 +30,20 @@ pub mod tag {
     pub const USAGE_REPORT: &str = "ami-courier:usage-report";
     /// On a source AMI: never copy it.
     pub const SKIP: &str = "ami-courier:skip";
-    /// The prefix of all of the above. Tags with this prefix are never carried from a source to its copy.
+    /// The prefix of shared tags: every account that an image is shared with sees these. Other resources than images refuse them.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
+    pub const SHARED: &str = "ec2:SharedTag/";
+    /// On a shared copy: where it was first. See [`crate::origin`].
+    pub const ORIGIN: &str = "ec2:SharedTag/ami-courier:origin";
+    /// The prefix of the courier's own tags. Tags with this prefix are never carried from a source to its copy.
     pub const PREFIX: &str = "ami-courier:";
+
+    /// Whether only the courier may set this tag, shared or not.
+    #[must_use]
+    pub fn is_couriers(key: &str) -> bool {
+        key.strip_prefix(SHARED).unwrap_or(key).starts_with(PREFIX)
+    }
+
     /// A time as the courier writes it into a tag: RFC 3339, in whole seconds.
     #[must_use]
     pub fn time(at: OffsetDateTime) -> String {
@@ -67,8 +79,12 @@ pub struct Image {
     /// Whether its root volume is in Amazon S3 (an instance store-backed AMI), not on EBS.
     pub s3_backed: bool,
     pub volumes: Vec<Volume>,
-    /// The AMI that this one was copied from, as EC2 records it.
+    /// The AMI that this one was copied from, as EC2 records it. `None` for an AMI that was made from an instance: EC2 then records
+    /// the AMI that the instance was launched from.
     pub source: Option<Identity>,
+    /// What the owner attests, as `account:name`. Copies have the watermarks of their source, and everyone sees them.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImageWatermark.html>
+    pub watermarks: BTreeSet<String>,
 }
 
 /// One EBS volume of an AMI, and the snapshot it is made from.
@@ -159,7 +175,15 @@ impl Image {
             s3_backed: false,
             volumes: Vec::new(),
             source: None,
+            watermarks: BTreeSet::new(),
         }
+    }
+
+    /// The value of its tag `key`, or of the shared tag `ec2:SharedTag/key`: of another account's AMI, only that is visible.
+    #[must_use]
+    pub fn tag(&self, key: &str) -> Option<&str> {
+        let shared = || self.tags.get(&format!("{}{key}", tag::SHARED));
+        self.tags.get(key).or_else(shared).map(String::as_str)
     }
 
     /// The source AMI, if the courier made this copy: its tags name the source. A copy of this copy may carry the same tags,

@@ -25,6 +25,7 @@ pub mod error;
 pub mod identity;
 pub mod image;
 pub mod naming;
+pub mod origin;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;

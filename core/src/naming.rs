@@ -113,7 +113,7 @@ impl Template {
                     filled.push_str(&compact(created));
                 }
                 Part::Tag(key) => {
-                    filled.push_str(source.tags.get(key).ok_or_else(|| Missing(format!("tag `{key}`")))?);
+                    filled.push_str(source.tag(key).ok_or_else(|| Missing(format!("tag `{key}`")))?);
                 }
             }
         }

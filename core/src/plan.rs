@@ -14,7 +14,9 @@ use crate::announcement::CopyRequest;
 use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Encryption, Tag};
 use crate::error::{Rejection, code};
 use crate::identity::{Identity, Region};
+use crate::image::tag::is_couriers;
 use crate::image::{Image, MadeFor, tag};
+use crate::origin::Origin;
 use crate::protocol::Try;
 use crate::settings::Copying;
 
@@ -31,8 +33,9 @@ pub struct Plan {
 /// What the client token depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenRule {
-    /// For an announcement: source, Region and try. Not settings or tags: the first call holds the lock, with any parameters.
-    Source,
+    /// For an announcement: origin (the source itself, unless its tag names an earlier AMI), Region and try. Not settings or other
+    /// tags: the first call holds the lock, with any parameters. So of all AMIs of one origin, EC2 itself copies one.
+    Origin(Identity),
     /// For a request: the whole call and the try.
     WholeCall,
     /// The request's own token.
@@ -64,9 +67,11 @@ pub fn plan(
     let copies_tags = CopiesTags::of(request, image, settings);
     let own = own_tags(image);
     let mut left_out = BTreeSet::new();
-    let mut tags = |requested: Vec<Tag>, carried: bool| {
-        let must = [courier_tags(source, image)?, requested, settings.extra_tags.clone()];
-        gathered(&must, if carried { &own } else { &[] }, source, &mut left_out)
+    let mut tags = |requested: Vec<Tag>, carried: bool, takes: fn(&Tag) -> bool| {
+        let must = [courier_tags(source, image, settings)?, requested, settings.extra_tags.clone()];
+        let must = must.map(|tags| tags.into_iter().filter(takes).collect());
+        let may: Vec<Tag> = own.iter().filter(|tag| carried && takes(tag)).cloned().collect();
+        gathered(&must, &may, source, &mut left_out)
     };
     let call = CopyImageCall {
         source: source.clone(),
@@ -83,8 +88,8 @@ pub fn plan(
             .and_then(|request| request.destination.clone())
             .unwrap_or(Destination::Region { completion: settings.completion }),
         copy_image_tags: copies_tags.by_ec2,
-        image_tags: tags(requested(|request| &request.image_tags), copies_tags.to_image)?,
-        snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots)?,
+        image_tags: tags(requested(|request| &request.image_tags), copies_tags.to_image, |_| true)?,
+        snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots, not_shared)?,
     };
     let own_token = request.and_then(|request| request.client_token.clone());
     let dry_run = request.and_then(|request| request.dry_run).unwrap_or(settings.dry_run);
@@ -92,7 +97,9 @@ pub fn plan(
         (true, own_token, _) => TokenRule::DryRun(own_token),
         (false, Some(token), _) => TokenRule::Own(token),
         (false, None, Some(_)) => TokenRule::WholeCall,
-        (false, None, None) => TokenRule::Source,
+        (false, None, None) => {
+            TokenRule::Origin(Origin::handed_on(image).map_or_else(|| source.clone(), |origin| origin.ami))
+        }
     };
     Ok(Plan { call, token, left_out: left_out.into_iter().collect() })
 }
@@ -110,7 +117,7 @@ impl Plan {
     pub fn attempt(&self, at: Try, stack_region: &Region) -> Result<Attempt, Rejection> {
         let source = &self.call.source;
         let token = match &self.token {
-            TokenRule::Source => Some(token(source, &(source, stack_region, at.epoch, at.number))?),
+            TokenRule::Origin(origin) => Some(token(source, &(origin, stack_region, at.epoch, at.number))?),
             TokenRule::WholeCall => Some(token(source, &(stack_region, &self.call, at.epoch, at.number))?),
             TokenRule::Own(token) => Some(token.clone()),
             TokenRule::DryRun(token) => token.clone(),
@@ -127,7 +134,7 @@ impl Plan {
 
     fn made_for(&self, at: Try) -> MadeFor {
         match self.token {
-            TokenRule::Source => MadeFor::Announcement(at),
+            TokenRule::Origin(_) => MadeFor::Announcement(at),
             TokenRule::WholeCall | TokenRule::Own(_) => MadeFor::Request(at),
             // A dry run makes no copy, so there is no try to record.
             TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),
@@ -220,11 +227,14 @@ fn encryption(
     }
 }
 
-fn courier_tags(source: &Identity, image: &Image) -> Result<Vec<Tag>, Rejection> {
+fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<Vec<Tag>, Rejection> {
     let owner = image.owner.as_ref().map(|owner| (tag::SOURCE_OWNER, owner.to_string()));
+    let origin = if settings.is_shared { Origin::of(image, source) } else { Origin::handed_on(image) };
+    let origin = origin.map(|origin| (tag::ORIGIN, origin.to_string()));
     [(tag::SOURCE_IMAGE, source.image.to_string()), (tag::SOURCE_REGION, source.region.to_string())]
         .into_iter()
         .chain(owner)
+        .chain(origin)
         .map(|(key, value)| {
             Tag::new(key, value)
                 .map_err(|why| Rejection::new(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
@@ -232,14 +242,17 @@ fn courier_tags(source: &Identity, image: &Image) -> Result<Vec<Tag>, Rejection>
         .collect()
 }
 
-/// The source's tags without those of AWS and of the courier.
+/// Only images have shared tags: EC2 refuses them on a snapshot.
+fn not_shared(tag: &Tag) -> bool {
+    !tag.key.starts_with(tag::SHARED)
+}
+
+/// The source's tags without those of AWS and of the courier. Shared ones first: if there is no room for all, these are carried.
 fn own_tags(image: &Image) -> Vec<Tag> {
-    image
-        .tags
-        .iter()
-        .filter(|(key, _)| !key.starts_with(tag::PREFIX))
-        .filter_map(|(key, value)| Tag::new(key, value).ok())
-        .collect()
+    let carried = image.tags.iter().filter(|(key, _)| !is_couriers(key));
+    let carried = carried.filter_map(|(key, value)| Tag::new(key, value).ok());
+    let (shared, others): (Vec<Tag>, Vec<Tag>) = carried.partition(|tag| !not_shared(tag));
+    [shared, others].concat()
 }
 
 /// The tags of `must` in order of precedence, then as many of `may` as fit; each key once. The result is sorted, so the same

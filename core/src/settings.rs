@@ -8,6 +8,7 @@ use wildmatch::WildMatch;
 
 use crate::copy_image::{AmiName, CompletionMinutes, Encryption, KmsKey, Tag};
 use crate::identity::{AccountId, Region, shortened};
+use crate::image::tag::is_couriers;
 use crate::naming::{PLACEHOLDERS, Template};
 use crate::region;
 
@@ -32,12 +33,29 @@ pub struct Settings {
 /// Which source AMIs are wanted.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// Empty: any Region but the stack's own.
+    /// Empty: any Region but the stack's own. The stack's own Region stands for the AMIs of other accounts there.
     pub regions: Vec<Region>,
     pub owners: Vec<Owner>,
     pub name_patterns: Vec<WildMatch>,
     pub required_tags: Vec<RequiredTag>,
+    /// Each as `account:name`.
+    pub required_watermarks: Vec<String>,
     pub image_builder: ImageBuilder,
+}
+
+impl Sources {
+    /// Whose AMIs of `region` are wanted: of the stack's own Region, those of other accounts only.
+    #[must_use]
+    pub fn owners_in(&self, region: &Region, stack_region: &Region) -> Vec<Owner> {
+        let is_source = |owner: &&Owner| region != stack_region || **owner != Owner::Myself;
+        self.owners.iter().filter(is_source).cloned().collect()
+    }
+
+    /// Whether AMIs of other accounts are trusted.
+    #[must_use]
+    pub fn trust_others(&self) -> bool {
+        self.owners.iter().any(|owner| *owner != Owner::Myself)
+    }
 }
 
 /// How a copy is made.
@@ -48,6 +66,8 @@ pub struct Copying {
     pub encryption: Encryption,
     pub copy_tags: bool,
     pub extra_tags: Vec<Tag>,
+    /// Whether copies are shared with others: then they have an origin tag.
+    pub is_shared: bool,
     pub completion: Option<CompletionMinutes>,
     pub dry_run: bool,
 }
@@ -221,11 +241,12 @@ impl Settings {
 }
 
 /// The environment variables that [`Settings::read`] reads, without `AWS_REGION`.
-pub const VARIABLES: [&str; 23] = [
+pub const VARIABLES: [&str; 24] = [
     "SOURCE_REGIONS",
     "SOURCE_OWNERS",
     "NAME_PATTERNS",
     "REQUIRED_TAGS",
+    "REQUIRED_WATERMARKS",
     "IMAGE_BUILDER",
     "COPY_NAME",
     "COPY_DESCRIPTION",
@@ -254,7 +275,8 @@ fn url(text: &str) -> Option<String> {
 }
 
 fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSetting> {
-    const REGIONS: &str = "Regions other than the function's own and of its partition, separated by commas (such as `us-east-1,us-west-2`)";
+    const REGIONS: &str = "Regions of the function's partition, separated by commas (such as `us-east-1,us-west-2`); the function's own \
+                           Region alone only if SOURCE_OWNERS names other accounts, whose AMIs there are copied";
     let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| {
         text.parse().ok().filter(|region: &Region| region.partition() == stack_region.partition())
     })?;
@@ -263,29 +285,36 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
             format!("Regions that exist; there is no `{unknown}`, did you mean `{}`?", region::nearest(unknown));
         return Err(env.wrong("SOURCE_REGIONS", &accepted));
     }
-    // The stacks of all Regions can use the same list: each ignores its own Region.
-    let others: Vec<Region> = regions.iter().filter(|region| *region != stack_region).cloned().collect();
-    if others.is_empty() && !regions.is_empty() {
-        return Err(env.wrong("SOURCE_REGIONS", REGIONS));
-    }
     let owners =
         env.list("SOURCE_OWNERS", "`self` and account ids of 12 digits, separated by commas", |text| match text {
             "self" => Some(Owner::Myself),
             account => account.parse().ok().map(Owner::Account),
         })?;
+    let trusts_others = owners.iter().any(|owner| *owner != Owner::Myself);
+    // The stacks of all Regions can use the same list: without other accounts, nothing can be copied from the own Region.
+    let is_source = |region: &&Region| trusts_others || *region != stack_region;
+    let usable: Vec<Region> = regions.iter().filter(is_source).cloned().collect();
+    if usable.is_empty() && !regions.is_empty() {
+        return Err(env.wrong("SOURCE_REGIONS", REGIONS));
+    }
     let patterns =
         env.list("NAME_PATTERNS", "globs of AMI names, separated by commas (such as `golden-*,base-????`)", |text| {
             let plain = |c: char| AmiName::may_contain(c) || "*?".contains(c);
             (!text.is_empty() && text.chars().all(plain)).then(|| WildMatch::new(text))
         })?;
     Ok(Sources {
-        regions: others,
+        regions: usable,
         owners: if owners.is_empty() { vec![Owner::Myself] } else { owners },
         name_patterns: if patterns.is_empty() { vec![WildMatch::new("*")] } else { patterns },
         required_tags: env.list("REQUIRED_TAGS", "`Key=Value` or `Key`, separated by commas", |text| {
             let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
             Tag::new(key, value.unwrap_or_default()).ok()?;
             Some(RequiredTag { key: key.to_owned(), value: value.map(str::to_owned) })
+        })?,
+        required_watermarks: env.list("REQUIRED_WATERMARKS", WATERMARKS, |text| {
+            let (account, name) = text.split_once(':')?;
+            let is_name = !name.is_empty() && name.chars().all(|c| !c.is_control());
+            (account.parse::<AccountId>().is_ok() && is_name).then(|| text.to_owned())
         })?,
         image_builder: env
             .one("IMAGE_BUILDER", "`Tested` or `Any`", |text| match text {
@@ -296,6 +325,8 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
             .unwrap_or(ImageBuilder::Tested),
     })
 }
+
+const WATERMARKS: &str = "watermarks as `account:name`, separated by commas (such as `123456789012:scanned`)";
 
 fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSetting> {
     let key = env.one("KMS_KEY_ID", &format!("{}, of {stack_region}", KmsKey::RULE), |text| {
@@ -322,6 +353,7 @@ fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSet
         encryption,
         copy_tags: env.boolean("COPY_TAGS", true)?,
         extra_tags: extra_tags(env)?,
+        is_shared: !env.list("SHARE_WITH", PRINCIPALS, principal)?.is_empty(),
         completion: env.one("SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES", CompletionMinutes::RULE, |text| {
             text.parse().ok().and_then(CompletionMinutes::new)
         })?,
@@ -335,20 +367,18 @@ fn extra_tags(env: &Environment) -> Result<Vec<Tag>, WrongSetting> {
         "`Key=Value`, separated by commas, keys distinct and not of `aws:` or `ami-courier:`, at most 40";
     let tags = env.list(VARIABLE, ACCEPTED, |text| {
         let (key, value) = text.split_once('=')?;
-        Tag::new(key, value).ok().filter(|tag| !tag.key.starts_with(crate::image::tag::PREFIX))
+        Tag::new(key, value).ok().filter(|tag| !is_couriers(&tag.key))
     })?;
     let distinct = tags.iter().enumerate().all(|(i, tag)| tags[..i].iter().all(|other| other.key != tag.key));
     if distinct && tags.len() <= 40 { Ok(tags) } else { Err(env.wrong(VARIABLE, ACCEPTED)) }
 }
 
+const PRINCIPALS: &str = "account ids of 12 digits, organization ARNs (`arn:…:organizations::…:organization/o-…`) and OU ARNs \
+                          (`…:ou/o-…/ou-…`), separated by commas";
+
 fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
     Ok(Finishing {
-        share_with: env.list(
-            "SHARE_WITH",
-            "account ids of 12 digits, organization ARNs (`arn:…:organizations::…:organization/o-…`) and OU ARNs (`…:ou/o-…/ou-…`), \
-             separated by commas",
-            principal,
-        )?,
+        share_with: env.list("SHARE_WITH", PRINCIPALS, principal)?,
         deprecate: env
             .one("DEPRECATE", "`Source`, `Never` or a number of days (1 to 3650)", |text| match text {
                 "Source" => Some(Deprecate::Source),

@@ -88,6 +88,24 @@ fn a_partial_failure_of_a_batch_is_visible_and_no_failure_of_the_command() {
 }
 
 #[test]
+fn a_picture_needs_until() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let picture = folder.path().join("life.svg");
+    let output = invoke(r#"{"echo": 1}"#, &["--picture", picture.to_str().expect("UTF-8")]);
+    assert_eq!((output.status.code(), picture.exists()), (Some(1), false));
+    assert!(text(&output.stderr).contains("add --until finished"));
+}
+
+#[test]
+fn status_names_the_region_whose_function_did_not_answer_with_exit_code_1() {
+    let output =
+        local().args(["status", "--region", "eu-north-1", "--function"]).arg(fake_function()).output().expect("runs");
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("eu-north-1: ") && stderr.contains("unknown verb Status"), "{stderr}");
+}
+
+#[test]
 fn until_without_a_copy_ends_with_the_reason() {
     let output = invoke(r#"{"echo": 1}"#, &["--until", "available"]);
     assert_eq!(output.status.code(), Some(1));

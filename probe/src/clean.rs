@@ -24,6 +24,8 @@ pub struct Leftovers {
     pub made: Made,
     /// Whether there may be more than is known, and visible.
     pub may_be_invisible: bool,
+    /// Whether there may be a usage report.
+    pub look_for_reports: bool,
     /// Whether there may be a role.
     pub look_for_roles: bool,
 }
@@ -69,6 +71,7 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
         for region in &leftovers.regions {
             let mut sweep =
                 Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
+            found |= leftovers.look_for_reports && sweep.remove_reports().await;
             found |= sweep.once().await;
         }
         empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
@@ -126,11 +129,10 @@ struct Sweep<'a> {
 impl Sweep<'_> {
     /// Removes what it sees and what is known. Returns whether there was anything.
     async fn once(&mut self) -> bool {
-        let reports = self.remove_reports().await;
         let images = self.remove_images().await;
         // After the AMIs: a snapshot that an AMI uses cannot be deleted.
         let snapshots = self.remove_snapshots().await;
-        reports || images || snapshots
+        images || snapshots
     }
 
     fn note_left(&mut self, what: impl fmt::Display, error: &CallError) {

@@ -55,7 +55,8 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["yes", "clean", "dry_run"])]
     assumptions: bool,
 
-    /// Remove what killed runs left behind. It looks for 15 minutes, because a new AMI can be invisible for so long.
+    /// Remove what killed runs left behind, in --region and --source-region. It looks for 15 minutes, because a new AMI can be
+    /// invisible for so long.
     #[arg(long, conflicts_with = "yes")]
     clean: bool,
 
@@ -149,7 +150,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
         let region = arguments.region.clone().unwrap_or_else(|| "your Region".to_owned());
         let plan = arguments.plan(region);
         say(preview::summary(&plan, arguments.long));
-        say(format_args!("The calls:\n{}\n", preview::calls(&plan, arguments.permissions)));
+        say(format_args!("The calls:\n{}\n", preview::calls(&plan, arguments.permissions, arguments.long)));
         say("This was a dry run: no call was made.");
         return Ok(ExitCode::SUCCESS);
     }
@@ -217,6 +218,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
         run: None,
         made: Made::default(),
         may_be_invisible: true,
+        look_for_reports: true,
         look_for_roles: true,
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;

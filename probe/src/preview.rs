@@ -81,13 +81,18 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("iam", "DeleteRole", Count::AsNeeded, "remove the role"),
 ];
 
+/// What `--long` adds.
+pub const CALLS_FOR_LONG: &[Call] = &[call("ec2", "CopyImage", Count::Exactly(2), "a day later: repeat tokens")];
+
 /// The calls as a list.
 #[must_use]
-pub fn calls(plan: &Plan, with_permissions: bool) -> String {
-    let more = if with_permissions { CALLS_FOR_PERMISSIONS } else { &[] };
+pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
+    let of_permissions = if with_permissions { CALLS_FOR_PERMISSIONS } else { &[] };
+    let of_long = if is_long { CALLS_FOR_LONG } else { &[] };
     let lines: Vec<String> = CALLS
         .iter()
-        .chain(more)
+        .chain(of_permissions)
+        .chain(of_long)
         .map(|call| {
             let count = match call.count {
                 Count::Exactly(count) => format!("{count} x"),

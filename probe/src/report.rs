@@ -58,22 +58,25 @@ pub fn json(answers: &[Answered], plan: &Plan, date: &str) -> Value {
     })
 }
 
-/// The text without resource ids and account ids.
+/// The text without ARNs, which can contain names, and without ids of resources and accounts.
 #[must_use]
 pub fn redacted(text: &str) -> String {
+    let words = text.split(' ').map(|word| if word.contains("arn:") { "…".to_owned() } else { without_ids(word) });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn without_ids(text: &str) -> String {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '-';
     let mut out = String::new();
-    let mut word = String::new();
-    for character in text.chars().chain([' ']) {
-        if character.is_ascii_alphanumeric() || character == '-' {
-            word.push(character);
-            continue;
-        }
-        out += if is_id(&word) { "…" } else { &word };
-        word.clear();
-        out.push(character);
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, word) = rest.split_at(start);
+        let (word, after) = word.split_at(word.find(|character| !is_part(character)).unwrap_or(word.len()));
+        out += before;
+        out += if is_id(word) { "…" } else { word };
+        rest = after;
     }
-    out.pop();
-    out
+    out + rest
 }
 
 /// `ami-0123456789abcdef0`, `123456789012`, a UUID.
@@ -93,6 +96,7 @@ mod tests {
     fn ids_and_accounts_are_removed_from_a_text() {
         let text =
             "The image id '[ami-0123456789abcdef0]' of 123456789012 (key 12345678-1234-1234-1234-123456789012), 404";
+        assert_eq!(redacted("User: arn:aws:iam::123456789012:user/alice is not"), "User: … is not");
         assert_eq!(redacted(text), "The image id '[…]' of … (key …), 404");
         assert_eq!(
             redacted("state deregistered (at once), then InvalidAMIID.NotFound (5 min)"),

@@ -76,6 +76,7 @@ pub async fn clean_up(lab: &Lab) -> Cleaned {
         regions: [lab.plan.region.clone(), lab.plan.source_region.clone()].into(),
         run: Some(lab.plan.run.clone()),
         may_be_invisible: made.is_uncertain,
+        look_for_reports: made.has_report || made.is_uncertain,
         look_for_roles: made.has_role,
         made,
     };

@@ -1,6 +1,6 @@
 //! HTTPS to AWS: one pool of HTTP/1.1 connections for all services, verified against the host's root certificates.
 //!
-//! The SDK has a client of its own. This one starts in less time and is smaller (README, Figures): it leaves out HTTP/2,
+//! The SDK has a client of its own. This one starts in less time and is smaller (docs/figures.md): it leaves out HTTP/2,
 //! which EC2 does not speak, and reads one bundle of roots, once. All else is hyper and rustls, as in the SDK's.
 
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! Copy: start exactly one copy of a source AMI. The rules are in [`courier_core::protocol`]; here they are carried out.
 
 use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, SecondLook, Why};
-use courier_core::copy_image::ClientToken;
+use courier_core::copy_image::{ClientToken, Destination};
 use courier_core::error::{Error, Rejection, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State};
@@ -9,6 +9,7 @@ use courier_core::outcome::Outcome;
 use courier_core::plan::{self, Plan};
 use courier_core::protocol::{End, Look, Next, Order, Resume, TRIES, Timing, Try};
 use courier_core::selection;
+use courier_core::settings::{Owner, Settings};
 use time::{Duration, OffsetDateTime};
 use tracing::{info, warn};
 
@@ -31,7 +32,7 @@ pub(super) enum CopyReason<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct CopyOrder<'a> {
     pub(super) source: &'a Identity,
-    reason: CopyReason<'a>,
+    pub(super) reason: CopyReason<'a>,
     resume: Resume,
 }
 
@@ -40,11 +41,17 @@ impl<'a> CopyOrder<'a> {
         Self { source, reason, resume }
     }
 
-    fn request(&self) -> Option<&'a CopyRequest> {
+    pub(super) fn request(&self) -> Option<&'a CopyRequest> {
         match self.reason {
             CopyReason::Announced(_) => None,
             CopyReason::Requested(request) => Some(request),
         }
+    }
+
+    /// Whether the copy is not meant for a Local Zone or an Outpost.
+    fn is_into_region(&self) -> bool {
+        let destination = self.request().and_then(|request| request.destination.as_ref());
+        matches!(destination, None | Some(Destination::Region { .. }))
     }
 
     /// What is not wanted is ignored when it is announced, and an error when it is requested.
@@ -68,10 +75,10 @@ impl<'a> CopyOrder<'a> {
 }
 
 /// What is known while one copy is being made.
-struct Work<'a> {
-    order: CopyOrder<'a>,
-    plan: Plan,
-    source_image: Image,
+pub(super) struct Work<'a> {
+    pub(super) order: CopyOrder<'a>,
+    pub(super) plan: Plan,
+    pub(super) source_image: Image,
     attempt: DeliveryAttempt,
     /// The copy that the last look showed.
     seen: Option<Image>,
@@ -90,9 +97,8 @@ impl Courier {
 
     async fn copy_step(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Result<Vec<Report>, StepEnd> {
         let source = order.source;
-        selection::region_is_allowed(&source.region, &self.settings)
-            .map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
-        let (found, copies) = tokio::join!(self.find(source, attempt), self.look_for_copies(source));
+        let owners = self.owners(&order)?;
+        let (found, copies) = tokio::join!(self.find(source, &owners, attempt), self.look_for_copies(source));
         let source_image = self.wanted(&order, found?)?;
         let plan =
             plan::plan(source, &source_image, order.request(), &self.settings.copying, &self.settings.stack_region)?;
@@ -104,9 +110,25 @@ impl Courier {
         if work.plan.is_dry_run() {
             return Ok(vec![self.dry_run(&work).await?]);
         }
-        let copies = copies?;
+        let mut copies = copies?;
         self.source_is_back(source, &copies).await?;
+        if let Some(report) = self.been_here(&work, &mut copies).await? {
+            return Ok(vec![report]);
+        }
         self.make(work, &copies).await
+    }
+
+    /// Whose AMIs may be copied for this order.
+    fn owners(&self, order: &CopyOrder<'_>) -> Result<Vec<Owner>, StepEnd> {
+        let Settings { sources, stack_region, .. } = &*self.settings;
+        let region = &order.source.region;
+        let allowed = match order.request() {
+            Some(request) => selection::request_is_allowed(request, &self.settings),
+            None => selection::region_is_allowed(region, &self.settings),
+        };
+        allowed.map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
+        // To a Local Zone or an Outpost, this account's own AMIs of this Region are copied as well.
+        Ok(if order.is_into_region() { sources.owners_in(region, stack_region) } else { sources.owners.clone() })
     }
 
     async fn look_for_copies(&self, source: &Identity) -> Result<Vec<Image>, Error> {
@@ -123,11 +145,20 @@ impl Courier {
         };
         match order.reason {
             CopyReason::Announced(announced_by) => {
-                let sources = &self.settings.sources;
-                selection::is_wanted(&image, &order.source.region, announced_by, sources).map_err(StepEnd::Ignored)?;
+                let (region, sources) = (&order.source.region, &self.settings.sources);
+                selection::comes_from_elsewhere(&image, region, &self.stack())
+                    .and_then(|()| selection::is_wanted(&image, region, announced_by, sources))
+                    .map_err(StepEnd::Ignored)?;
             }
             CopyReason::Requested(_) => {
-                selection::may_be_copied(&image).map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
+                let is_elsewhere = if order.is_into_region() {
+                    selection::is_not_here_already(&image, &order.source.region, &self.stack())
+                } else {
+                    Ok(())
+                };
+                is_elsewhere
+                    .and_then(|()| selection::may_be_copied(&image))
+                    .map_err(|reason| order.refused(code::SOURCE_NOT_ALLOWED, reason))?;
             }
         }
         Ok(image)
@@ -257,7 +288,7 @@ impl Courier {
     }
 
     /// A live copy of this source is the answer, unless a request asks for encryption and the copy is not encrypted.
-    fn adopt(&self, work: &Work<'_>, copy: &Image) -> Result<Outcome, Rejection> {
+    pub(super) fn adopt(&self, work: &Work<'_>, copy: &Image) -> Result<Outcome, Rejection> {
         let call = &work.plan.call;
         let is_requested = work.order.request().is_some();
         if is_requested && call.encryption.encrypted() == Some(true) && copy.encrypted() == Some(false) {
@@ -410,7 +441,7 @@ impl Work<'_> {
 }
 
 /// The live copy to answer with: an available one before a pending one before a disabled one, the oldest of them.
-fn best<'a>(copies: impl Iterator<Item = &'a Image>) -> Option<&'a Image> {
+pub(super) fn best<'a>(copies: impl Iterator<Item = &'a Image>) -> Option<&'a Image> {
     copies.filter(|copy| copy.state.is_live()).min_by_key(|copy| {
         let rank = match copy.state {
             State::Available => 0,

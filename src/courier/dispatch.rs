@@ -60,10 +60,14 @@ impl Courier {
     ) -> Vec<Report> {
         let is_local = ami.region == self.settings.stack_region;
         match state {
+            // It may be a source of another account.
+            ImageState::Deregistered | ImageState::Disabled if is_local && self.copies_within_region() => {
+                self.retire_copies_of(ami).await
+            }
             ImageState::Deregistered if is_local => {
                 vec![self.ignored(None, format!("{ami} is deregistered; no action needed"))]
             }
-            _ if is_local => vec![self.copy_changed_state(&ami.image, attempt).await],
+            _ if is_local => self.changed_here(&ami.image, attempt).await,
             ImageState::Available => {
                 let order = CopyOrder::new(ami, CopyReason::Announced(AnnouncedBy::Ec2), Resume::FromStart);
                 self.copy_traced(order, attempt).await
@@ -76,7 +80,7 @@ impl Courier {
     /// Does what the courier has asked itself to do.
     pub(super) async fn own(&self, message: &OwnMessage, attempt: DeliveryAttempt) -> Vec<Report> {
         let order = match message {
-            OwnMessage::Unfinished { copy } => return vec![self.copy_changed_state(copy, attempt).await],
+            OwnMessage::Unfinished { copy } => return self.changed_here(copy, attempt).await,
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
                 return vec![self.retire_copy(copy).await];
             }
@@ -99,7 +103,7 @@ impl Courier {
         self.copy_traced(order, attempt).await
     }
 
-    async fn copy_traced(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Vec<Report> {
+    pub(super) async fn copy_traced(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Vec<Report> {
         let span = info_span!("source", image = %order.source.image, region = %order.source.region);
         self.copy(order, attempt).instrument(span).await
     }

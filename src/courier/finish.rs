@@ -3,15 +3,18 @@
 //! EC2's own event starts this step; nothing waited for it. Every part can be repeated. The courier's event and the tag
 //! `ami-courier:finished` come last, in this order: the tag says that everything else holds.
 
+use courier_core::announcement::AnnouncedBy;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{AccountId, Identity, ImageId};
 use courier_core::image::{Image, State, tag};
 use courier_core::outcome::Outcome;
+use courier_core::protocol::Resume;
 use courier_core::settings::{Deprecate, Principal, Protection};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use tracing::{Instrument, info_span};
 
+use super::copy::{CopyOrder, CopyReason};
 use super::report::{LastStep, Report};
 use super::step::{Courier, DeliveryAttempt, StepEnd};
 use crate::aws::ec2::ImageLookup;
@@ -19,12 +22,17 @@ use crate::aws::error::{CallError, attempting, attempting_on_visible};
 
 impl Courier {
     /// An AMI of this Region changed state, says EC2 or a sweep. That is a hint; the AMI itself decides what to do.
-    pub(super) async fn copy_changed_state(&self, id: &ImageId, attempt: DeliveryAttempt) -> Report {
+    pub(super) async fn changed_here(&self, id: &ImageId, attempt: DeliveryAttempt) -> Vec<Report> {
         let ec2 = self.local_ec2();
         let nothing = |reason: String| self.ignored(None, format!("{id} in {}: {reason}", ec2.region));
         let describing = attempting(format!("describing {id} in {}", ec2.region));
-        match ec2.image(id, None).await.map_err(describing) {
+        let report = match ec2.image(id, None).await.map_err(describing) {
             Err(error) => self.ended(None, error.into()),
+            Ok(ImageLookup::Image(image)) if self.copies_within_region() && self.is_of_another_account(&image) => {
+                let source = image.identity(&ec2.region);
+                let order = CopyOrder::new(&source, CopyReason::Announced(AnnouncedBy::Ec2), Resume::FromStart);
+                return self.copy_traced(order, attempt).await;
+            }
             Ok(ImageLookup::Image(copy)) => match copy.courier_source() {
                 Some(source) => {
                     let span = info_span!("source", image = %source.image, region = %source.region);
@@ -38,7 +46,13 @@ impl Courier {
                 Report::new(None, Err(Error::retry(RetryAfter::Seconds, code::IMAGE_NOT_FOUND, message)))
             }
             Ok(_) => nothing("the AMI is gone, or not visible".to_owned()),
-        }
+        };
+        vec![report]
+    }
+
+    /// Whether AMIs of other accounts in this stack's own Region are copied.
+    pub(super) fn copies_within_region(&self) -> bool {
+        self.settings.sources.regions.contains(&self.settings.stack_region)
     }
 
     /// The next step for a copy of the courier's, by the state it is in.

@@ -4,6 +4,7 @@
 use courier_core::error::Error;
 use courier_core::identity::Region;
 use courier_core::image::Image;
+use courier_core::selection;
 use courier_core::settings::Sources;
 use time::Duration;
 use tokio::time::{Instant, Interval, interval_at};
@@ -34,7 +35,8 @@ impl Courier {
         Ok(())
     }
 
-    /// Hands over each AMI of a source Region that `sources` could want and that is no older than `days`. Selection decides.
+    /// Hands over each AMI of a source Region that `sources` could want, that comes from elsewhere and that is no older than `days`.
+    /// Selection decides.
     pub(super) async fn list_sources(
         &self,
         region: &Region,
@@ -46,13 +48,15 @@ impl Courier {
         let now = self.aws.now();
         let since = now - Duration::days(days.into());
         let mut pace = pace();
-        let mut next = Some(Page::of_sources(sources, since, now));
+        let stack = self.stack();
+        let mut next = Some(Page::of_sources(sources, &sources.owners_in(region, &stack.region), since, now));
         while let Some(page) = next {
             let images;
             pace.tick().await;
             (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
             let young = |image: &Image| image.created.is_none_or(|created| created >= since);
-            images.into_iter().filter(young).for_each(&mut hand_over);
+            let from_elsewhere = |image: &Image| selection::comes_from_elsewhere(image, region, &stack).is_ok();
+            images.into_iter().filter(young).filter(from_elsewhere).for_each(&mut hand_over);
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ mod post_mortem;
 mod publish;
 mod report;
 mod retire;
+mod rounds;
 mod source;
 mod status;
 mod step;

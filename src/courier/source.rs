@@ -1,7 +1,7 @@
 //! Finding the source AMI: the one place where its owner is checked, by EC2 itself.
 
 use courier_core::error::{Error, RetryAfter, code};
-use courier_core::identity::{Identity, Region};
+use courier_core::identity::{AccountId, Identity, Region};
 use courier_core::image::{Image, State, tag};
 use courier_core::settings::Owner;
 use courier_core::{region, selection};
@@ -20,10 +20,14 @@ pub(super) enum Found {
 }
 
 impl Courier {
-    /// Looks for the source AMI among those of `SOURCE_OWNERS`.
-    pub(super) async fn find(&self, source: &Identity, attempt: DeliveryAttempt) -> Result<Found, Error> {
+    /// Looks for the source AMI among those of `owners`.
+    pub(super) async fn find(
+        &self,
+        source: &Identity,
+        owners: &[Owner],
+        attempt: DeliveryAttempt,
+    ) -> Result<Found, Error> {
         let ec2 = self.aws.ec2(&source.region);
-        let owners = self.settings.sources.owners.as_slice();
         match self.look_up(&ec2, source, Some(owners), attempt).await? {
             ImageLookup::Image(image) => ready(source, *image),
             ImageLookup::Empty => self.explain_absence(&ec2, source, attempt).await,
@@ -67,6 +71,9 @@ impl Courier {
     async fn explain_absence(&self, ec2: &Ec2, source: &Identity, attempt: DeliveryAttempt) -> Result<Found, Error> {
         match self.look_up(ec2, source, None, attempt).await? {
             ImageLookup::Image(image) if image.state != State::Deregistered => {
+                if let Err(reason) = selection::is_not_here_already(&image, &source.region, &self.stack()) {
+                    return Ok(Found::NotTrusted(reason));
+                }
                 let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
                 let trusted = self.trusted_owners();
                 Ok(Found::NotTrusted(format!("its owner {owner} is not one of SOURCE_OWNERS ({trusted})")))
@@ -102,9 +109,14 @@ impl Courier {
         attempt: DeliveryAttempt,
     ) -> Result<Vec<Identity>, StepEnd> {
         selection::region_is_allowed(region, &self.settings).map_err(StepEnd::Ignored)?;
-        let owners = self.settings.sources.owners.as_slice();
+        let stack = self.stack();
+        let is_own = *region == stack.region && arn.split(':').nth(4) == stack.account.as_ref().map(AccountId::as_str);
+        if is_own {
+            return Err(StepEnd::Ignored(format!("Image Builder of this account made {arn} in {region} already")));
+        }
+        let owners = self.settings.sources.owners_in(region, &stack.region);
         let looking = attempting(format!("looking in {region} for the AMI that Image Builder made as {arn}"));
-        let found = self.aws.ec2(region).tagged(tag::IMAGE_BUILDER, arn, owners).await.map_err(looking)?;
+        let found = self.aws.ec2(region).tagged(tag::IMAGE_BUILDER, arn, &owners).await.map_err(looking)?;
         if !found.is_empty() {
             return Ok(found.into_iter().map(|image| image.identity(region)).collect());
         }

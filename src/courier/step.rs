@@ -1,10 +1,11 @@
 //! What all steps share: the courier itself, the delivery attempt they work in, and the ways in which a step ends early.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use courier_core::error::{Error, Rejection};
-use courier_core::identity::Identity;
+use courier_core::identity::{AccountId, Identity, Stack};
+use courier_core::image::Image;
 use courier_core::outcome::{Outcome, Route};
 use courier_core::settings::Settings;
 use time::OffsetDateTime;
@@ -21,6 +22,8 @@ const MAY_TAKE: time::Duration = time::Duration::hours(1);
 pub struct Courier {
     pub(super) settings: Arc<Settings>,
     pub(super) aws: Arc<Aws>,
+    /// This stack's account. Only invocations name it, so the first one tells it.
+    account: OnceLock<AccountId>,
 }
 
 /// One delivery of an announcement.
@@ -72,7 +75,24 @@ impl From<Rejection> for StepEnd {
 impl Courier {
     #[must_use]
     pub fn new(settings: Arc<Settings>, aws: Arc<Aws>) -> Self {
-        Self { settings, aws }
+        Self { settings, aws, account: OnceLock::new() }
+    }
+
+    /// The account that invocations name.
+    pub fn runs_in(&self, account: Option<&AccountId>) {
+        if let Some(account) = account {
+            self.account.get_or_init(|| account.clone());
+        }
+    }
+
+    pub(super) fn stack(&self) -> Stack {
+        Stack { region: self.settings.stack_region.clone(), account: self.account.get().cloned() }
+    }
+
+    /// Whether an AMI belongs to another account. Not known as long as no invocation has named this one.
+    pub(super) fn is_of_another_account(&self, image: &Image) -> bool {
+        let (mine, owner) = (self.account.get(), image.owner.as_ref());
+        mine.zip(owner).is_some_and(|(mine, owner)| mine != owner)
     }
 
     pub(super) fn local_ec2(&self) -> Ec2 {

@@ -15,6 +15,7 @@ use courier_core::announcement::{AnnouncedBy, OwnMessage};
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{AccountId, Identity, ImageId, Region};
 use courier_core::image::{Image, State, tag};
+use courier_core::origin::Origin;
 use courier_core::selection;
 use courier_core::settings::Owner;
 use futures_util::future::join_all;
@@ -44,8 +45,8 @@ struct Found {
     /// The sources of failed copies: their next copy needs the post-mortem first.
     failed_sources: BTreeSet<Identity>,
     /// AMIs that are wanted here.
-    wanted: Vec<(Created, Identity)>,
-    /// AMIs that have a live copy here, made by whomever; `None` until all copies are listed.
+    wanted: Vec<Wanted>,
+    /// AMIs that have a live copy here, made by anyone, and the origins of these copies; `None` until all copies are listed.
     copied: Option<HashSet<Identity>>,
     /// Copies that stay in service as long as their source does.
     followers: Vec<Follower>,
@@ -55,6 +56,14 @@ struct Found {
     back: Vec<(Created, ImageId)>,
     /// Why something could not be looked at.
     errors: Vec<Error>,
+}
+
+/// An AMI that is wanted here.
+struct Wanted {
+    created: Created,
+    source: Identity,
+    /// What the courier of another account says it was first.
+    origin: Option<Identity>,
 }
 
 /// A copy that follows its source out of service, and back.
@@ -135,7 +144,10 @@ impl Courier {
         let now = self.aws.now();
         let mut copied = HashSet::new();
         self.list_copies(|copy| {
-            copied.extend(copy.source.clone().filter(|_| copy.state.is_live()));
+            if copy.state.is_live() {
+                copied.extend(copy.source.clone());
+                copied.extend(Origin::handed_on(&copy).map(|origin| origin.ami));
+            }
             if let Some(source) = copy.courier_source() {
                 found.sort_in(copy, source, now);
             }
@@ -182,7 +194,8 @@ impl Courier {
         let sources = &self.settings.sources;
         self.list_sources(region, sources, self.settings.backfill_days, |image| {
             if selection::is_wanted(&image, region, AnnouncedBy::Sweep, sources).is_ok() {
-                found.wanted.push((image.created, image.identity(region)));
+                let origin = Origin::handed_on(&image).map(|origin| origin.ami);
+                found.wanted.push(Wanted { created: image.created, source: image.identity(region), origin });
             }
         })
         .await
@@ -261,12 +274,13 @@ impl Found {
         let failed_sources = self.failed_sources;
         // As long as not all copies are known, an AMI may have one that was not seen.
         let mut missed = self.copied.map_or_else(Vec::new, |copied| {
-            self.wanted.retain(|(_, source)| !copied.contains(source));
+            let is_copied = |identity: &Identity| copied.contains(identity);
+            self.wanted.retain(|wanted| !is_copied(&wanted.source) && !wanted.origin.as_ref().is_some_and(is_copied));
             self.wanted
         });
         self.tally.missed = missed.len();
-        missed.retain(|(_, source)| !failed_sources.contains(source));
-        let missed = missed.into_iter().map(|(created, source)| (created, OwnMessage::Missed { source }));
+        missed.retain(|wanted| !failed_sources.contains(&wanted.source));
+        let missed = missed.into_iter().map(|it| (it.created, OwnMessage::Missed { source: it.source }));
         let copies = self.copies.into_iter().map(|(created, copy)| (created, OwnMessage::Unfinished { copy }));
         let back = self.back.into_iter().map(|(created, copy)| (created, OwnMessage::SourceBack { copy }));
         let mut first: Vec<(Created, OwnMessage)> = missed.chain(copies).chain(back).collect();

@@ -77,6 +77,7 @@ impl Function {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Failure> {
         let (payload, context) = event.into_parts();
         let stack = self.stack(&context);
+        self.courier.runs_in(stack.account.as_ref());
         let deadline = deadline(&context);
         let answer = match record::batch(&payload) {
             Some(records) => self.batch(records, &stack, deadline).await,

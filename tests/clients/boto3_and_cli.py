@@ -7,6 +7,8 @@ It makes its own AMIs with RegisterImage, and can run again on the same server. 
 exit code 1.
 """
 
+import base64
+import hashlib
 import json
 import os
 import subprocess
@@ -363,11 +365,51 @@ def queues(aws):
     )
 
 
+def a_snapshot_without_a_volume(aws):
+    ebs, ec2 = aws.client("ebs"), aws.client("ec2")
+    snapshot = ebs.start_snapshot(VolumeSize=1, Tags=[{"Key": "run", "Value": RUN}])
+    check(snapshot["Status"] == "pending" and snapshot["BlockSize"] == 524288, "StartSnapshot makes a pending snapshot")
+    block = bytes(snapshot["BlockSize"])
+    checksum = base64.b64encode(hashlib.sha256(block).digest()).decode()
+    put = {"SnapshotId": snapshot["SnapshotId"], "BlockIndex": 0, "DataLength": len(block), "ChecksumAlgorithm": "SHA256"}
+    refused(lambda: ebs.put_snapshot_block(**put, BlockData=block, Checksum="AAAA"), "ValidationException", "a wrong checksum")
+    answer = ebs.put_snapshot_block(**put, BlockData=block, Checksum=checksum)
+    check(answer["ResponseMetadata"]["HTTPStatusCode"] == 201, "PutSnapshotBlock accepts a block with its checksum")
+    refused(lambda: ebs.complete_snapshot(SnapshotId=snapshot["SnapshotId"], ChangedBlocksCount=2), "ValidationException", "a wrong count of blocks")
+    check(ebs.complete_snapshot(SnapshotId=snapshot["SnapshotId"], ChangedBlocksCount=1)["Status"] == "pending", "CompleteSnapshot takes a while")
+    shown = ec2.describe_snapshots(SnapshotIds=[snapshot["SnapshotId"]])["Snapshots"][0]
+    check(shown["VolumeSize"] == 1 and shown["Tags"] == [{"Key": "run", "Value": RUN}], "EC2 shows the snapshot with its tags")
+    device = {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snapshot["SnapshotId"]}}
+    image = register(ec2, "of a snapshot", BlockDeviceMappings=[device], RootDeviceName="/dev/xvda")
+    shown = ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]
+    check(shown["SnapshotId"] == snapshot["SnapshotId"], "an AMI is made of it")
+    gone = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)["DeleteSnapshotResults"]
+    check([result["ReturnCode"] for result in gone] == ["success"], "and removed with it")
+    refused(lambda: ebs.complete_snapshot(SnapshotId=snapshot["SnapshotId"], ChangedBlocksCount=1), "ResourceNotFoundException", "it is gone", 404)
+
+
+def roles(aws):
+    iam, sts = aws.client("iam"), aws.client("sts")
+    check(sts.get_caller_identity()["Account"] == ACCOUNT, "STS knows the account")
+    name, path = f"role-{RUN}", f"/{RUN}/"
+    arn = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    refused(lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}"), "EntityAlreadyExists", "a role of a taken name", 409)
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}))
+    check([role["RoleName"] for role in iam.list_roles(PathPrefix=path)["Roles"]] == [name], "ListRoles finds it by its path")
+    given = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    check(given["AccessKeyId"].startswith("ASIA"), "AssumeRole gives keys")
+    refused(lambda: iam.delete_role(RoleName=name), "DeleteConflict", "a role with a policy stays", 409)
+    iam.delete_role_policy(RoleName=name, PolicyName="p")
+    iam.delete_role(RoleName=name)
+    refused(lambda: iam.delete_role(RoleName=name), "NoSuchEntity", "a role that is gone", 404)
+    refused(lambda: sts.assume_role(RoleArn=arn, RoleSessionName="test"), "AccessDenied", "nobody can use it", 403)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     aws = Aws(sys.argv[1])
-    for part in (the_example_of_the_cli, copying, the_life_of_an_image, parameters, events, queues):
+    for part in (the_example_of_the_cli, copying, the_life_of_an_image, parameters, events, queues, a_snapshot_without_a_volume, roles):
         print(f"-- {part.__name__.replace('_', ' ')}")
         part(aws)
     print("AWS's own clients accept all answers")

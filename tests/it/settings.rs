@@ -11,11 +11,11 @@ const KEY: &str = "0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e";
 /// A variable, an invalid value, and a part of the accepted forms.
 const WRONG: &[(&str, &str, &str)] = &[
     ("AWS_REGION", "nowhere", "the Region that the function runs in"),
-    ("SOURCE_REGIONS", "Virginia", "Regions other than the function's own"),
+    ("SOURCE_REGIONS", "Virginia", "the function's own Region alone only if SOURCE_OWNERS names other accounts"),
     ("SOURCE_REGIONS", "us-east-1;us-west-2", "separated by commas"),
     ("SOURCE_REGIONS", "us-east-1,,us-west-2", "such as `us-east-1,us-west-2`"),
-    ("SOURCE_REGIONS", "eu-west-1", "Regions other than the function's own"),
-    ("SOURCE_REGIONS", "us-east-1,cn-north-1", "of its partition"),
+    ("SOURCE_REGIONS", "eu-west-1", "the function's own Region alone only if SOURCE_OWNERS names other accounts"),
+    ("SOURCE_REGIONS", "us-east-1,cn-north-1", "Regions of the function's partition"),
     ("SOURCE_REGIONS", "us-esat-1", "Regions that exist; there is no `us-esat-1`, did you mean `us-east-1`?"),
     ("SOURCE_REGIONS", "us-east-1,eu-wset-2", "did you mean `eu-west-2`?"),
     ("SOURCE_OWNERS", "me", "`self` and account ids of 12 digits"),
@@ -25,6 +25,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("NAME_PATTERNS", "golden-*,", "globs of AMI names"),
     ("REQUIRED_TAGS", "=yes", "`Key=Value` or `Key`"),
     ("REQUIRED_TAGS", "approved=true,", "`Key=Value` or `Key`"),
+    ("REQUIRED_WATERMARKS", "scanned", "watermarks as `account:name`"),
+    ("REQUIRED_WATERMARKS", "self:scanned", "such as `123456789012:scanned`"),
     ("IMAGE_BUILDER", "tested", "`Tested` or `Any`"),
     ("COPY_NAME", "{nmae}", "`{name}`, `{image_id}`, `{region}`, `{account}`, `{created}` and `{tag:KEY}`"),
     ("COPY_NAME", "{name", "placeholders"),
@@ -137,6 +139,7 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
         ("SOURCE_OWNERS", &["self", "123456789012", "self, 111122223333"]),
         ("NAME_PATTERNS", &["*", "golden-*", "golden-*,base-????,(a) [b] ./-'@_"]),
         ("REQUIRED_TAGS", &["approved", "approved=true", "approved=true,stage,url=https://x/?a=b", "empty="]),
+        ("REQUIRED_WATERMARKS", &["111122223333:scanned", "111122223333:scanned, 123456789012:approved by security"]),
         ("IMAGE_BUILDER", &["Tested", "Any"]),
         (
             "COPY_NAME",

@@ -22,8 +22,8 @@ pub struct Stage {
     pub dead_letters: String,
     settings: BTreeMap<String, String>,
     timeout: Duration,
-    /// Where functions were started.
-    regions: Mutex<BTreeSet<String>>,
+    /// Where functions were started: Region and account.
+    stacks: Mutex<BTreeSet<(String, String)>>,
 }
 
 impl Stage {
@@ -36,7 +36,7 @@ impl Stage {
             dead_letters,
             settings: BTreeMap::new(),
             timeout: Duration::from_secs(60),
-            regions: Mutex::default(),
+            stacks: Mutex::default(),
         };
         let (queue, dead_letters) = (stage.queue.clone(), stage.dead_letters.clone());
         stage.set("QUEUE_URL", &queue).set("DEAD_LETTER_QUEUE_URL", &dead_letters)
@@ -80,8 +80,15 @@ impl Stage {
 
     /// The function, not yet started.
     pub fn function_in(&self, region: &str) -> Function {
-        self.regions.lock().unwrap_or_else(PoisonError::into_inner).insert(region.to_owned());
+        self.function_of(ACCOUNT, region)
+    }
+
+    /// The function of an account, not yet started. Accounts share the world.
+    pub fn function_of(&self, account: &str, region: &str) -> Function {
+        let stack = (region.to_owned(), account.to_owned());
+        self.stacks.lock().unwrap_or_else(PoisonError::into_inner).insert(stack);
         let function = Function::new(env!("CARGO_BIN_EXE_ami-courier"), region)
+            .account(account)
             .endpoint_url(&self.aws.endpoint())
             .timeout(self.timeout);
         self.settings.iter().fold(function, |function, (variable, value)| function.set(variable, value))
@@ -146,9 +153,9 @@ impl Stage {
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
         let settings: BTreeMap<_, _> =
             self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
-        let regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Where several stacks share a world, a call does not say which of them made it.
-        let Ok([here]) = <[String; 1]>::try_from(regions.into_iter().collect::<Vec<_>>()) else { return };
+        let Ok([(here, _)]) = <[(String, String); 1]>::try_from(stacks.into_iter().collect::<Vec<_>>()) else { return };
         let mut lines = BTreeSet::new();
         let world = self.aws.world();
         for call in world.calls() {

@@ -85,7 +85,6 @@ fn is_uuid_v5(token: Option<&String>) -> bool {
 async fn each_parameter_of_a_request_is_sent_as_it_is_and_makes_another_token() {
     let alias = format!("arn:aws:kms:{HERE}:{ACCOUNT}:alias/golden");
     let key = format!("arn:aws:kms:{HERE}:{ACCOUNT}:key/{KEY}");
-    let outpost = format!("arn:aws:outposts:{HERE}:{ACCOUNT}:outpost/op-0e32example1");
     let tags = |kind: &str| json!({ "TagSpecifications": [{ "ResourceType": kind, "Tags": [{ "Key": "b", "Value": "2" }, { "Key": "a" }] }] });
     let two: Tags = &[("b", "2"), ("a", "")];
     let same = |fields: Value| (fields.clone(), fields, &[][..], &[][..]);
@@ -110,9 +109,6 @@ async fn each_parameter_of_a_request_is_sent_as_it_is_and_makes_another_token() 
         encrypted(&alias),
         (json!({ "CopyImageTags": true }), json!({ "CopyImageTags": "true" }), &[], &[]),
         (json!({ "CopyImageTags": false }), json!({ "CopyImageTags": "false" }), &[], &[]),
-        same(json!({ "DestinationAvailabilityZone": "eu-west-1a" })),
-        same(json!({ "DestinationAvailabilityZoneId": "euw1-az1" })),
-        same(json!({ "DestinationOutpostArn": outpost })),
         (
             json!({ "SnapshotCopyCompletionDurationMinutes": 2880 }),
             json!({ "SnapshotCopyCompletionDurationMinutes": "2880" }),
@@ -232,6 +228,35 @@ async fn a_request_wins_over_every_setting() {
     assert_eq!(sent, call_of_request(expected, image, &[("by", "setting"), ("only", "setting")]));
 }
 
+/// The same, of a source in the own Region.
+fn here(document: &Value) -> Value {
+    serde_json::from_str(&document.to_string().replace(THERE, HERE)).unwrap()
+}
+
+async fn stage_with_source_here(source: Image) -> Stage {
+    Stage::new().await.with(|world| {
+        world.add_image(HERE, source);
+    })
+}
+
+#[tokio::test]
+async fn a_zone_or_an_outpost_is_sent_as_it_is_with_a_source_in_the_own_region_and_makes_another_token() {
+    let outpost = format!("arn:aws:outposts:{HERE}:{ACCOUNT}:outpost/op-0e32example1");
+    let mut tokens = BTreeSet::new();
+    for destination in [
+        json!({ "DestinationAvailabilityZone": "eu-west-1a" }),
+        json!({ "DestinationAvailabilityZoneId": "euw1-az1" }),
+        json!({ "DestinationOutpostArn": outpost }),
+    ] {
+        let stage = stage_with_source_here(plain_source()).await;
+        let (sent, token) = sent(&stage, &here(&with(destination.clone()))).await;
+        assert_eq!(sent, here(&call_of_request(destination, &[], &[])));
+        assert!(is_uuid_v5(token.as_ref()), "{token:?}");
+        tokens.insert(token);
+    }
+    assert_eq!(tokens.len(), 3, "each is a call of its own");
+}
+
 #[tokio::test]
 async fn settings_complete_a_request_and_a_zone_as_destination_excludes_a_completion_time() {
     let settings = |stage: Stage| {
@@ -249,11 +274,12 @@ async fn settings_complete_a_request_and_a_zone_as_destination_excludes_a_comple
     let (plain, _) = sent(&settings(stage_with(source()).await), &with(json!({}))).await;
     assert_eq!(plain, call_of_request(decided.clone(), tags, tags));
     let zone = json!({ "DestinationAvailabilityZone": "eu-west-1a" });
-    let (narrow, _) = sent(&settings(stage_with(source()).await), &with(zone.clone())).await;
+    let stage = settings(stage_with_source_here(source()).await);
+    let (narrow, _) = sent(&stage, &here(&with(zone.clone()))).await;
     let mut expected = decided;
     expected["SnapshotCopyCompletionDurationMinutes"] = Value::Null;
     expected["DestinationAvailabilityZone"] = zone["DestinationAvailabilityZone"].clone();
-    assert_eq!(narrow, call_of_request(expected, tags, tags));
+    assert_eq!(narrow, here(&call_of_request(expected, tags, tags)));
 }
 
 #[tokio::test]

@@ -10,12 +10,13 @@ from unittest.mock import patch
 import boto3
 from moto import mock_aws
 from moto.cloudformation import parsing
+from moto.cloudformation.models import ChangeSet
 from moto.events.models import EventBus, Rule, events_backends
 from moto.server import ThreadedMotoServer
 from moto.utilities.arns import parse_arn
 from stack import plain_of
 
-_clean, _send = parsing.clean_json, Rule.send_to_targets
+_clean, _send, _apply = parsing.clean_json, Rule.send_to_targets, ChangeSet.apply
 
 
 def _without_none(node, resources):
@@ -46,10 +47,18 @@ def _to_other_buses_as_it_is(rule, event, transform_input=True):
     rule.targets = targets
 
 
+def _apply_with_outputs(change_set):
+    """A stack that a change set made has its outputs too."""
+    _apply(change_set)
+    stack = change_set.stack
+    stack.output_map = parsing.OutputMap(stack.resource_map, change_set.template_dict, stack.stack_id)
+
+
 @contextmanager
 def as_aws_does():
-    """Moto, corrected in four places."""
+    """Moto, corrected in five places."""
     with (
+        patch.object(ChangeSet, "apply", _apply_with_outputs),
         patch.object(Rule, "send_to_targets", _to_other_buses_as_it_is),
         patch.object(parsing, "clean_json", _without_none),
         patch.object(parsing, "generate_resource_name", _short_enough),

@@ -56,12 +56,18 @@ def own_parameters(call):
     parameters = {}
     if keys := sorted({target["kms_key"] for target in call.get("targets", []) if target.get("kms_key") and call["action"] == "CopyImage"}):
         parameters["SourceKmsKeyArns"] = ",".join(keys)
-    if call["action"] == "GetParameter" and call["region"] != here(call):
+    if call["action"] == "GetParameter" and is_announced(call):
         arn = arn_of_parameter(call["parameters"]["Name"], call["region"], call["account"])
         parameters["SourceParameterPath"] = "/" + arn.split(":parameter/")[1]
-        if arn.split(":")[4] != call["account"]:
+        if arn.split(":")[4] not in ("", call["account"]):
             parameters["SenderAccounts"] = arn.split(":")[4]
     return parameters
+
+
+def is_announced(call):
+    """Whether the function reads the parameter because it announces an AMI: of the own Region, it may be the one that the function publishes in."""
+    regions = (call.get("settings") or {}).get("SOURCE_REGIONS", "").split(",")
+    return call["region"] != here(call) or (here(call) in regions and "PARAMETER_NAME" not in call["settings"])
 
 
 def key_of_a_request(call):
@@ -189,7 +195,9 @@ def arn_of_parameter(name, region, account):
     """A parameter of another account is named by its ARN. A version (`NAME:3`) is no part of the resource."""
     if name.startswith("arn:"):
         return ":".join(name.split(":")[:6])
-    return f"arn:{partition(region)}:ssm:{region}:{account}:parameter/{name.partition(':')[0].lstrip('/')}"
+    # Public parameters belong to no account: docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
+    owner = "" if name.startswith("/aws/") else account
+    return f"arn:{partition(region)}:ssm:{region}:{owner}:parameter/{name.partition(':')[0].lstrip('/')}"
 
 
 def _events(call, parameters, context):

@@ -25,6 +25,7 @@ STACK_UUID = "51af3dc0-da77-11e4-872e-1234567db123"
 OPTIONS = {
     "SourceRegions": ("", "us-east-1,us-west-2"),
     "RequiredTags": ("", "approved=true"),
+    "RequiredWatermarks": ("", "111122223333:scanned"),
     "SourceParameterPath": ("", "/golden/"),
     "CloudTrailEvents": ("false", "true"),
     "SenderAccounts": ("", "111122223333,444455556666"),

@@ -154,6 +154,14 @@ def test_the_courier_hears_of_the_sender_accounts(what, on, heard):
     assert hearing(resources, what, "SenderEventBus") == (["SenderRule"] if heard else [])
 
 
+def test_the_own_region_is_heard_once_source_regions_names_it():
+    resources = rendered(template(), {**options("SenderAccounts", "RequiredTags", "SourceParameterPath", "RetireWithSource"), "SourceRegions": f"us-east-1,{REGION}"})
+    for what in [ami("available", region=REGION, account=SENDER), ami("deregistered", region=REGION, account=SENDER), tag(region=REGION, account=SENDER)]:
+        assert hearing(resources, what, "SenderEventBus") == ["SenderRule"]
+    assert hearing(resources, parameter(region=REGION)) == ["ParameterRule"]
+    assert hearing(resources, ami("available", region=REGION)) == ["CopyRule", "SourceImageRule"]
+
+
 def test_the_source_regions_of_any_account_forward_to_the_output_of_the_courier():
     own = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     assert outputs(template(), options())["EventBusArn"] == own + "default"

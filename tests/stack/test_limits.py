@@ -44,6 +44,7 @@ LONGEST = {
     "SourceOwners": listed(lambda n: f"{111122223333 + n}"),
     "NamePatterns": padded("golden-"),
     "RequiredTags": padded("Key="),
+    "RequiredWatermarks": listed(lambda n: f"{111122223333 + n}:scanned"),
     "CopyName": padded("{name}"),
     "CopyDescription": padded("of {name} "),
     "KmsKeyId": padded(arn("kms", "alias/")),

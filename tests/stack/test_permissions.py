@@ -66,6 +66,7 @@ def _forbidden():
         yield Request(action, "*", IN(REGION))
     yield Request("ssm:GetParameter", SSM.format("us-east-1", "secret"), IN("us-east-1"))
     yield Request("ssm:GetParameter", SSM.format("ap-south-1", "golden/x"), IN("ap-south-1"))
+    yield Request("ssm:GetParameter", "arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-latest/x", IN("us-east-1"))
     for account, name, region in [(STRANGER, "golden/x", "us-east-1"), (SENDER, "secret", "us-east-1"), (SENDER, "golden/x", "ap-south-1")]:
         arn = f"arn:aws:ssm:{region}:{account}:parameter/{name}"
         yield Request("ssm:GetParameter", arn, {**IN(region), "aws:ResourceAccount": account})
@@ -324,6 +325,15 @@ def test_the_published_parameter_is_allowed_as_far_as_its_name_is_known(name, al
     for action in ["ssm:GetParameter", "ssm:PutParameter"]:
         assert allowing(policy, Request(action, SSM.format(REGION, allowed), {}))
         assert not allowing(policy, Request(action, SSM.format(REGION, refused), {}))
+
+
+def test_the_path_of_public_parameters_allows_these_and_no_others():
+    policy = statements(rendered(template(), {**options("SourceRegions"), "SourceParameterPath": "/aws/service/ami-amazon-linux-latest/"}))
+    public = "arn:aws:ssm:us-east-1::parameter/aws/service/{}"
+    assert allowing(policy, Request("ssm:GetParameter", public.format("ami-amazon-linux-latest/x"), IN("us-east-1")))
+    assert not allowing(policy, Request("ssm:GetParameter", public.format("ecs/x"), IN("us-east-1")))
+    assert not allowing(policy, Request("ssm:GetParameter", public.format("ami-amazon-linux-latest/x"), IN("ap-south-1")))
+    assert not allowing(policy, Request("ssm:GetParameter", SSM.format("us-east-1", "aws/service/ami-amazon-linux-latest/x"), IN("us-east-1")))
 
 
 def test_a_parameter_of_a_sender_account_may_be_read():

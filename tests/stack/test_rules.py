@@ -403,7 +403,7 @@ BROKEN = [
     (every_parameter_is_explained, "Parameters/SourceOwners/Default", "me"),
     (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterLabels/DryRun", None),
     (every_parameter_is_explained, "Metadata/AWS::CloudFormation::Interface/ParameterGroups/1/Parameters/0", None),
-    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. README.md#runbook-nowhere"),
+    (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. docs/operations.md#runbook-nowhere"),
     (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings."),
     (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/AlarmActions", None),
     (every_alarm_has_its_place_in_the_runbook, "SweepAlarm/TreatMissingData", "notBreaching"),

@@ -27,7 +27,11 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
         )]);
     }
     let ami = Identity { region, image: event.required("detail.responseElements.imageId")? };
-    if call == "CopyImage" && ami.region == stack.region {
+    let is_of_another_account = match (event.text("account")?, &stack.account) {
+        (Some(account), Some(own)) => account != own.as_str(),
+        _ => false,
+    };
+    if call == "CopyImage" && ami.region == stack.region && !is_of_another_account {
         return Ok(vec![Announcement::nothing(format!("{} is itself a copy into this Region", ami.image))]);
     }
     Ok(vec![Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 }])

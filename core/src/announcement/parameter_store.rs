@@ -25,7 +25,10 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
         return Ok(vec![Announcement::nothing(format!("the parameter {}: {why}", shortened(&name)))]);
     }
     let ami = match arn {
-        Some(arn) if stack.account.as_ref().is_some_and(|own| own.as_str() != arn.account) => {
+        // AWS's public parameters belong to no account, and are read by name.
+        Some(arn)
+            if !arn.account.is_empty() && stack.account.as_ref().is_some_and(|own| own.as_str() != arn.account) =>
+        {
             Pointer::Parameter { region: arn.region, name: arn.text.to_owned() }
         }
         Some(arn) => Pointer::Parameter { region: arn.region, name },

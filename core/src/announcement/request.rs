@@ -15,7 +15,7 @@ use crate::copy_image::{
 };
 use crate::error::{Rejection, code};
 use crate::identity::{Identity, Malformed, shortened};
-use crate::image::tag::PREFIX as COURIERS_OWN;
+use crate::image::tag::{self, is_couriers};
 
 /// The fields of a request, as the API names them.
 pub const FIELDS: [&str; 14] = [
@@ -287,6 +287,10 @@ fn tag_specifications(fields: Fields<'_>) -> Result<(Vec<Tag>, Vec<Tag>), Reject
             add_tag(tags, &format!("{place}[{index}]"), tag)?;
         }
     }
+    if let Some(shared) = snapshot.iter().find(|tag| tag.key.starts_with(tag::SHARED)) {
+        let seen = format!("`{}` on a snapshot", shortened(&shared.key));
+        return Err(invalid(code::INVALID_VALUE, FIELD, seen, "shared tags (`ec2:SharedTag/…`) on the image only"));
+    }
     Ok((image, snapshot))
 }
 
@@ -299,7 +303,7 @@ fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejectio
     };
     let tag = Tag::new(text("Key")?, text("Value")?)
         .map_err(|why| invalid(code::INVALID_VALUE, place, format!("`{}`", shortened(&why.value)), why.accepted))?;
-    if tag.key.starts_with(COURIERS_OWN) {
+    if is_couriers(&tag.key) {
         let seen = format!("`{}`", shortened(&tag.key));
         return Err(invalid(code::INVALID_VALUE, place, seen, "a tag whose key does not begin with `ami-courier:`"));
     }

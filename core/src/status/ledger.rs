@@ -127,9 +127,11 @@ impl<'a> Ledger<'a> {
             copies.retain(|copy| copy.is_own);
             let (Some(copy), other_copies) = best(copies) else { continue };
             let without_source = copy.marked.as_ref().and_then(|image| self.without_source(image, now));
-            let (state, explanation) = match without_source {
-                Some((state, explanation)) => (state, Some(explanation)),
-                None => (copy.state, copy.explanation),
+            let (state, since_then, explanation) = match without_source {
+                Some((state, explanation)) => {
+                    (state, copy.marked.and_then(|image| image.source_gone_since()), Some(explanation))
+                }
+                None => (copy.state, copy.since, copy.explanation),
             };
             let is_new = copy.created.is_none_or(|created| created >= since);
             if (is_new || !state.is_settled()) && self.request.has_name(&copy.name) {
@@ -140,7 +142,7 @@ impl<'a> Ledger<'a> {
                     created: None,
                     age_seconds: None,
                     copy: Some(copy.id),
-                    since: copy.since,
+                    since: since_then,
                     explanation,
                     other_copies,
                 });
@@ -168,7 +170,10 @@ impl<'a> Ledger<'a> {
             (None, Some(until)) => {
                 (State::Missing, Some(format!("quiet time: no copy starts before {}", minute(until))))
             }
-            (None, None) => (State::Missing, None),
+            (None, None) => {
+                let explanation = "EC2 records no reason: see the dead-letter queue and the function's log";
+                (State::Missing, Some(explanation.to_owned()))
+            }
         };
         Row {
             state,

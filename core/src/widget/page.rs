@@ -41,7 +41,7 @@ impl Page<'_> {
                 self.filter(&mut html);
                 notes(&mut html, status);
                 counts(&mut html, status);
-                self.table(&mut html, status);
+                table(&mut html, status);
             }
             Err(reason) => {
                 self.filter(&mut html);
@@ -74,30 +74,30 @@ impl Page<'_> {
         html.markup("<cwdb-action action=\"call\" display=\"widget\" endpoint=\"").text(self.function_arn);
         html.markup("\">{}</cwdb-action>");
     }
+}
 
-    fn table(&self, html: &mut Html, status: &Status) {
-        if status.total == 0 {
-            html.markup("<p class=\"empty\">None.</p>");
-            return;
+fn table(html: &mut Html, status: &Status) {
+    if status.total == 0 {
+        html.markup("<p class=\"empty\">No AMI is wanted here, and no copy needs a look.</p>");
+        return;
+    }
+    html.markup("<table><thead><tr><th>State</th><th>AMI</th><th>Age</th><th>Copy</th></tr></thead><tbody>");
+    let mut shown = 0;
+    for image in status.images.iter().take(MOST_ROWS) {
+        let mut row = Html::default();
+        self::row(&mut row, image, &status.region);
+        if html.len() + row.len() > MOST_BYTES {
+            break;
         }
-        html.markup("<table><thead><tr><th>State</th><th>AMI</th><th>Age</th><th>Copy</th><th>Explanation</th></tr></thead><tbody>");
-        let mut shown = 0;
-        for image in status.images.iter().take(MOST_ROWS) {
-            let mut row = Html::default();
-            self::row(&mut row, image, &status.region);
-            if html.len() + row.len() > MOST_BYTES {
-                break;
-            }
-            html.add(&row);
-            shown += 1;
-        }
-        html.markup("</tbody></table>");
-        if shown < status.total {
-            html.markup("<p class=\"more\">").text(shown).markup(" of ").text(status.total);
-            html.markup(" are shown, the worst first; ")
-                .text(status.total - shown)
-                .markup(" are not. Filter by name to see others.</p>");
-        }
+        html.add(&row);
+        shown += 1;
+    }
+    html.markup("</tbody></table>");
+    if shown < status.total {
+        html.markup("<p class=\"more\">").text(shown).markup(" of ").text(status.total);
+        html.markup(" are shown, the worst first; ")
+            .text(status.total - shown)
+            .markup(" are not. Filter by name to see others.</p>");
     }
 }
 
@@ -135,7 +135,11 @@ fn row(html: &mut Html, row: &Row, region: &Region) {
     mark(html, row.state);
     html.markup(" ").markup(label(row.state)).markup("</td><td class=\"name\"><b>").text(&row.name).markup("</b><br>");
     image(html, &row.source.image, &row.source.region);
-    html.markup(" <span class=\"weak\">in ").text(&row.source.region).markup("</span></td><td class=\"age\">");
+    html.markup(" <span class=\"weak id\">in ").text(&row.source.region).markup("</span>");
+    if let Some(explanation) = &row.explanation {
+        html.markup("<br>").text(explanation);
+    }
+    html.markup("</td><td class=\"age\">");
     if let Some(seconds) = row.age_seconds {
         html.text(Age(seconds));
     }
@@ -145,9 +149,9 @@ fn row(html: &mut Html, row: &Row, region: &Region) {
         image(html, copy, region);
     }
     if let Some(since) = row.since {
-        html.markup("<br><span class=\"weak\">since ").text(Utc(since)).markup("</span>");
+        html.markup("<br><span class=\"weak id\">since ").text(Minute(since)).markup("</span>");
     }
-    html.markup("</td><td class=\"why\">").text(row.explanation.as_deref().unwrap_or_default()).markup("</td></tr>");
+    html.markup("</td></tr>");
 }
 
 /// An AMI's id, with a link to its page in the console of its Region.
@@ -224,6 +228,16 @@ struct Utc(OffsetDateTime);
 impl fmt::Display for Utc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second] UTC");
+        f.write_str(&self.0.to_offset(UtcOffset::UTC).format(format).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// `2026-01-31 09:30`, in UTC as the heading.
+struct Minute(OffsetDateTime);
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = format_description!("[year]-[month]-[day] [hour]:[minute]");
         f.write_str(&self.0.to_offset(UtcOffset::UTC).format(format).map_err(|_| fmt::Error)?)
     }
 }

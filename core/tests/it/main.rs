@@ -7,6 +7,7 @@ mod error;
 mod identity;
 mod image;
 mod naming;
+mod origin;
 mod outcome;
 mod plan;
 mod protocol;

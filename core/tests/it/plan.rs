@@ -206,6 +206,57 @@ fn more_explicit_tags_than_there_is_room_for_are_rejected_not_left_out() {
 }
 
 #[test]
+fn shared_tags_go_to_the_image_only_and_before_the_sources_other_tags() {
+    let shared = "ec2:SharedTag/team";
+    let of_source = [(shared, "infra"), ("z", "1")];
+    let plan = announced(&[("EXTRA_TAGS", "ec2:SharedTag/by=setting,extra=1")], &of_source);
+    let of_user = |tags: &[Tag]| -> Vec<String> {
+        let keys = tags.iter().map(|tag| tag.key.clone());
+        keys.filter(|key| !key.starts_with(tag::PREFIX)).collect()
+    };
+    assert_eq!(of_user(&plan.call.image_tags), ["ec2:SharedTag/by", shared, "extra", "z"]);
+    assert_eq!(of_user(&plan.call.snapshot_tags), ["extra", "z"]);
+    let many: Vec<String> = (0..49).map(|n| format!("a{n}")).collect();
+    let mut tags: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "x")).collect();
+    tags.push((shared, "infra"));
+    let full = announced(&[], &tags);
+    assert_eq!((full.call.image_tags.len(), full.call.snapshot_tags.len()), (MOST_BY_USER, MOST_BY_USER));
+    assert!(keys(&full.call.image_tags).contains(&shared), "{:?}", full.left_out);
+}
+
+#[test]
+fn a_shared_copy_says_its_origin_on_the_image_and_any_copy_hands_one_on() {
+    let origin = |settings: &[(&str, &str)], tags: &[(&str, &str)]| {
+        let call = announced(settings, tags).call;
+        assert!(!keys(&call.snapshot_tags).contains(&tag::ORIGIN), "EC2 refuses it there");
+        call.image_tags.into_iter().find(|it| it.key == tag::ORIGIN).map(|it| it.value)
+    };
+    let shares = [("SHARE_WITH", "111122223333")];
+    let first = "444455556666/us-west-2/ami-5731123e";
+    assert_eq!(origin(&[], &[]), None);
+    assert_eq!(origin(&shares, &[]).as_deref(), Some("123456789012/us-east-1/ami-0abcdef1234567890"));
+    assert_eq!(origin(&shares, &[(tag::ORIGIN, first)]).as_deref(), Some(first));
+    assert_eq!(origin(&[], &[(tag::ORIGIN, first)]).as_deref(), Some(first));
+}
+
+#[test]
+fn announcements_of_one_origin_share_the_token_of_each_try() {
+    let region = stack_region();
+    let first = announced(&[], &[]);
+    let again = Identity { region: region.clone(), image: "ami-5731123e".parse().unwrap() };
+    let says = |origin: &str| image(tagged(&[(tag::ORIGIN, origin)]));
+    let of = |image: &Image| plan(&again, image, None, &copying(&[]), &region).unwrap();
+    let handed_on = of(&says("123456789012/us-east-1/ami-0abcdef1234567890"));
+    let of_another = of(&says("123456789012/us-east-1/ami-0fedcba9876543210"));
+    for at in [Try::FIRST, a_try(0, 1), a_try(2, 3)] {
+        assert_eq!(token(&first, at), token(&handed_on, at));
+        assert_ne!(token(&first, at), token(&of_another, at));
+        assert_ne!(token(&first, at), token(&of(&image(BTreeMap::new())), at));
+    }
+    assert_ne!(first.attempt(Try::FIRST, &region).unwrap().call, handed_on.attempt(Try::FIRST, &region).unwrap().call);
+}
+
+#[test]
 fn what_the_courier_or_aws_put_on_the_source_is_not_carried_over() {
     let plan = announced(&[], &[("ami-courier:finished", "once"), ("aws:x", "y"), ("team", "platform")]);
     let expected = [tag::SOURCE_IMAGE, tag::SOURCE_OWNER, tag::SOURCE_REGION, "team"];

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use courier_core::announcement::AnnouncedBy;
+use courier_core::announcement::{AnnouncedBy, request};
 use courier_core::identity::{Identity, Region};
 use courier_core::image::{Image, tag};
 use courier_core::selection::*;
@@ -52,6 +52,79 @@ fn a_list_of_source_regions_that_names_the_own_region_still_does_not_allow_it() 
     assert_eq!(region_is_allowed(&region("us-east-1"), &shared_list), Ok(()));
     let own = region_is_allowed(&region("eu-west-1"), &shared_list).unwrap_err();
     assert_eq!(own, "eu-west-1 is not one of SOURCE_REGIONS (us-east-1)");
+}
+
+#[test]
+fn the_own_region_is_allowed_where_it_is_named_and_other_accounts_are_trusted() {
+    let of = [("SOURCE_REGIONS", "us-east-1,eu-west-1"), ("SOURCE_OWNERS", "self,111122223333")];
+    assert_eq!(region_is_allowed(&region("eu-west-1"), &settings(&of)), Ok(()));
+    let own = region_is_allowed(&region("eu-west-1"), &settings(&of[1..])).unwrap_err();
+    assert_eq!(own, "eu-west-1 is this stack's own Region");
+}
+
+#[test]
+fn of_the_own_region_only_other_accounts_are_sources() {
+    let sources = settings(&[("SOURCE_OWNERS", "self,111122223333")]).sources;
+    let owners = |name: &str| -> Vec<String> {
+        let owners = sources.owners_in(&region(name), &region("eu-west-1"));
+        owners.iter().map(|owner| owner.as_str().to_owned()).collect()
+    };
+    assert_eq!(owners("eu-west-1"), ["111122223333"]);
+    assert_eq!(owners("us-east-1"), ["self", "111122223333"]);
+}
+
+#[test]
+fn a_request_for_a_local_zone_or_an_outpost_needs_the_own_region_and_any_other_request_a_source_region() {
+    let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1";
+    let narrower = [
+        Some(("DestinationAvailabilityZone", "eu-west-1a")),
+        Some(("DestinationAvailabilityZoneId", "euw1-az1")),
+        Some(("DestinationOutpostArn", outpost)),
+        None,
+    ];
+    for destination in narrower {
+        let allowed = |region: &str| {
+            let mut document =
+                serde_json::json!({ "Name": "x-1", "SourceImageId": "ami-5731123e", "SourceRegion": region });
+            if let Some((field, value)) = destination {
+                document[field] = value.into();
+            }
+            request_is_allowed(&request::read(document.as_object().unwrap()).unwrap(), &settings(&[]))
+        };
+        assert_eq!(allowed("eu-west-1").is_ok(), destination.is_some());
+        assert_eq!(allowed("us-east-1").is_ok(), destination.is_none());
+        if destination.is_some() {
+            let reason = allowed("us-east-1").unwrap_err();
+            assert!(
+                reason.contains("here eu-west-1") && reason.contains("copy the AMI to eu-west-1 first"),
+                "{reason}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_shared_tag_counts_as_the_tag_and_the_tag_itself_wins() {
+    let of = [("REQUIRED_TAGS", "approved=true")];
+    let shared = ("ec2:SharedTag/approved", "true");
+    assert_eq!(is_wanted_of(&source("golden", &[shared]), AnnouncedBy::Ec2, &of), Ok(()));
+    let taken_back = source("golden", &[shared, ("approved", "no")]);
+    let refusal = is_wanted_of(&taken_back, AnnouncedBy::Ec2, &of).unwrap_err();
+    assert_eq!(refusal, "tag `approved` is `no`, REQUIRED_TAGS asks for `true`");
+    let skipped = source("golden", &[("ec2:SharedTag/ami-courier:skip", "")]);
+    assert_eq!(may_be_copied(&skipped), Err("it has the tag `ami-courier:skip`".to_owned()));
+}
+
+#[test]
+fn every_required_watermark_must_be_there_and_the_missing_one_is_named() {
+    let of = [("REQUIRED_WATERMARKS", "111122223333:scanned, 123456789012:approved by security")];
+    let with = |watermarks: &[&str]| {
+        let watermarks = watermarks.iter().map(|watermark| (*watermark).to_owned()).collect();
+        is_wanted_of(&Image { watermarks, ..source("golden", &[]) }, AnnouncedBy::Ec2, &of)
+    };
+    assert_eq!(with(&["111122223333:scanned", "123456789012:approved by security", "111122223333:x"]), Ok(()));
+    let missing = with(&["111122223333:scanned"]).unwrap_err();
+    assert_eq!(missing, "it has no watermark `123456789012:approved by security`, which REQUIRED_WATERMARKS asks for");
 }
 
 #[test]

@@ -67,10 +67,21 @@ fn an_empty_setting_is_none_but_an_empty_event_bus_is_nowhere() {
 }
 
 #[test]
-fn the_own_region_is_passed_over_in_a_list_that_all_stacks_share() {
-    let regions = read(&[("SOURCE_REGIONS", "us-east-1, eu-west-1 ,us-west-2")]).unwrap().sources.regions;
-    assert_eq!(regions.iter().map(Region::as_str).collect::<Vec<_>>(), ["us-east-1", "us-west-2"]);
-    assert!(refusal("SOURCE_REGIONS", "eu-west-1").contains("other than the function's own"));
+fn the_own_region_in_a_list_that_all_stacks_share_stands_for_the_amis_of_other_accounts_there() {
+    let list = ("SOURCE_REGIONS", "us-east-1, eu-west-1 ,us-west-2");
+    let regions = |settings: &[(&str, &str)]| {
+        let regions = read(settings).unwrap().sources.regions;
+        regions.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(regions(&[list]), ["us-east-1", "us-west-2"]);
+    let trusting = ("SOURCE_OWNERS", "self,999988887777");
+    assert_eq!(regions(&[list, trusting]), ["us-east-1", "eu-west-1", "us-west-2"]);
+    assert_eq!(regions(&[("SOURCE_REGIONS", "eu-west-1"), trusting]), ["eu-west-1"]);
+    let refused = refusal("SOURCE_REGIONS", "eu-west-1");
+    assert!(
+        refused.contains("the function's own Region alone only if SOURCE_OWNERS names other accounts"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -79,7 +90,18 @@ fn a_source_region_that_cannot_exist_is_refused_with_the_nearest_one() {
     assert!(refused.contains("there is no `us-esat-1`, did you mean `us-east-1`?"), "{refused}");
     let new = read(&[("SOURCE_REGIONS", "us-east-3")]).unwrap().sources.regions;
     assert_eq!(new.iter().map(Region::as_str).collect::<Vec<_>>(), ["us-east-3"], "AWS may have added it");
-    assert!(refusal("SOURCE_REGIONS", "cn-north-1").contains("of its partition"));
+    assert!(refusal("SOURCE_REGIONS", "cn-north-1").contains("of the function's partition"));
+}
+
+#[test]
+fn a_watermark_is_an_account_and_a_name() {
+    let watermarks =
+        |text: &str| read(&[("REQUIRED_WATERMARKS", text)]).map(|settings| settings.sources.required_watermarks);
+    let two = ["111122223333:scanned", "123456789012:approved by: security"].map(str::to_owned).to_vec();
+    assert_eq!(watermarks("111122223333:scanned, 123456789012:approved by: security"), Ok(two));
+    for wrong in ["scanned", "1234:scanned", "111122223333:", "111122223333", "self:scanned"] {
+        assert!(refusal("REQUIRED_WATERMARKS", wrong).contains("`account:name`"), "{wrong}");
+    }
 }
 
 #[test]
@@ -111,7 +133,15 @@ fn extra_tags_are_distinct_at_most_40_and_not_reserved() {
     assert_eq!(tags("a=1, b="), Ok(vec![Tag::new("a", "1").unwrap(), Tag::new("b", "").unwrap()]));
     let numbered = |tags: usize| (0..tags).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
     assert_eq!(tags(&numbered(40)).map(|tags| tags.len()), Ok(40));
-    for wrong in [numbered(41).as_str(), "a=1,a=2", "a", "=1", "aws:a=1", "ami-courier:skip=1"] {
+    for wrong in [
+        numbered(41).as_str(),
+        "a=1,a=2",
+        "a",
+        "=1",
+        "aws:a=1",
+        "ami-courier:skip=1",
+        "ec2:SharedTag/ami-courier:origin=1",
+    ] {
         assert!(refusal("EXTRA_TAGS", wrong).contains("keys distinct"), "{wrong}");
     }
 }

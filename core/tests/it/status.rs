@@ -21,6 +21,7 @@ fn settings() -> Settings {
     Settings::read(variable).unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
 fn asked(parameters: Value) -> StatusRequest {
     match question::read(&json!({ "Status": parameters }), 7) {
         Some(Ok(Question::Status(request))) => request,

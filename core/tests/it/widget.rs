@@ -3,6 +3,7 @@ use courier_core::widget::{DOCUMENTATION, Html, WidgetRequest};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+#[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
 fn widget(payload: Value) -> WidgetRequest {
     match question::read(&payload, 7) {
         Some(Ok(Question::Widget(request))) => *request,

@@ -40,6 +40,15 @@ pub struct Behaviour {
     /// How an AMI that is not shared with the caller looks by id. Default: `NotFound` (assumed). Reported: `Empty`.
     pub not_shared_as: HiddenAs,
 
+    /// Whether other accounts that an AMI is shared with see its shared tags. Default: yes (documented since October 2026). No:
+    /// assumed, for Regions and partitions that do not have them yet.
+    pub shared_tags_visible: bool,
+    /// Whether `CopyImage` copies shared tags that are not asked for. Default: no. Documents disagree.
+    pub copies_have_shared_tags: bool,
+    /// Whether other accounts see `SourceImageId` and `SourceImageRegion` of an AMI. Default: yes. Reported for public AMIs,
+    /// assumed for those that are shared.
+    pub source_fields_visible: bool,
+
     /// How long a deregistered AMI is still returned, in state `deregistered`. Default: 1 minute. Documented: for a while.
     /// Zero is assumed.
     pub deregistered_returned_for: Duration,
@@ -63,8 +72,6 @@ pub struct Behaviour {
     /// Whether `CopyImage` refuses a key that does not exist, with `InvalidKmsKeyId.NotFound` (assumed). Default: no; the copy
     /// fails later (reported).
     pub copy_image_checks_keys: bool,
-    /// Whether `CopyImage` copies tags `ec2:SharedTag/...` even if it is not asked to copy tags. Default: no. Assumed, both ways.
-    pub copy_image_copies_shared_tags: bool,
     /// Whether an image accepts tags `ec2:SharedTag/...`. Default: yes (documented).
     pub shared_tags_on_images: bool,
     /// Whether a snapshot accepts tags `ec2:SharedTag/...`. Default: no (documented).
@@ -120,6 +127,9 @@ impl Default for Behaviour {
             flicker_seed: None,
             invisible_as: HiddenAs::NotFound,
             not_shared_as: HiddenAs::NotFound,
+            shared_tags_visible: true,
+            copies_have_shared_tags: false,
+            source_fields_visible: true,
             deregistered_returned_for: Duration::from_secs(60),
             deregistered_empty_for: Duration::from_secs(60 * 60),
             forgotten_as: HiddenAs::NotFound,
@@ -127,7 +137,6 @@ impl Default for Behaviour {
             token_of_dead_image: TokenOfDeadImage::ImageId,
             tokens_compare: TokensCompare::EveryParameter,
             copy_image_checks_keys: false,
-            copy_image_copies_shared_tags: false,
             shared_tags_on_images: true,
             shared_tags_on_snapshots: false,
             disabled_images_are_shown_if_asked_for: true,

@@ -2,12 +2,13 @@
 //!
 //! Five commands, a module each: `invoke` runs the function on an event, `copy_image` is the AWS CLI's command of
 //! that name with the function in between, `serve` is the embedded AWS alone, `status` asks what became of the copies, `probe` asks
-//! the real AWS. `seeding` finds out which AMIs an event needs; `report` and `timeline` are the output.
+//! the real AWS. `seeding` finds out which AMIs an event needs; `report`, `timeline` and `picture` are the output.
 
 mod copy_image;
 mod invoke;
 mod options;
 mod output;
+mod picture;
 mod probe;
 mod report;
 mod seeding;

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "REGION")]
     also_in: Vec<String>,
 
-    /// List source AMIs up to this age, in days. Without it, the setting BACKFILL_DAYS decides.
+    /// List source AMIs up to this age, in days. Without it, the function's settings decide.
     #[arg(long, value_name = "DAYS")]
     days: Option<u16>,
 
@@ -99,15 +99,17 @@ fn table(pages: &[Value]) -> String {
         for image in page["Images"].as_array().into_iter().flatten() {
             let text = |field: &str| shown(image[field].as_str().unwrap_or_default());
             let source = format!("{}\n{} in {}", text("Name"), text("SourceImageId"), text("SourceRegion"));
-            let since = image["Since"].as_str().map(|since| format!("\nsince {}", shown(since))).unwrap_or_default();
             let others = image["OtherImageIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let others: String = others.map(|id| format!("\nalso {}", shown(id))).collect();
+            let copies: Vec<String> = std::iter::once(text("ImageId"))
+                .chain(image["Since"].as_str().map(|since| format!("since {}", shown(since))))
+                .chain(others.map(|id| format!("also {}", shown(id))))
+                .collect();
             table.add_row([
                 shown(page["Region"].as_str().unwrap_or_default()),
                 text("State"),
                 source,
                 image["AgeSeconds"].as_i64().map(age).unwrap_or_default(),
-                format!("{}{since}{others}", text("ImageId")),
+                copies.join("\n"),
                 text("Explanation"),
             ]);
         }

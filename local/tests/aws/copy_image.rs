@@ -168,9 +168,34 @@ fn there_is_one_destination_at_most_and_none_with_a_duration() {
     for pair in [[zone, zone_id], [zone, outpost], [zone_id, outpost], [zone, duration], [outpost, duration]] {
         assert_eq!(code(copy_with(&mut world(), &pair)), "InvalidParameterCombination", "{pair:?}");
     }
-    for alone in [zone, zone_id, outpost, duration] {
-        copy_with(&mut world(), &[alone]).expect("alone it is fine");
+    copy_with(&mut world(), &[duration]).expect("alone it is fine");
+}
+
+#[test]
+fn a_copy_to_a_local_zone_or_an_outpost_comes_from_its_own_region() {
+    for destination in [
+        ("DestinationAvailabilityZone", "eu-west-1a"),
+        ("DestinationAvailabilityZoneId", "euw1-az1"),
+        ("DestinationOutpostArn", "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1"),
+    ] {
+        let refused = copy_with(&mut world(), &[destination]).expect_err("the source is in another Region");
+        assert_eq!(refused.code, "InvalidParameterCombination");
+        assert!(refused.message.contains(destination.0) && refused.message.contains(REGION), "{}", refused.message);
+        let mut world = world();
+        world.add_image(REGION, Image::new(SOURCE, "golden"));
+        copy_with(&mut world, &[destination, ("SourceRegion", REGION)]).expect("the source is in the own Region");
     }
+}
+
+#[test]
+fn a_copy_has_the_watermarks_of_its_source_but_no_instance() {
+    let mut world = world();
+    let source = Image::new(SOURCE, "golden").watermark("111122223333:scanned");
+    world.add_image(SOURCE_REGION, source.made_from_instance_of("ami-00000009", SOURCE_REGION));
+    let id = copy_with(&mut world, &[]).expect("a copy");
+    let copy = world.image(REGION, &id).expect("the copy");
+    assert!(copy.watermarks.iter().eq(["111122223333:scanned"]));
+    assert_eq!((copy.source_image_id.as_deref(), &copy.source_instance_id), (Some(SOURCE), &None));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod events;
 mod faults;
 mod http;
 mod names;
+mod shared_tags;
 mod sharing;
 mod sqs;
 mod ssm;

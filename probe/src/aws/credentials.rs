@@ -1,11 +1,19 @@
 //! The caller's own credentials and Region, as every SDK of AWS finds them.
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>
 
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 
+use tokio::sync::Mutex;
+
 use super::https::Https;
+
+/// Credentials of a role last an hour or more.
+const RENEWED_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 
 /// What the command line says about the caller.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +29,9 @@ pub struct Options {
 /// Who calls, and where to.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub(super) credentials: SharedCredentialsProvider,
+    provider: SharedCredentialsProvider,
+    /// The credentials of the last call: to find them can take a call of its own.
+    last: Arc<Mutex<Option<Credentials>>>,
     /// The Region that is asked about.
     pub region: String,
     /// The endpoint of every service, if it is not AWS's own.
@@ -43,32 +53,85 @@ impl Caller {
         }
         let config = loader.load().await;
         let region = config.region().ok_or("no Region: add --region, such as --region eu-west-1")?.to_string();
-        let credentials = config.credentials_provider().ok_or("no credentials")?;
+        let provider = config.credentials_provider().ok_or("no credentials")?;
         let endpoint_url = options.endpoint_url.clone().or_else(|| config.endpoint_url().map(str::to_owned));
-        Ok(Caller { credentials, region, endpoint_url })
+        Ok(Caller { provider, last: Arc::default(), region, endpoint_url })
     }
 
     /// Keys that only an AWS on loopback accepts.
     pub(super) fn on_loopback(endpoint_url: &str, region: &str) -> Self {
         let keys = Credentials::new("AKIALOOPBACK", "secret", None, None, "loopback");
         Caller {
-            credentials: SharedCredentialsProvider::new(keys),
+            provider: SharedCredentialsProvider::new(keys),
+            last: Arc::default(),
             region: region.to_owned(),
             endpoint_url: Some(endpoint_url.to_owned()),
         }
     }
 
+    /// The credentials, found again before they expire.
     pub(super) async fn credentials(&self) -> Result<Credentials, String> {
-        self.credentials.provide_credentials().await.map_err(|error| {
+        let mut last = self.last.lock().await;
+        let soon = SystemTime::now() + RENEWED_BEFORE_EXPIRY;
+        let is_valid = |known: &&Credentials| known.expiry().is_none_or(|expiry| expiry > soon);
+        if let Some(known) = last.as_ref().filter(is_valid) {
+            return Ok(known.clone());
+        }
+        let found = self.provider.provide_credentials().await.map_err(|error| {
             format!(
                 "no credentials ({error}): set AWS_PROFILE or --profile. For a profile with single sign-on or a credential process, first run: \
                  eval \"$(aws configure export-credentials --profile PROFILE --format env)\""
             )
-        })
+        })?;
+        *last = Some(found.clone());
+        Ok(found)
     }
 
     /// The same place as another principal.
     pub(super) fn with_credentials(&self, credentials: Credentials) -> Self {
-        Caller { credentials: SharedCredentialsProvider::new(credentials), ..self.clone() }
+        Caller { provider: SharedCredentialsProvider::new(credentials), last: Arc::default(), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use aws_credential_types::provider::future;
+
+    use super::*;
+
+    /// Gives credentials that last so long, and counts how often.
+    #[derive(Debug)]
+    struct Counting {
+        lasting: Duration,
+        count: Arc<AtomicU32>,
+    }
+
+    impl ProvideCredentials for Counting {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            self.count.fetch_add(1, Ordering::Relaxed);
+            let expiry = Some(SystemTime::now() + self.lasting);
+            future::ProvideCredentials::ready(Ok(Credentials::new("AKIA", "secret", None, expiry, "test")))
+        }
+    }
+
+    async fn found_in_three_calls(lasting: Duration) -> u32 {
+        let count = Arc::new(AtomicU32::new(0));
+        let provider = SharedCredentialsProvider::new(Counting { lasting, count: count.clone() });
+        let caller = Caller { provider, ..Caller::on_loopback("http://127.0.0.1", "eu-west-1") };
+        for _ in 0..3 {
+            caller.credentials().await.expect("credentials");
+        }
+        count.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn credentials_are_found_once_and_again_before_they_expire() {
+        assert_eq!(found_in_three_calls(Duration::from_secs(60 * 60)).await, 1);
+        assert_eq!(found_in_three_calls(Duration::from_secs(60)).await, 3);
     }
 }

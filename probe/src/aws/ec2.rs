@@ -27,7 +27,8 @@ impl Parameters {
     /// Adds `TagSpecification.N`, with its tags in this order.
     #[must_use]
     pub fn tagged(self, resource_type: &str, tags: &[(&str, &str)]) -> Self {
-        let number = 1 + self.0.iter().filter(|(name, _)| name.ends_with(".ResourceType")).count();
+        let is_one = |name: &str| name.starts_with("TagSpecification.") && name.ends_with(".ResourceType");
+        let number = 1 + self.0.iter().filter(|(name, _)| is_one(name)).count();
         let prefix = format!("TagSpecification.{number}");
         let all = self.with(format!("{prefix}.ResourceType"), resource_type);
         all.tags_below(&format!("{prefix}.Tag"), tags)
@@ -122,6 +123,7 @@ mod tests {
         let parameters = Parameters::default()
             .filter("name", "a b")
             .filter("state", "available")
+            .with("ResourceType.1.ResourceType", "ec2:Instance")
             .tagged("image", &[("k", "v"), ("l", "w")])
             .tagged("snapshot", &[("k", "v")]);
         let form = parameters.encoded("DescribeImages", "1");

@@ -1,7 +1,7 @@
 //! The questions, one small function each.
 //!
-//! A function returns what AWS did and whether we assume it. An error means that the question has no answer. Texts never contain an
-//! id, an account or a name: users publish them.
+//! A function returns what AWS did and whether we assume it. An error means that the question has no answer. A text is
+//! published, so it contains no account and no name; the report removes ids from AWS's words.
 
 pub(crate) mod deregistered;
 pub(crate) mod disabled;

@@ -142,15 +142,14 @@ impl Trial<'_> {
             .with("ClientToken", self.lab.token("report-by-role"))
             .tagged("image-usage-report", &[("ami-courier:usage-report", image_id), run, skip]);
         self.calls += 1;
-        let answer =
-            match self.lab.note_lost(self.aws.ec2(&self.lab.plan.region, "CreateImageUsageReport", &report).await) {
-                Ok(answer) => answer,
-                Err(CallError::Refused(refusal)) => {
-                    self.refused.push(format!("CreateImageUsageReport ({})", refusal.code));
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            };
+        let answer = match self.lab.order_report(self.aws, &report).await {
+            Ok(answer) => answer,
+            Err(CallError::Refused(refusal)) => {
+                self.refused.push(format!("CreateImageUsageReport ({})", refusal.code));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let id = answer.text_of("reportId").unwrap_or_default();
         let of_image = Parameters::default().with("ImageId.1", image_id);
         self.call("DescribeImageUsageReports", of_image.clone()).await?;

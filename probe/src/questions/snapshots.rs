@@ -4,7 +4,7 @@ use crate::finding::{Answer, Finding};
 use crate::lab::Lab;
 
 pub(crate) async fn does_a_pending_copy_show_its_snapshot_ids(lab: &Lab) -> Answer {
-    let copies = lab.copies().await?;
+    let copies = &lab.copies().await?.all;
     let pending: Vec<_> = copies.iter().filter_map(|copy| copy.pending.as_ref()).collect();
     let with_ids = pending.iter().filter(|image| image.snapshot_ids().next().is_some()).count();
     Ok(Finding::expected(match (pending.len(), with_ids) {

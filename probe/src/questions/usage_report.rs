@@ -16,8 +16,7 @@ pub(crate) async fn does_a_usage_report_become_available(lab: &Lab) -> Answer {
         .with("ResourceType.1.ResourceType", "ec2:Instance")
         .with("ClientToken", lab.token("report"))
         .tagged("image-usage-report", &lab.tags());
-    let region = &lab.plan.region;
-    let answer = lab.note_lost(lab.aws.ec2(region, "CreateImageUsageReport", &parameters).await)?;
+    let answer = lab.order_report(&lab.aws, &parameters).await?;
     let id = answer.text_of("reportId").ok_or_else(|| CallError::Lost("the answer has no reportId".to_owned()))?;
     let begun = lab.elapsed();
     let mut states: Vec<String> = Vec::new();

@@ -6,15 +6,19 @@ use crate::finding::{Answer, Finding};
 use crate::lab::{Lab, Sighting, VISIBLE_WITHIN};
 
 pub(crate) async fn how_long_until_a_copy_is_visible_by_id(lab: &Lab) -> Answer {
-    Ok(times(lab.copies().await?.iter().map(|copy| copy.by_id)))
+    Ok(times(lab.copies().await?.all.iter().map(|copy| copy.by_id)))
 }
 
 pub(crate) async fn how_long_until_a_copy_is_visible_by_its_source(lab: &Lab) -> Answer {
-    Ok(times(lab.copies().await?.iter().map(|copy| copy.by_source)))
+    let copies = lab.copies().await?;
+    copies.by_source.clone()?;
+    Ok(times(copies.all.iter().map(|copy| copy.by_source)))
 }
 
 pub(crate) async fn how_long_until_a_copy_is_visible_by_its_name(lab: &Lab) -> Answer {
-    Ok(times(lab.copies().await?.iter().map(|copy| copy.by_name)))
+    let copies = lab.copies().await?;
+    copies.by_name.clone()?;
+    Ok(times(copies.all.iter().map(|copy| copy.by_name)))
 }
 
 /// As expected, unless a look at the bound or later did not show a copy.

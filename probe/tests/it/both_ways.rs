@@ -148,7 +148,7 @@ const CASES: &[Case] = &[
         DIFFERENT,
         "refused: InvalidKmsKeyId.NotFound",
     ),
-    case("which_state_has_a_failed_copy", |_| {}, AS_EXPECTED, "failed, with a state reason"),
+    case("which_state_has_a_failed_copy", |_| {}, AS_EXPECTED, "failed, reason: "),
     tricked(
         "which_state_has_a_failed_copy",
         |world| {
@@ -160,9 +160,14 @@ const CASES: &[Case] = &[
             });
         },
         DIFFERENT,
-        "error, without a state reason",
+        "error, without a reason",
     ),
-    case("does_a_snapshot_say_why_its_copy_failed", |_| {}, AS_EXPECTED, "names the key"),
+    case(
+        "does_a_snapshot_say_why_its_copy_failed",
+        |_| {},
+        AS_EXPECTED,
+        "StateMessage: Given key ID is not accessible",
+    ),
     tricked(
         "does_a_snapshot_say_why_its_copy_failed",
         |world| for_each_copy(world, |image| image.snapshots.iter_mut().for_each(|it| it.state_message = None)),
@@ -202,7 +207,7 @@ const CASES: &[Case] = &[
     case("does_copy_image_copy_shared_tags_unasked", |_| {}, AS_EXPECTED, "no"),
     case(
         "does_copy_image_copy_shared_tags_unasked",
-        |world| world.behaviour.copy_image_copies_shared_tags = true,
+        |world| world.behaviour.copies_have_shared_tags = true,
         AS_EXPECTED,
         "yes",
     ),

@@ -30,6 +30,13 @@ async fn quick_stage(behaviour: Behaviour) -> Stage {
     })
 }
 
+/// The weakest AWS, but a new AMI is invisible for a minute only, so that waiting takes few calls.
+fn weak() -> Behaviour {
+    let mut weak = Behaviour::weakest();
+    weak.hide_new_images_for(Duration::from_secs(60));
+    weak
+}
+
 /// Runs all of them, some at a time.
 async fn run_all<F: Future<Output = ()> + Send + 'static>(runs: Vec<F>) {
     let queue = Arc::new(Mutex::new(runs));
@@ -53,6 +60,7 @@ async fn clean_every_run(stage: &Stage) {
         run: None,
         made: lab::Made::default(),
         may_be_invisible: true,
+        look_for_reports: true,
         look_for_roles: true,
     };
     let cleaned = clean(&stage.connection(), &leftovers).await;
@@ -142,7 +150,7 @@ async fn nor_where_everything_new_is_invisible_for_15_minutes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
     async fn stop_at(number: u64) {
-        let stage = quick_stage(Behaviour::weakest()).await;
+        let stage = quick_stage(weak()).await;
         let before = stage.inventory();
         // Long enough to stop the run while the call is on its way.
         stage.aws.world().fault(Fault::on_any().nth(number).effect(Effect::SlowAfterEffect(Duration::from_millis(20))));
@@ -163,7 +171,7 @@ async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
         assert_eq!(stage.inventory(), before, "stopped at call {number}");
     }
     let mut stops = Vec::new();
-    for call in calls(Behaviour::weakest()).await.iter().filter(|call| call.changes && call.asks) {
+    for call in calls(weak()).await.iter().filter(|call| call.changes && call.asks) {
         stops.push(stop_at(call.number));
     }
     assert!(stops.len() > 10, "{} stops", stops.len());
@@ -173,14 +181,14 @@ async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_call_whose_answer_is_lost_leaves_nothing_behind() {
     async fn lose(number: u64) {
-        let stage = quick_stage(Behaviour::weakest()).await;
+        let stage = quick_stage(weak()).await;
         let before = stage.inventory();
         stage.aws.world().fault(Fault::on_any().nth(number).drop_after_effect());
         stage.ask(2, &short_questions()).await;
         assert_eq!(stage.inventory(), before, "the answer to call {number} was lost");
     }
     let mut losses = Vec::new();
-    for Made { number, changes, .. } in calls(Behaviour::weakest()).await {
+    for Made { number, changes, .. } in calls(weak()).await {
         if changes {
             losses.push(lose(number));
         }

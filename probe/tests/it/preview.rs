@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use probe::assumption::{ASSUMPTIONS, Assumption, Needs};
-use probe::preview::{CALLS, CALLS_FOR_PERMISSIONS, Count};
+use probe::preview::{CALLS, CALLS_FOR_LONG, CALLS_FOR_PERMISSIONS, Call, Count};
 
 use super::stage::Stage;
 
@@ -24,11 +24,16 @@ async fn made(needs: &[Needs]) -> BTreeMap<(String, String), usize> {
 }
 
 #[tokio::test]
-async fn permissions_add_the_calls_that_the_preview_adds() {
-    let (without, with) = (made(&[Needs::Nothing]).await, made(&[Needs::Nothing, Needs::ARole]).await);
+async fn permissions_and_a_long_run_add_the_calls_that_the_preview_adds() {
+    adds(Needs::ARole, CALLS_FOR_PERMISSIONS).await;
+    adds(Needs::ADay, CALLS_FOR_LONG).await;
+}
+
+async fn adds(needs: Needs, calls: &[Call]) {
+    let (without, with) = (made(&[Needs::Nothing]).await, made(&[Needs::Nothing, needs]).await);
     let count =
         |made: &BTreeMap<(String, String), usize>, key: &(String, String)| made.get(key).copied().unwrap_or_default();
-    for call in CALLS_FOR_PERMISSIONS {
+    for call in calls {
         let key = (call.service.to_owned(), call.action.to_owned());
         let added = count(&with, &key) - count(&without, &key);
         match call.count {
@@ -36,9 +41,8 @@ async fn permissions_add_the_calls_that_the_preview_adds() {
             Count::CopiesAnd(_) | Count::AsNeeded => assert!(added > 0, "{} is never made", call.action),
         }
     }
-    let listed = |key: &(String, String)| {
-        CALLS.iter().chain(CALLS_FOR_PERMISSIONS).any(|call| call.service == key.0 && call.action == key.1)
-    };
+    let listed =
+        |key: &(String, String)| CALLS.iter().chain(calls).any(|call| call.service == key.0 && call.action == key.1);
     assert!(with.keys().all(listed), "{with:?}");
 }
 

@@ -1,16 +1,20 @@
 //! The scene of every test: an embedded AWS, whose time passes when the probe waits.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::fs::OpenOptions;
 use std::future::ready;
+use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use local::aws::{Aws, START, World};
+use local::aws::{ACCOUNT, Aws, START, World};
 use probe::assumption::{ASSUMPTIONS, Assumption};
 use probe::aws::{Connection, Stop};
 use probe::clock::{BoxFuture, Clock};
 use probe::lab::{Lab, Plan};
 use probe::run::{Answered, ask, clean_up};
+use serde_json::{Value, json};
 
 pub const REGION: &str = "eu-west-1";
 pub const SOURCE_REGION: &str = "us-east-1";
@@ -100,7 +104,28 @@ impl Stage {
         let answers = ask(&lab, assumptions, |_| {}).await;
         let cleaned = clean_up(&lab).await;
         assert!(cleaned.left.is_empty(), "{cleaned}");
+        self.keep_calls();
         answers
+    }
+
+    /// Keeps the calls, one JSON line each, for the proof that the printed policy allows them all and no more: `tests/stack`.
+    fn keep_calls(&self) {
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("probe-calls.jsonl");
+        let mut lines = BTreeSet::new();
+        for call in self.aws.world().calls() {
+            let targets: Vec<Value> =
+                call.target_tags.iter().map(|(id, tags)| json!({ "id": id, "owner": ACCOUNT, "tags": tags })).collect();
+            lines.insert(
+                json!({
+                    "service": call.service, "action": call.action, "region": call.region, "account": call.account,
+                    "by_role": call.access_key_id.starts_with("ASIA"), "parameters": call.parameters, "targets": targets,
+                })
+                .to_string(),
+            );
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the target directory");
+        let text: String = lines.into_iter().map(|line| line + "\n").collect();
+        file.write_all(text.as_bytes()).expect("the record is written");
     }
 
     /// Every AMI, snapshot and usage report in both Regions, by id.

@@ -1,10 +1,13 @@
 //! `DescribeImages`: by id, by source, by name, by tag, and page by page.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
 
+use std::collections::BTreeMap;
+
 use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState};
 use courier_core::error::code;
 use courier_core::identity::{Identity, ImageId};
-use courier_core::image::{Image, State, Volume};
+use courier_core::image::{Image, State, Volume, tag};
+use courier_core::origin::Origin;
 use courier_core::protocol::LookById;
 use courier_core::settings::{Owner, Sources};
 use time::OffsetDateTime;
@@ -76,11 +79,21 @@ impl Ec2 {
     /// # Errors
     /// Any failure of the call.
     pub async fn copies_of(&self, source: &Identity) -> Result<Vec<Image>, CallError> {
-        self.own_images(vec![
+        let filters = vec![
             filter("source-image-id", [source.image.as_str()]),
             filter("source-image-region", [source.region.as_str()]),
-        ])
-        .await
+        ];
+        let mut copies = self.own_images(filters).await?;
+        copies.retain(|copy| copy.is_copy_of(source));
+        Ok(copies)
+    }
+
+    /// This account's AMIs that have this origin, in any state, as their shared tag says.
+    ///
+    /// # Errors
+    /// Any failure of the call.
+    pub async fn of_origin(&self, origin: &Origin) -> Result<Vec<Image>, CallError> {
+        self.own_images(vec![filter(&format!("tag:{}", tag::ORIGIN), [origin.to_string().as_str()])]).await
     }
 
     /// This account's AMIs with exactly this name, in any state. Names of copies are not unique.
@@ -160,9 +173,9 @@ impl Page {
         Self { owners: owners.iter().map(|owner| owner.as_str().to_owned()).collect(), filters, token: None }
     }
 
-    /// The available AMIs that `sources` could want, created on or after `since`. EC2 filters roughly; selection decides.
+    /// The available AMIs of `owners` that `sources` could want, created on or after `since`. EC2 filters roughly; selection decides.
     #[must_use]
-    pub fn of_sources(sources: &Sources, since: OffsetDateTime, now: OffsetDateTime) -> Self {
+    pub fn of_sources(sources: &Sources, owners: &[Owner], since: OffsetDateTime, now: OffsetDateTime) -> Self {
         /// How many values EC2 takes for a filter.
         const MOST_VALUES: usize = 200;
         let patterns: Vec<String> = sources.name_patterns.iter().map(ToString::to_string).collect();
@@ -170,11 +183,17 @@ impl Page {
         if patterns.len() <= MOST_VALUES && patterns.iter().all(|pattern| pattern != "*") {
             filters.push(filter("name", patterns.iter().map(String::as_str)));
         }
+        let is_own = owners == [Owner::Myself];
         for required in &sources.required_tags {
             filters.push(match &required.value {
-                Some(value) => filter(&format!("tag:{}", required.key), [escaped(value).as_str()]),
-                None => filter("tag-key", [required.key.as_str()]),
+                Some(value) if is_own => filter(&format!("tag:{}", required.key), [escaped(value).as_str()]),
+                // Of other accounts' AMIs, only shared tags are visible.
+                _ => filter("tag-key", [required.key.as_str(), format!("{}{}", tag::SHARED, required.key).as_str()]),
             });
+        }
+        // The values of a filter are alternatives, and all watermarks are required: one must do here.
+        if let Some(watermark) = sources.required_watermarks.first() {
+            filters.push(filter("image-watermark.watermark-key", [escaped(watermark).as_str()]));
         }
         let mut days: Vec<String> = Vec::new();
         let mut day = since.date();
@@ -186,10 +205,10 @@ impl Page {
         if days.len() <= MOST_VALUES {
             filters.push(filter("creation-date", days.iter().map(String::as_str)));
         }
-        Self::first(&sources.owners, filters)
+        Self::first(owners, filters)
     }
 
-    /// This account's AMIs that were made from another AMI, by whomever. In a filter, `*` stands for any characters.
+    /// This account's AMIs that were made from another AMI, by anyone. In a filter, `*` stands for any characters.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
     #[must_use]
     pub fn of_copies() -> Self {
@@ -208,7 +227,15 @@ fn images(found: &[Ec2Image]) -> Vec<Image> {
 
 /// `None` for an AMI without a readable id, which EC2 never sends.
 fn image(seen: &Ec2Image) -> Option<Image> {
-    let source = seen.source_image_id().zip(seen.source_image_region());
+    let tags: BTreeMap<String, String> = seen
+        .tags()
+        .iter()
+        .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
+        .collect();
+    // CreateImage records the AMI of the instance as well: that is no copy.
+    // <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Image.html>
+    let is_copy = seen.source_instance_id().is_none() || tags.contains_key(tag::SOURCE_IMAGE);
+    let source = seen.source_image_id().zip(seen.source_image_region()).filter(|_| is_copy);
     Some(Image {
         id: seen.image_id()?.parse().ok()?,
         name: seen.name().unwrap_or_default().to_owned(),
@@ -220,11 +247,7 @@ fn image(seen: &Ec2Image) -> Option<Image> {
         deprecated_from: time(seen.deprecation_time()),
         last_launched: time(seen.last_launched_time()),
         protected: seen.deregistration_protection().is_some_and(|protection| protection != "disabled"),
-        tags: seen
-            .tags()
-            .iter()
-            .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())))
-            .collect(),
+        tags,
         s3_backed: seen.root_device_type().is_some_and(|kind| *kind == DeviceType::InstanceStore),
         volumes: seen
             .block_device_mappings()
@@ -238,6 +261,12 @@ fn image(seen: &Ec2Image) -> Option<Image> {
             .collect(),
         source: source
             .and_then(|(image, region)| Some(Identity { image: image.parse().ok()?, region: region.parse().ok()? })),
+        watermarks: seen
+            .image_watermarks()
+            .iter()
+            .filter_map(|watermark| watermark.watermark_key())
+            .map(str::to_owned)
+            .collect(),
     })
 }
 

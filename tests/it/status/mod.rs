@@ -1,9 +1,10 @@
 //! The status: which AMIs are wanted here, and what became of the copy of each. Asking changes nothing.
 //!
-//! A module for each of its sides: the states, the questions that are rejected, the pages of a large answer, and the widget of a
-//! dashboard.
+//! A module for each of its sides: the states, the questions that are rejected, the pages of a large answer, the widget of a
+//! dashboard, and the pages of which `docs/` has pictures.
 
 mod pages;
+mod pictures;
 mod rejected;
 mod states;
 mod widget;

@@ -7,15 +7,15 @@ use super::{DAY, HOUR, MINUTE, copied, copy, copy_id, finished, only, source, so
 use crate::stage::{HERE, Stage, THERE};
 
 /// What the answer says of the only AMI: state, copy, a part of the explanation.
-async fn assert_is(stage: &Stage, state: &str, copy: Option<&str>, explanation: &str) {
+async fn assert_is(stage: &Stage, expected: &str, copy: Option<&str>, explanation: &str) {
     let function = stage.function().await;
     let answer = status(stage, &function, json!({})).await;
     let image = only(&answer);
-    assert_eq!((image["State"].as_str(), image["ImageId"].as_str()), (Some(state), copy), "{image}");
+    assert_eq!((image["State"].as_str(), image["ImageId"].as_str()), (Some(expected), copy), "{image}");
     assert_eq!((&image["SourceImageId"], &image["SourceRegion"]), (&json!(source_id(1)), &json!(THERE)));
     let said = image["Explanation"].as_str().unwrap_or_default();
     assert!(said.contains(explanation) && said.is_empty() == explanation.is_empty(), "{image}");
-    assert_eq!((&answer["Counts"][state], &answer["Total"]), (&json!(1), &json!(1)), "{answer}");
+    assert_eq!((&answer["Counts"][expected], &answer["Total"]), (&json!(1), &json!(1)), "{answer}");
     let others = answer["Counts"].as_object().unwrap().values().filter(|count| **count != json!(0)).count();
     assert_eq!((others, answer["Counts"].as_object().unwrap().len()), (1, 11), "{answer}");
 }
@@ -87,14 +87,14 @@ async fn of_two_live_copies_both_are_named() {
 async fn an_ami_without_a_copy_is_missing() {
     let stage = stage().await;
     stage.aws.world().add_image(THERE, source(1, 5 * HOUR));
-    assert_is(&stage, "Missing", None, "").await;
+    assert_is(&stage, "Missing", None, "see the dead-letter queue").await;
 }
 
 #[tokio::test]
 async fn a_deregistered_copy_is_none() {
     let stage = stage().await;
     copied(&stage, 1, copy(1).state(ImageState::Deregistered));
-    assert_is(&stage, "Missing", None, "").await;
+    assert_is(&stage, "Missing", None, "EC2 records no reason").await;
 }
 
 #[tokio::test]
@@ -164,6 +164,8 @@ async fn a_copy_that_still_exists_after_that_time_is_held() {
     let marked = finished(copy(1)).tag("ami-courier:source-gone-since", "2025-12-01T00:00:00Z");
     stage.aws.world().add_image(HERE, marked);
     assert_is(&stage, "Held", Some(&copy_id(1)), "unless it is in use").await;
+    let answer = status(&stage, &stage.function().await, json!({})).await;
+    assert_eq!(only(&answer)["Since"], "2025-12-01T00:00:00Z");
 }
 
 #[tokio::test]

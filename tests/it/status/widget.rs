@@ -8,7 +8,7 @@ use super::{DAY, HOUR, asked, copied, copy, copy_id, finished, source, source_id
 use crate::stage::{HERE, Stage, THERE};
 
 /// CloudWatch's call, with these parameters of the widget, this content of its form, and this theme.
-fn call(parameters: Value, form: Value, theme: &str) -> Value {
+pub(super) fn call(parameters: Value, form: Value, theme: &str) -> Value {
     let mut call = parameters.clone();
     call["widgetContext"] = json!({
         "dashboardName": "golden", "widgetId": "widget-1", "accountId": "123456789012", "locale": "en", "theme": theme,

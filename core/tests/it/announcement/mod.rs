@@ -2,7 +2,6 @@
 
 mod corpus;
 mod hostile;
-mod last_release;
 mod own;
 mod request;
 mod shapes;

@@ -251,6 +251,20 @@ fn every_wrong_tag_is_reported_with_its_field_its_value_and_its_rule() {
 }
 
 #[test]
+fn a_shared_tag_is_for_the_image_only_and_the_couriers_own_are_for_nobody() {
+    let tagged = |kind: &str, key: &str| {
+        with(json!({ "TagSpecifications": [{ "ResourceType": kind, "Tags": [{ "Key": key, "Value": "x" }] }] }))
+    };
+    assert!(tagged("image", "ec2:SharedTag/team").is_ok());
+    let refused = tagged("snapshot", "ec2:SharedTag/team").unwrap_err();
+    assert!(refused.message.contains("`ec2:SharedTag/team` on a snapshot"), "{}", refused.message);
+    assert!(refused.message.contains("on the image only"), "{}", refused.message);
+    for key in ["ami-courier:finished", "ec2:SharedTag/ami-courier:origin"] {
+        assert!(tagged("image", key).unwrap_err().message.contains("does not begin with `ami-courier:`"));
+    }
+}
+
+#[test]
 fn an_unknown_field_is_reported_with_the_nearest_known_one() {
     for (field, near) in [
         ("name", "Name"),

@@ -346,6 +346,18 @@ fn a_call_in_cloudtrail_is_read_by_its_answer() {
             json!("aws.s3"),
             &["Nothing: the event `AWS API Call via CloudTrail` of `aws.s3`"],
         ),
+        (
+            "cloudtrail-copy-image-into-this-region",
+            "/account",
+            json!("999988887777"),
+            &["Ec2: ami-08714156a8f9470b9 in eu-west-1"],
+        ),
+        (
+            "cloudtrail-copy-image-into-this-region",
+            "/account",
+            Value::Null,
+            &["Nothing: ami-08714156a8f9470b9 is itself a copy into this Region"],
+        ),
     ]);
 }
 
@@ -418,6 +430,14 @@ fn a_parameter_is_named_as_get_parameter_takes_it() {
             "/resources",
             json!(["arn:aws:ssm:us-east-1:111122223333:parameter/golden/linux/latest"]),
             &["Publisher: in parameter arn:aws:ssm:us-east-1:111122223333:parameter/golden/linux/latest in us-east-1"],
+        ),
+        (
+            "parameter-store-change-of-public-parameter",
+            "/region",
+            json!("us-east-1"),
+            &[
+                "Publisher: in parameter /aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64 in eu-west-1",
+            ],
         ),
         (
             "parameter-store-change",

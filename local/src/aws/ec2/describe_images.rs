@@ -101,7 +101,7 @@ impl Wanted<'_> {
     /// Filters come first: they exclude the most.
     fn has(&self, world: &World, image: &Image) -> bool {
         let is_own = image.owner == self.caller.account;
-        let tags = is_own.then_some(&image.tags);
+        let tags = || super::tags::seen_by(world, self.caller, image);
         let is_deprecated = || image.deprecation_time.is_some_and(|at| at <= world.now());
         self.filters.iter().all(|filter| filter.passes(tags, |name| values_of(image, name)))
             && (self.disabled || image.state != ImageState::Disabled)

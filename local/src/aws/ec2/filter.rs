@@ -39,14 +39,14 @@ impl<'a> Filter<'a> {
     /// Whether a resource with these tags passes; `values_of` returns its values for a filter that is not about tags.
     pub(super) fn passes<'v>(
         &self,
-        tags: Option<&BTreeMap<String, String>>,
+        tags: impl FnOnce() -> Cow<'v, BTreeMap<String, String>>,
         values_of: impl FnOnce(&str) -> Vec<Cow<'v, str>>,
     ) -> bool {
         let any = |value: &str| self.patterns.iter().any(|pattern| pattern.matches(value));
         if let Some(key) = self.name.strip_prefix("tag:") {
-            tags.and_then(|tags| tags.get(key)).is_some_and(|value| any(value))
+            tags().get(key).is_some_and(|value| any(value))
         } else if self.name == "tag-key" {
-            tags.is_some_and(|tags| tags.keys().any(|key| any(key)))
+            tags().keys().any(|key| any(key))
         } else {
             values_of(self.name).iter().any(|value| any(value))
         }

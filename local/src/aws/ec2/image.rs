@@ -23,7 +23,7 @@ pub struct Image {
     pub state: ImageState,
     pub state_reason: Option<StateReason>,
     pub description: Option<String>,
-    /// Visible to the owner only.
+    /// Visible to the owner only, but for shared tags: see [`Behaviour::shared_tags_visible`](crate::aws::Behaviour).
     pub tags: BTreeMap<String, String>,
     /// In the order of the block devices; the first is the root device's.
     pub snapshots: Vec<Snapshot>,
@@ -35,6 +35,11 @@ pub struct Image {
     pub deregistration_protection: Protection,
     pub source_image_id: Option<String>,
     pub source_image_region: Option<String>,
+    /// Set by `CreateImage` only, which sets the two above as well. Visible to the owner only.
+    pub source_instance_id: Option<String>,
+    /// The keys of its watermarks, `account:name`. Everyone who sees the AMI sees them.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImageWatermark.html>
+    pub watermarks: BTreeSet<String>,
     pub last_launched_time: Option<OffsetDateTime>,
     pub(super) launches: Vec<Launch>,
     /// What `DescribeImageReferences` finds, besides the SSM parameters of this world.
@@ -75,6 +80,8 @@ impl Image {
             deregistration_protection: Protection::Disabled,
             source_image_id: None,
             source_image_region: None,
+            source_instance_id: None,
+            watermarks: BTreeSet::new(),
             last_launched_time: None,
             launches: Vec::new(),
             referenced_by: Vec::new(),
@@ -145,6 +152,20 @@ impl Image {
     pub fn copy_of(mut self, source_image_id: &str, source_region: &str) -> Self {
         self.source_image_id = Some(source_image_id.to_owned());
         self.source_image_region = Some(source_region.to_owned());
+        self
+    }
+
+    /// Makes it an AMI that `CreateImage` made from an instance, which was launched from that AMI in the same Region.
+    #[must_use]
+    pub fn made_from_instance_of(mut self, source_image_id: &str, region: &str) -> Self {
+        self.source_instance_id = Some(ec2_id("i", &self.id));
+        self.copy_of(source_image_id, region)
+    }
+
+    /// Attaches a watermark, `account:name`.
+    #[must_use]
+    pub fn watermark(mut self, key: &str) -> Self {
+        self.watermarks.insert(key.to_owned());
         self
     }
 

@@ -7,7 +7,7 @@ use super::image::Image;
 use crate::aws::timestamp::ec2_time;
 
 /// Their names.
-pub(super) const IMAGE_FILTERS: [&str; 23] = [
+pub(super) const IMAGE_FILTERS: [&str; 25] = [
     "architecture",
     "block-device-mapping.delete-on-termination",
     "block-device-mapping.device-name",
@@ -18,6 +18,7 @@ pub(super) const IMAGE_FILTERS: [&str; 23] = [
     "description",
     "image-id",
     "image-type",
+    "image-watermark.watermark-key",
     "is-public",
     "name",
     "owner-alias",
@@ -26,6 +27,7 @@ pub(super) const IMAGE_FILTERS: [&str; 23] = [
     "root-device-type",
     "source-image-id",
     "source-image-region",
+    "source-instance-id",
     "state",
     "state-reason-code",
     "state-reason-message",
@@ -53,6 +55,7 @@ pub(super) fn values_of<'i>(image: &'i Image, filter: &str) -> Vec<Cow<'i, str>>
         "description" => optional(image.description.as_ref()),
         "image-id" => one(&image.id),
         "image-type" => one("machine"),
+        "image-watermark.watermark-key" => image.watermarks.iter().map(Cow::from).collect(),
         "is-public" => made(image.is_public().to_string()),
         "name" => one(&image.name),
         "owner-alias" => optional(image.owner_alias.as_ref()),
@@ -61,6 +64,7 @@ pub(super) fn values_of<'i>(image: &'i Image, filter: &str) -> Vec<Cow<'i, str>>
         "root-device-type" => one("ebs"),
         "source-image-id" => optional(image.source_image_id.as_ref()),
         "source-image-region" => optional(image.source_image_region.as_ref()),
+        "source-instance-id" => optional(image.source_instance_id.as_ref()),
         "state" => one(image.state.as_str()),
         "state-reason-code" => optional(reason.map(|reason| &reason.code)),
         "state-reason-message" => optional(reason.map(|reason| &reason.message)),

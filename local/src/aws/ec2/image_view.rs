@@ -13,6 +13,7 @@ use crate::aws::world::World;
 /// An item of the `imagesSet`.
 pub(super) fn view(world: &World, caller: &Caller, image: &Image) -> Value {
     let is_own = image.owner == caller.account;
+    let shows_source = is_own || world.behaviour.source_fields_visible;
     json!({
         "imageId": image.id,
         "imageLocation": format!("{}/{}", image.owner, image.name),
@@ -41,13 +42,23 @@ pub(super) fn view(world: &World, caller: &Caller, image: &Image) -> Value {
         "bootMode": image.boot_mode,
         "imdsSupport": image.imds_support,
         "tpmSupport": image.tpm_support,
-        "tagSet": if is_own { tags::view(&image.tags) } else { Value::Null },
+        "tagSet": tags::view(&tags::seen_by(world, caller, image)),
+        "imageWatermarkSet": watermarks(image),
         "deprecationTime": image.deprecation_time.map(ec2_time),
         "deregistrationProtection": is_own.then(|| image.deregistration_protection.as_str()),
         "lastLaunchedTime": image.shown_last_launched_time(world.now()).filter(|_| is_own).map(ec2_time),
-        "sourceImageId": image.source_image_id,
-        "sourceImageRegion": image.source_image_region,
+        "sourceImageId": image.source_image_id.as_ref().filter(|_| shows_source),
+        "sourceImageRegion": image.source_image_region.as_ref().filter(|_| shows_source),
+        "sourceInstanceId": image.source_instance_id.as_ref().filter(|_| is_own),
     })
+}
+
+/// Without watermarks there is no such element.
+fn watermarks(image: &Image) -> Value {
+    if image.watermarks.is_empty() {
+        return Value::Null;
+    }
+    image.watermarks.iter().map(|key| json!({ "watermarkKey": key })).collect()
 }
 
 fn device_view(world: &World, image: &Image, device: &BlockDevice<'_>) -> Value {

@@ -42,7 +42,10 @@ pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters:
                 && (ids.is_empty() || ids.contains(&snapshot.id.as_str()))
                 && has_owner(owner)
                 && filters.iter().all(|filter| {
-                    let tags = (*owner == caller.account).then_some(&snapshot.tags);
+                    let tags = || match *owner == caller.account {
+                        true => Cow::Borrowed(&snapshot.tags),
+                        false => Cow::default(),
+                    };
                     filter.passes(tags, |name| values_of(owner, snapshot, name))
                 })
         })

@@ -1,10 +1,12 @@
 //! Tags: their rules, `TagSpecification`s, and the tags of a resource.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::image::Image;
 use super::parameters::Parameters;
 use super::usage_report::report;
 use crate::aws::error::ApiError;
@@ -15,6 +17,37 @@ pub(super) type Tags = BTreeMap<String, String>;
 
 /// The most user tags a resource can have.
 const LIMIT: usize = 50;
+
+/// The prefix of shared tags: every account that sees an image sees these. Images only (documented).
+const SHARED: &str = "ec2:SharedTag/";
+
+/// Whether every account that sees an image sees this tag of it.
+pub(super) fn is_shared(key: &str) -> bool {
+    key.starts_with(SHARED)
+}
+
+/// The tags of an image that the caller sees.
+pub(super) fn seen_by<'i>(world: &World, caller: &Caller, image: &'i Image) -> Cow<'i, Tags> {
+    if image.owner == caller.account {
+        return Cow::Borrowed(&image.tags);
+    }
+    if !world.behaviour.shared_tags_visible {
+        return Cow::default();
+    }
+    let shared = image.tags.iter().filter(|(key, _)| is_shared(key));
+    Cow::Owned(shared.map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+/// # Errors
+/// `InvalidParameterValue`: other resources than images refuse shared tags (documented; the code is assumed).
+fn check_not_shared(tags: &Tags, resource: &str) -> Result<(), ApiError> {
+    match tags.keys().find(|key| is_shared(key)) {
+        None => Ok(()),
+        Some(key) => Err(ApiError::invalid_value(format!(
+            "Value ( {key} ) for parameter key is invalid. Tag keys starting with '{SHARED}' are not for {resource}"
+        ))),
+    }
+}
 
 /// The tags in `Tag.N.Key` and `Tag.N.Value`.
 ///
@@ -60,22 +93,13 @@ pub(super) fn is_user_key(key: &str) -> bool {
     !key.starts_with("aws:")
 }
 
-/// Whether every account that the image is shared with can see the tag.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>
-pub(super) fn is_shared_key(key: &str) -> bool {
-    key.starts_with("ec2:SharedTag/")
-}
-
 /// # Errors
-/// `InvalidParameterValue` (assumed), if the resource accepts no shared tags. Documented: only images accept them.
+/// `InvalidParameterValue`, if the resource accepts no shared tags.
 fn check_shared_keys(world: &World, id: &str, tags: &Tags) -> Result<(), ApiError> {
-    let is_image = id.starts_with("ami-");
     let behaviour = &world.behaviour;
+    let is_image = id.starts_with("ami-");
     let are_accepted = if is_image { behaviour.shared_tags_on_images } else { behaviour.shared_tags_on_snapshots };
-    match tags.keys().find(|key| is_shared_key(key)).filter(|_| !are_accepted) {
-        Some(key) => Err(ApiError::invalid_value(format!("The tag key '{key}' is not valid for the resource '{id}'"))),
-        None => Ok(()),
-    }
+    if are_accepted { Ok(()) } else { check_not_shared(tags, id) }
 }
 
 /// The tags for the image and for its snapshots, in a request that makes both.
@@ -108,7 +132,10 @@ impl TagSpecifications {
             check_limit(&tags)?;
             match resource_type {
                 "image" => specifications.image = tags,
-                "snapshot" => specifications.snapshot = tags,
+                "snapshot" => {
+                    check_not_shared(&tags, "snapshot")?;
+                    specifications.snapshot = tags;
+                }
                 other => {
                     return Err(ApiError::invalid_value(format!(
                         "'{other}' is not a valid taggable resource type for this operation."

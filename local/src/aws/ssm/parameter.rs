@@ -61,7 +61,7 @@ impl World {
         })
     }
 
-    /// Sets a parameter of the default account, unchecked and without an event; a new version if it exists.
+    /// Sets a parameter of the default account (of AWS, if its name begins with `/aws/`), unchecked and without an event; a new version if it exists.
     pub fn set_parameter(&mut self, region: &str, name: &str, value: &str, data_type: &str) {
         self.store_parameter(
             &PendingCheck {
@@ -98,26 +98,38 @@ impl World {
     }
 
     pub(super) fn stored_parameter(&self, caller: &Caller, name: &str) -> Option<&StoredParameter> {
-        self.state::<Parameters>()?.0.get(&(caller.clone(), name.to_owned()))
+        self.state::<Parameters>()?.0.get(&key(caller, name))
     }
 
     pub(super) fn stored_parameter_mut(&mut self, caller: &Caller, name: &str) -> Option<&mut StoredParameter> {
-        self.state_mut::<Parameters>().0.get_mut(&(caller.clone(), name.to_owned()))
+        self.state_mut::<Parameters>().0.get_mut(&key(caller, name))
     }
 
     pub(super) fn store_parameter(&mut self, new: &PendingCheck, data_type: &str) {
         let modified = self.now();
-        let stored = self.state_mut::<Parameters>().0.entry((new.caller.clone(), new.name.clone())).or_default();
+        let stored = self.state_mut::<Parameters>().0.entry(key(&new.caller, &new.name)).or_default();
         new.kind.clone_into(&mut stored.kind);
         stored.tags.extend(new.tags.clone());
         stored.versions.push(Version { value: new.value.clone(), data_type: data_type.to_owned(), modified });
     }
 }
 
+/// AWS's public parameters: every account reads them, and they belong to none.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html>
+fn is_public(name: &str) -> bool {
+    name.starts_with("/aws/")
+}
+
+fn key(caller: &Caller, name: &str) -> (Caller, String) {
+    let owner = if is_public(name) { Caller { account: String::new(), ..caller.clone() } } else { caller.clone() };
+    (owner, name.to_owned())
+}
+
 pub(super) const IMAGE: &str = "aws:ec2:image";
 
 pub(super) fn arn(caller: &Caller, name: &str) -> String {
     let Caller { region, account } = caller;
+    let account = if is_public(name) { "" } else { account };
     let separator = if name.starts_with('/') { "" } else { "/" };
     format!("arn:{}:ssm:{region}:{account}:parameter{separator}{name}", partition_of(region))
 }

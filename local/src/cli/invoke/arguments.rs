@@ -18,6 +18,7 @@ Examples:
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --set PARAMETER_NAME=/golden/ami
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until failed
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --weak
+  cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --picture life.svg
   echo '{\"Sweep\":{}}' | cargo run -p local -- invoke - --set SOURCE_REGIONS=us-east-1
 
 Exit code: 0 if the function answered and --until was reached, else 1. Failed messages of a batch are printed and do not
@@ -35,6 +36,10 @@ pub(in crate::cli) struct Arguments {
     /// a deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
     #[arg(long)]
     pub(super) weak: bool,
+
+    /// Draw what --until prints, as an SVG or an HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(super) picture: Option<PathBuf>,
 
     #[command(flatten)]
     pub(super) function: FunctionOptions,

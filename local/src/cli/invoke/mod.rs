@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::options::{self, FunctionOptions};
 use super::output;
+use super::picture;
 use super::seeding::Seeding;
 use crate::aws::{Aws, Behaviour, CopyFailure};
 use crate::host::{Function, Host};
@@ -29,6 +30,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Ok(payload) => payload,
         Err(error) => return output::fail(format!("cannot read {}: {error}", arguments.event.display())),
     };
+    if arguments.picture.is_some() && arguments.until == Goal::Answer {
+        return output::fail("--picture draws what --until prints: add --until finished");
+    }
     let done = match &arguments.function.endpoint_url {
         None => on_embedded_aws(&arguments, &payload).await,
         Some(_) if arguments.until != Goal::Answer || arguments.weak => {
@@ -90,7 +94,8 @@ async fn on_embedded_aws(arguments: &Arguments, payload: &[u8]) -> Result<(), St
     let outcome = simulation.run(event, payload).await;
     print_logs(options, simulation.host());
     simulation.print_images(&seeding);
-    outcome
+    let drawn = arguments.picture.as_deref().map_or(Ok(()), |path| picture::write(path, simulation.moments()));
+    outcome.and(drawn)
 }
 
 async fn start(function: Function) -> Result<Host, String> {

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::arguments::Goal;
 use super::queues::{Queues, batch_of};
 use crate::aws::{Aws, Image, ImageState};
+use crate::cli::picture::Moment;
 use crate::cli::seeding::Seeding;
 use crate::cli::{options, output, report, timeline};
 use crate::host::{Host, InvokeError};
@@ -27,6 +28,8 @@ pub(super) struct Simulation {
     start: OffsetDateTime,
     until: Goal,
     printed: Printed,
+    /// What was printed line by line, for a picture of it.
+    moments: Vec<Moment>,
     /// EC2 has reported that a copy failed.
     has_failure: bool,
 }
@@ -57,8 +60,13 @@ impl Simulation {
             start,
             until,
             printed: Printed::default(),
+            moments: Vec::new(),
             has_failure: false,
         }
+    }
+
+    pub(super) fn moments(&self) -> &[Moment] {
+        &self.moments
     }
 
     pub(super) fn host(&self) -> &Host {
@@ -208,9 +216,10 @@ impl Simulation {
         }
     }
 
-    fn print(&self, who: &str, what: &str) {
-        let now = self.aws.world().now();
-        output::say(timeline::line(now - self.start, who, what));
+    fn print(&mut self, who: &str, what: &str) {
+        let since_start = self.aws.world().now() - self.start;
+        output::say(timeline::line(since_start, who, what));
+        self.moments.push(Moment { since_start, who: who.to_owned(), what: what.to_owned() });
     }
 
     /// Prints the AMIs of the Regions that the event names and of the function's Region, and the rejected messages.

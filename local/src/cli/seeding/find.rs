@@ -9,6 +9,9 @@ use crate::aws::ImageState;
 /// The source of an AMI that an event announces as a copy.
 pub(super) const SOURCE_OF_A_COPY: (&str, &str) = ("us-east-1", "ami-0123456789abcdef0");
 
+/// The owner of an AMI that a public parameter of AWS holds: the account of Amazon Linux.
+const OWNER_OF_PUBLIC_AMIS: &str = "137112412989";
+
 impl Seeding {
     /// Adds what an event names, for a function in this Region.
     pub(in crate::cli) fn add_all_of(&mut self, event: &Value, region: &str) {
@@ -103,6 +106,9 @@ impl Seeding {
                 }
                 let mut seed = context.seed(region, &self.invented_id());
                 seed.parameter = Some(name);
+                if account.is_empty() {
+                    seed.owner = Some(OWNER_OF_PUBLIC_AMIS.to_owned());
+                }
                 self.add(seed);
             }
             _ => {}

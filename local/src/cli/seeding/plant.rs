@@ -22,7 +22,9 @@ impl Seeding {
             if seed.state == ImageState::Deregistered {
                 call(world, &caller, "ec2", "DeregisterImage", &json!({ "ImageId": seed.image_id }));
             }
-            if let Some(name) = &seed.parameter {
+            if let Some(name) = seed.parameter.as_ref().filter(|name| name.starts_with("/aws/")) {
+                world.set_parameter(&seed.region, name, &seed.image_id, "aws:ec2:image");
+            } else if let Some(name) = &seed.parameter {
                 let parameter =
                     json!({"Name": name, "Value": seed.image_id, "Type": "String", "DataType": "aws:ec2:image"});
                 call(world, &caller, "ssm", "PutParameter", &parameter);

@@ -23,6 +23,7 @@ pub use failure::CopyFailure;
 
 pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let request = CopyImage::read(parameters)?;
+    request.check_destination(caller)?;
     request.check_key_needs_encryption(world, caller)?;
     if let Some(token) = request.client_token
         && let Some(image_id) = world.image_of_token(caller, token, parameters)?
@@ -32,7 +33,7 @@ pub(super) fn copy_image(world: &mut World, caller: &Caller, parameters: &Parame
     }
     let source = source_image(world, caller, &request)?.clone();
     request.check_encryption(&source)?;
-    let tags = request.tags_for_image(world, &source, caller)?;
+    let tags = request.tags_for_image(world, caller, &source)?;
     request.check_key_exists(world, caller)?;
     if world.behaviour.copy_image_refuses_taken_names {
         world.check_name_is_free(caller, request.name)?;

@@ -22,6 +22,8 @@ pub(super) struct CopyImage<'a> {
     pub(super) copies_tags: bool,
     pub(super) tags: TagSpecifications,
     pub(super) completion_duration: Option<Duration>,
+    /// The parameter that names a Local Zone or an Outpost.
+    narrower_destination: Option<&'static str>,
 }
 
 impl<'a> CopyImage<'a> {
@@ -36,6 +38,7 @@ impl<'a> CopyImage<'a> {
             kms_key: parameters.text("KmsKeyId").filter(|text| !text.is_empty()),
             copies_tags: parameters.flag("CopyImageTags")?.unwrap_or(false),
             tags: TagSpecifications::read(parameters)?,
+            narrower_destination: narrower_destination(parameters)?,
             completion_duration: completion_duration(parameters)?,
         };
         check_name(request.name)?;
@@ -48,6 +51,21 @@ impl<'a> CopyImage<'a> {
             ));
         }
         Ok(request)
+    }
+
+    /// A copy to a Local Zone or an Outpost comes from the Region that it belongs to (documented for Local Zones; it follows
+    /// for Outposts. The code is assumed). <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
+    pub(super) fn check_destination(&self, caller: &Caller) -> Result<(), ApiError> {
+        match self.narrower_destination {
+            Some(name) if self.source_region != caller.region => Err(ApiError::client(
+                "InvalidParameterCombination",
+                format!(
+                    "The parameter {name} requires that SourceRegion is {}, the Region of the request",
+                    caller.region
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// EC2 accepts a key only for a copy that is encrypted by the request or by the account's default.
@@ -85,13 +103,14 @@ impl<'a> CopyImage<'a> {
 
     /// The tags of the request, and the source's user tags if the request asks for them and the caller owns the source. Tags of
     /// the request win.
-    pub(super) fn tags_for_image(&self, world: &World, source: &Image, caller: &Caller) -> Result<Tags, ApiError> {
+    pub(super) fn tags_for_image(&self, world: &World, caller: &Caller, source: &Image) -> Result<Tags, ApiError> {
         let mut merged = Tags::new();
-        if source.owner == caller.account {
-            let is_copied = |key: &str| {
-                self.copies_tags || (world.behaviour.copy_image_copies_shared_tags && tags::is_shared_key(key))
-            };
-            let of_user = source.tags.iter().filter(|(key, _)| tags::is_user_key(key) && is_copied(key));
+        if world.behaviour.copies_have_shared_tags {
+            let shared = source.tags.iter().filter(|(key, _)| tags::is_shared(key));
+            merged.extend(shared.map(|(key, value)| (key.clone(), value.clone())));
+        }
+        if self.copies_tags && source.owner == caller.account {
+            let of_user = source.tags.iter().filter(|(key, _)| tags::is_user_key(key));
             merged.extend(of_user.map(|(key, value)| (key.clone(), value.clone())));
         }
         merged.extend(self.tags.image.clone());
@@ -100,9 +119,9 @@ impl<'a> CopyImage<'a> {
     }
 }
 
-/// Also checks the destination: at most one, and none together with a duration.
-fn completion_duration(parameters: &Parameters<'_>) -> Result<Option<Duration>, ApiError> {
-    let destinations: Vec<&str> =
+/// At most one.
+fn narrower_destination(parameters: &Parameters<'_>) -> Result<Option<&'static str>, ApiError> {
+    let destinations: Vec<&'static str> =
         ["DestinationAvailabilityZone", "DestinationAvailabilityZoneId", "DestinationOutpostArn"]
             .into_iter()
             .filter(|name| parameters.text(name).is_some_and(|text| !text.is_empty()))
@@ -113,10 +132,15 @@ fn completion_duration(parameters: &Parameters<'_>) -> Result<Option<Duration>, 
             format!("The parameters {} cannot be used together", destinations.join(" and ")),
         ));
     }
+    Ok(destinations.first().copied())
+}
+
+/// None together with a Local Zone or an Outpost.
+fn completion_duration(parameters: &Parameters<'_>) -> Result<Option<Duration>, ApiError> {
     let Some(minutes) = parameters.integer("SnapshotCopyCompletionDurationMinutes")? else {
         return Ok(None);
     };
-    if let Some(destination) = destinations.first() {
+    if let Some(destination) = narrower_destination(parameters)? {
         return Err(ApiError::client(
             "InvalidParameterCombination",
             format!("SnapshotCopyCompletionDurationMinutes cannot be used with {destination}"),

@@ -113,7 +113,9 @@ pub(super) fn describe_image_usage_reports(world: &mut World, caller: &Caller, p
         .filter(|report| report.owner == caller.account)
         .filter(|report| image_ids.is_empty() || image_ids.contains(&report.image_id.as_str()))
         .filter(|report| ids.is_empty() || ids.contains(&report.id.as_str()))
-        .filter(|report| filters.iter().all(|it| it.passes(Some(&report.tags), |name| values_of(report, name))))
+        .filter(|report| {
+            filters.iter().all(|it| it.passes(|| Cow::Borrowed(&report.tags), |name| values_of(report, name)))
+        })
         .collect();
     let (found, next_token) = page(found, |report| &report.id, parameters, world.behaviour.page_size)?;
     let reports: Vec<Value> = found.into_iter().map(|report| view(report, now)).collect();
@@ -160,7 +162,9 @@ pub(super) fn describe_image_usage_report_entries(
         .filter(|report| image_ids.is_empty() || image_ids.contains(&report.image_id.as_str()))
         .filter(|report| ids.is_empty() || ids.contains(&report.id.as_str()))
         .flat_map(|report| report.entries.iter().enumerate().map(move |(n, entry)| (n, report, entry)))
-        .filter(|(_, report, entry)| filters.iter().all(|it| it.passes(None, |name| values_of(report, entry, name))))
+        .filter(|(_, report, entry)| {
+            filters.iter().all(|it| it.passes(Cow::default, |name| values_of(report, entry, name)))
+        })
         .map(|(n, report, entry)| (format!("{} {n:05}", report.id), report, entry))
         .collect();
     let (found, next_token) = page(found, |(key, ..)| key, parameters, world.behaviour.page_size)?;

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from aws_on_loopback import started
-from documented import commands
+from pages import script
 from stack import ACCOUNT, REGION
 
 STRANGE = 'a tab\t, a "quote", a \\ backslash, a line\nbreak, {braces}, $(id), `id`, ümlaut, 名'
@@ -37,11 +37,11 @@ def queues(aws):
 
 @pytest.fixture
 def send_back(aws, tmp_path):
-    (script,) = commands(having="send_letters_back()")
+    commands = script("letters")
 
     def run(queue, letters):
         output = f"""output() {{ case "$1" in QueueUrl) echo {queue};; DeadLetterQueueUrl) echo {letters};; esac; }}"""
-        aws.shell(f"{output}\n{script}", ACCOUNT, REGION, tmp_path)
+        aws.shell(f"{output}\n{commands}", ACCOUNT, REGION, tmp_path)
 
     return run
 

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 from aws_on_loopback import for_moto, started
-from documented import commands
+from pages import script
 from stack import ROOT, template
 from test_hearing import ami
 
@@ -36,15 +36,13 @@ def aws(tmp_path_factory):
     folder = tmp_path_factory.mktemp("commands")
     (folder / "packaged.json").write_text(json.dumps(for_moto(template())))
     shutil.copy(ROOT / "source-region.yaml", folder)
-    couriers, listing, forwarding = (commands(having=text) for text in ("sam package", "list-stack-instances", "ami-courier-source "))
-    of_the_organization = commands(having="SERVICE_MANAGED")
     with started() as aws:
         organization = aws.client("organizations", ADMINISTRATOR, "us-east-1")
         organization.create_organization()
         (root,) = organization.list_roots()["Roots"]
         unit = organization.create_organizational_unit(ParentId=root["Id"], Name="builders")["OrganizationalUnit"]["Id"]
-        script = "\n".join([STAND_IN, *couriers, *listing, *forwarding, *of_the_organization]).replace("ou-ab12-11111111", unit)
-        aws.printed = aws.shell(script, ADMINISTRATOR, "us-east-1", folder)
+        commands = STAND_IN + script("many-accounts").replace("ou-ab12-11111111", unit)
+        aws.printed = aws.shell(commands, ADMINISTRATOR, "us-east-1", folder)
         yield aws
 
 

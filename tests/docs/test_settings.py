@@ -1,0 +1,59 @@
+"""The tables of docs/settings.md and docs/deploying.md name what the function and the templates have, with the same defaults."""
+
+import re
+
+import pytest
+from pages import read
+from stack import template
+from test_rules import FROM_RESOURCES, STACK_ONLY, pascal, settings_of_the_function
+
+PAGE = read("docs/settings.md")
+# Defaults that the table says in words, for an empty value of the template.
+WORDS = {"none", "nobody", "any but its own", "as the source", "EBS default key", "best effort", "SQS's own encryption", "no VPC"}
+WORDS |= {"the source's, otherwise the source's id and Region"}
+
+
+def names_and_defaults(rows):
+    """(name, default) of each row; a row can explain several names, with a default each or one for all."""
+    for names, default, *_ in rows:
+        names, defaults = re.findall(r"`([^`]+)`", names), re.findall(r"`([^`]*)`", default) or [default]
+        yield from zip(names, defaults * len(names) if len(defaults) == 1 else defaults, strict=True)
+
+
+def test_every_setting_of_the_function_is_explained():
+    assert {name for name, _ in names_and_defaults(PAGE.table("# Settings"))} == settings_of_the_function()
+
+
+def test_every_other_parameter_of_the_stack_is_explained():
+    assert {name for name, _ in names_and_defaults(PAGE.table("## Parameters of the stack"))} == STACK_ONLY
+
+
+def of_the_template(name):
+    parameter = template()["Parameters"][name]
+    return str(parameter["Default"])
+
+
+@pytest.mark.parametrize(
+    ("name", "default"), [*names_and_defaults(PAGE.table("# Settings")), *names_and_defaults(PAGE.table("## Parameters of the stack"))]
+)
+def test_the_default_is_that_of_the_template(name, default):
+    if name in FROM_RESOURCES:
+        assert default == "set by the template"
+    else:
+        value = of_the_template(name if name in STACK_ONLY else pascal(name))
+        assert value == default or (value == "" and default in WORDS)
+
+
+def test_the_limits_are_those_of_the_template():
+    parameters = template()["Parameters"]
+    for name, limit in names_and_defaults([[names, ", ".join(f"`{n.strip()}`" for n in limits.split(","))] for names, limits, _ in PAGE.table("## Limits of the settings")]):
+        assert str(parameters[name]["MaxLength"]) == limit, name
+
+
+def test_every_output_is_explained():
+    assert {name for name, *_ in (re.findall(r"`([^`]+)`", row[0]) for row in read("docs/deploying.md").table("## Outputs"))} == set(template()["Outputs"])
+
+
+def test_every_parameter_of_the_source_region_is_named():
+    named = re.search(r"^`source-region.yaml` has (.+)\.$", PAGE.text, re.MULTILINE)[1]
+    assert set(re.findall(r"`([A-Z]\w+)`", named)) == set(template("source-region.yaml")["Parameters"])

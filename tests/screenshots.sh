@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The screenshots in docs/, of the pages that `cargo test --test it status::pictures -- --ignored` has written. It needs chromium and
+# pngquant (Debian's packages).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+profile=$(mktemp -d)
+trap 'rm -rf "$profile"' EXIT
+for page in target/widget/*.html; do
+    name=$(basename "$page" .html)
+    case $name in
+        0-*) height=220 ;;
+        5-*) height=420 ;;
+        *) height=640 ;;
+    esac
+    chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$profile" --window-size="1100,$height" \
+        --screenshot="$PWD/docs/status-$name.png" "file://$PWD/$page" 2>/dev/null
+done
+pngquant --force --ext .png --strip 32 docs/status-*.png

@@ -1,0 +1,119 @@
+"""An update from the stack before the redesign keeps what holds messages, and surprises nobody.
+
+Nothing was released before 0.1.0. So `last-release.json` is of the template of commit 29f8df3, the last one before the redesign.
+"""
+
+from copy import deepcopy
+
+import pytest
+from replacement import digest, last_release, replaced, stricter
+from stack import ROOT, plain_of, template
+
+# Each replacement that the update makes, with its reason.
+KNOWN = {
+    # Its name no longer depends on the length of the stack's name (docs/upgrading-and-removing.md).
+    "Queue": ["QueueName"],
+    # A policy holds no messages. It moves to the courier's own bus.
+    "SenderEventBusPolicy": ["EventBusName", "StatementId"],
+}
+HOLDS_DATA = {"AWS::SQS::Queue", "AWS::Logs::LogGroup"}
+
+
+@pytest.fixture
+def new():
+    return digest(template())
+
+
+def test_the_older_template_is_a_whole_one():
+    old = last_release()
+    assert {"Queue", "DeadLetterQueue", "Function", "Role", "LogGroup", "CopyRule"} <= old["Resources"].keys()
+    assert old["Parameters"]["LogLevel"]["AllowedValues"] != template()["Parameters"]["LogLevel"]["AllowedValues"]
+
+
+def test_only_known_resources_are_replaced_and_none_is_removed(new):
+    assert replaced(last_release(), new) == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda resources: resources["DeadLetterQueue"]["OnlyAtCreation"].update(QueueName="letters"), {"DeadLetterQueue": ["QueueName"]}),
+        (lambda resources: resources["CopyRule"]["OnlyAtCreation"].update(Name="copies"), {"CopyRule": ["Name"]}),
+        (lambda resources: resources["Role"]["OnlyAtCreation"].update(RoleName="courier"), {"Role": ["RoleName"]}),
+        (lambda resources: resources["Dashboard"]["OnlyAtCreation"].pop("DashboardName"), {"Dashboard": ["DashboardName"]}),
+        (lambda resources: resources.pop("LogGroup"), {"LogGroup": ["removed"]}),
+        (lambda resources: resources["Queue"].update(Type="AWS::SNS::Topic"), {"Queue": ["Type"]}),
+    ],
+)
+def test_a_replacement_is_found(new, change, found):
+    changed = deepcopy(new)
+    change(changed["Resources"])
+    assert replaced(new, new) == {}
+    assert replaced(new, changed) == found
+
+
+def test_a_name_in_the_template_itself_is_found():
+    changed = template()
+    changed["Resources"]["DeadLetterQueue"]["Properties"]["QueueName"] = "letters"
+    assert "DeadLetterQueue" in replaced(digest(template()), digest(changed))
+
+
+def without_retention(plain):
+    """The resources with data that an update would not keep when it replaces them."""
+    held = {name: resource for name, resource in plain["Resources"].items() if resource["Type"] in HOLDS_DATA}
+    assert held
+    return sorted(name for name, resource in held.items() if resource.get("UpdateReplacePolicy") != "Retain")
+
+
+def test_what_holds_data_is_kept_when_it_is_replaced():
+    assert without_retention(plain_of(template())) == []
+    changed = template()
+    del changed["Resources"]["Queue"]["UpdateReplacePolicy"]
+    assert without_retention(plain_of(changed)) == ["Queue"]
+
+
+def test_every_output_is_still_there(new):
+    assert set(last_release()["Outputs"]) <= set(new["Outputs"])
+
+
+def unexplained(found, changelog):
+    """The parameters that accept less, and of which CHANGELOG does not say so."""
+    return sorted(name for name in found if f"`{name}`" not in changelog)
+
+
+def test_the_changelog_names_each_parameter_that_accepts_less(new):
+    found = stricter(last_release(), new)
+    assert "LogLevel" in found
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert unexplained(found, changelog) == []
+    assert unexplained(found, changelog.replace("`ExtraTags`", "")) == ["ExtraTags"]
+
+
+def test_no_parameter_is_removed_or_needs_a_value(new):
+    assert {name: why for name, why in stricter(last_release(), new).items() if {"removed", "Default"} & set(why)} == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda parameters: parameters.pop("ShareWith"), {"ShareWith": ["removed"]}),
+        (lambda parameters: parameters.update(Added={"Type": "String"}), {"Added": ["Default"]}),
+        (lambda parameters: parameters["Architecture"].update(AllowedValues=["arm64"]), {"Architecture": ["AllowedValues"]}),
+        (lambda parameters: parameters["CopyName"].update(MaxLength=10), {"CopyName": ["MaxLength"]}),
+        (lambda parameters: parameters["BackfillDays"].update(MinValue=2), {"BackfillDays": ["MinValue"]}),
+        (lambda parameters: parameters["ExtraTags"].update(AllowedPattern="^$"), {"ExtraTags": ["AllowedPattern"]}),
+    ],
+)
+def test_a_parameter_that_accepts_less_is_found(new, change, found):
+    changed = deepcopy(new)
+    change(changed["Parameters"])
+    assert stricter(new, new) == {}
+    assert stricter(new, changed) == found
+
+
+def test_a_parameter_that_accepts_more_is_not_found(new):
+    changed = deepcopy(new)
+    changed["Parameters"]["CopyName"]["MaxLength"] += 1
+    changed["Parameters"]["Architecture"]["AllowedValues"].append("riscv")
+    del changed["Parameters"]["KmsKeyId"]["AllowedPattern"]
+    assert stricter(new, changed) == {}
