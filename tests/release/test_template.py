@@ -23,7 +23,7 @@ def plain(released):
     return json.loads((released / "ami-courier.template.json").read_text())
 
 
-def test_it_fits_inline_with_room_for_growth(released):
+def test_it_fits_inline(released):
     size = (released / "ami-courier.template.json").stat().st_size
     print(f"{size} bytes")
     assert size <= release.MOST_BYTES
@@ -116,6 +116,9 @@ def test_a_difference_is_noticed(plain, change):
 def test_parameters_rules_and_outputs_are_those_of_the_source(plain):
     source = template()
     added = release.code_parameters()
+    for parameter in source["Parameters"].values():
+        if parameter["Type"] == "Number":
+            parameter.pop("ConstraintDescription", None)
     assert plain["Parameters"] == {**added, **source["Parameters"]}
     assert plain["Rules"] == source["Rules"]
     assert set(plain["Outputs"]) == set(source["Outputs"])
