@@ -67,7 +67,9 @@ impl Ring {
     async fn until_silence(&mut self) {
         for _ in 0..ROUNDS {
             let events = self.stage.aws.world().take_events();
-            events.iter().for_each(|event| self.announce(event));
+            for event in &events {
+                self.announce(event);
+            }
             if self.left.is_empty() && !self.is_anything_pending() {
                 return;
             }
