@@ -202,10 +202,9 @@ impl Tag {
     }
 }
 
-/// All parameters of a `CopyImage` call except the token and `DryRun`.
-///
-/// Its serialized form goes into the token of a request, so it has no time, no random number and nothing of the message's envelope.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// All parameters of a `CopyImage` call except the token and `DryRun`. It has no time, no random number and nothing of the message's
+/// envelope: the same try is always the same call.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyImageCall {
     pub source: Identity,
     pub name: AmiName,

@@ -36,8 +36,9 @@ pub enum TokenRule {
     /// For an announcement: origin (the source itself, unless its tag names an earlier AMI), Region and try. Not settings or other
     /// tags: the first call holds the lock, with any parameters. So of all AMIs of one origin, EC2 itself copies one.
     Origin(Identity),
-    /// For a request: the whole call and the try.
-    WholeCall,
+    /// For a request: the request as it was sent, and the try. Not settings: of the same request, delivered to functions with other
+    /// settings, the first call holds the lock.
+    Request(Box<CopyRequest>),
     /// The request's own token.
     Own(ClientToken),
     /// A dry run copies nothing, so it must not use a token that a copy needs. A request's own token is passed on.
@@ -96,7 +97,7 @@ pub fn plan(
     let token = match (dry_run, own_token, request) {
         (true, own_token, _) => TokenRule::DryRun(own_token),
         (false, Some(token), _) => TokenRule::Own(token),
-        (false, None, Some(_)) => TokenRule::WholeCall,
+        (false, None, Some(request)) => TokenRule::Request(Box::new(request.clone())),
         (false, None, None) => {
             TokenRule::Origin(Origin::handed_on(image).map_or_else(|| source.clone(), |origin| origin.ami))
         }
@@ -118,7 +119,9 @@ impl Plan {
         let source = &self.call.source;
         let token = match &self.token {
             TokenRule::Origin(origin) => Some(token(source, &(origin, stack_region, at.epoch, at.number))?),
-            TokenRule::WholeCall => Some(token(source, &(stack_region, &self.call, at.epoch, at.number))?),
+            TokenRule::Request(request) => {
+                Some(token(source, &(stack_region, request.substance(), at.epoch, at.number))?)
+            }
             TokenRule::Own(token) => Some(token.clone()),
             TokenRule::DryRun(token) => token.clone(),
         };
@@ -135,7 +138,7 @@ impl Plan {
     fn made_for(&self, at: Try) -> MadeFor {
         match self.token {
             TokenRule::Origin(_) => MadeFor::Announcement(at),
-            TokenRule::WholeCall | TokenRule::Own(_) => MadeFor::Request(at),
+            TokenRule::Request(_) | TokenRule::Own(_) => MadeFor::Request(at),
             // A dry run makes no copy, so there is no try to record.
             TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),
         }

@@ -6,6 +6,7 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::document::shown;
@@ -36,7 +37,7 @@ pub const FIELDS: [&str; 14] = [
 ];
 
 /// What a request asks for. If a field is `None`, the settings decide.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyRequest {
     pub source: Identity,
     pub name: AmiName,
@@ -51,6 +52,17 @@ pub struct CopyRequest {
 }
 
 impl CopyRequest {
+    /// What is asked for: all but the client token and `DryRun`, with the tags in one order. The same for each delivery.
+    pub(crate) fn substance(&self) -> impl Serialize {
+        let sorted = |tags: &[Tag]| {
+            let mut tags = tags.to_vec();
+            tags.sort();
+            tags
+        };
+        let asked = (&self.source, &self.name, &self.description, &self.encryption, &self.destination);
+        (asked, self.copy_image_tags, sorted(&self.image_tags), sorted(&self.snapshot_tags))
+    }
+
     /// The request as a document. [`read`] makes an equal request of it.
     #[must_use]
     pub fn document(&self) -> Value {
