@@ -159,6 +159,11 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         }
         let cases: Vec<Case> = (1..=count).map(|number| cast(number, setting, &mut random, &mut world)).collect();
         let bystanders: BTreeSet<String> = world.images(HERE).into_iter().map(|image| image.id).collect();
+        // A call is made once here. Where every third one fails, a look of ten pages would hardly ever succeed, and a message has 200
+        // deliveries.
+        if faults > 0.25 {
+            world.behaviour.page_size = world.behaviour.page_size.max(4);
+        }
         world.chaos(chaos(setting, seed, faults));
         *aws.world() = world;
         (cases, bystanders)
