@@ -53,6 +53,7 @@ def zip_code(bootstrap, architecture, folder):
     entry.external_attr = 0o100755 << 16
     entry.compress_type = zipfile.ZIP_DEFLATED
     path = Path(folder) / f"ami-courier-{version()}-{architecture}.zip"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(entry, code, compresslevel=9)
     return path
