@@ -16,6 +16,7 @@ use clap::Parser;
 mod aws;
 mod certificates;
 mod figures;
+mod instructions;
 mod measure;
 mod network;
 mod peers;
@@ -51,6 +52,9 @@ struct Options {
     /// Path of a built function, to use instead of building one
     #[arg(long)]
     function: Option<PathBuf>,
+    /// Only count instructions, with callgrind, and write its profiles into this folder
+    #[arg(long, value_name = "FOLDER")]
+    instructions: Option<PathBuf>,
     /// Do not measure the Python function
     #[arg(long)]
     no_python: bool,
@@ -68,6 +72,9 @@ async fn main() -> Outcome<()> {
         return network::enter();
     }
     let aws = Aws::start().await?;
+    if let Some(folder) = options.instructions {
+        return instructions::count(&aws, &peers, &folder).await;
+    }
     let measure = Measure { aws: &aws, peers: &peers, rounds: options.rounds };
     let figures = Figures {
         cold: measure.cold(options.warm).await?,

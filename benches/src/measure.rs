@@ -310,7 +310,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// A fast failure is no result.
-fn check(answer: &Bytes) -> Outcome<()> {
+pub(crate) fn check(answer: &Bytes) -> Outcome<()> {
     let value: Value = serde_json::from_slice(answer)?;
     let done = value["batchItemFailures"].as_array().is_some_and(Vec::is_empty)
         || ["Started", "Nothing"].iter().any(|outcome| value["Outcome"] == *outcome);

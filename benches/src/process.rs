@@ -83,6 +83,13 @@ impl Process {
     pub(crate) async fn end(mut self) -> io::Result<()> {
         self.child.kill().await
     }
+
+    /// Lets it, or the tool that runs it, end by itself.
+    pub(crate) async fn terminate(mut self) -> Outcome<()> {
+        Command::new("kill").arg(self.id.to_string()).status().await?;
+        self.child.wait().await?;
+        Ok(())
+    }
 }
 
 /// A share of a CPU, as a control group.
