@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, Connec
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::base64;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
 use hyper::header::DATE;
@@ -22,7 +23,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::clock::Clock;
@@ -78,9 +78,21 @@ fn bundle() -> Option<PathBuf> {
 fn roots(bundle: &Path) -> io::Result<RootCertStore> {
     let wrong = |why: &str| io::Error::other(format!("the root certificates of {}: {why}", bundle.display()));
     let text = std::fs::read(bundle).map_err(|why| wrong(&why.to_string()))?;
+    // Names of authorities may be in any encoding; the certificates themselves are ASCII.
+    let text = String::from_utf8(text).unwrap_or_else(|other| String::from_utf8_lossy(other.as_bytes()).into_owned());
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok));
+    roots.add_parsable_certificates(certificates(&text));
     if roots.is_empty() { Err(wrong("there are none")) } else { Ok(roots) }
+}
+
+/// The certificates of a PEM text (RFC 7468). rustls reads PEM in constant time, as private keys need it: that was two fifths
+/// of a cold start (docs/figures.md). Roots are no secret.
+fn certificates(text: &str) -> impl Iterator<Item = CertificateDer<'static>> {
+    text.split("-----BEGIN CERTIFICATE-----").skip(1).filter_map(|after| {
+        let (encoded, _) = after.split_once("-----END CERTIFICATE-----")?;
+        let encoded: String = encoded.lines().map(str::trim).collect();
+        Some(CertificateDer::from(base64::decode(encoded).ok()?))
+    })
 }
 
 /// The pool, as the SDK's clients use it.
@@ -152,6 +164,8 @@ fn sorted(failed: Box<dyn Error + Send + Sync>) -> ConnectorError {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::pem::PemObject;
+
     use super::*;
 
     #[test]
@@ -161,6 +175,26 @@ mod tests {
         let error = refuse_proxy(with("https_proxy")).unwrap_err().to_string();
         assert!(error.starts_with("https_proxy is set"), "{error}");
         assert!(refuse_proxy(with("NO_PROXY")).is_ok());
+    }
+
+    #[test]
+    fn a_bundle_has_the_certificates_that_rustls_itself_reads_in_it() {
+        let text = std::fs::read(bundle().unwrap()).unwrap();
+        let expected: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
+        assert!(expected.len() > 100, "{}", expected.len());
+        assert_eq!(certificates(&String::from_utf8_lossy(&text)).collect::<Vec<_>>(), expected);
+        let windows = String::from_utf8_lossy(&text).replace('\n', "\r\n");
+        assert_eq!(certificates(&windows).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_broken_certificate_is_left_out_and_the_others_are_read() {
+        let text = "about a root\n-----BEGIN CERTIFICATE-----\nAQID\nBA==\n-----END CERTIFICATE-----\n\
+                    -----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n\
+                    -----BEGIN PRIVATE KEY-----\nAQID\n-----END PRIVATE KEY-----\n\
+                    -----BEGIN CERTIFICATE-----\nBQ==\n-----END CERTIFICATE-----\n-----BEGIN CERTIFICATE-----\nBg==";
+        let read: Vec<_> = certificates(text).collect();
+        assert_eq!(read, [CertificateDer::from(vec![1, 2, 3, 4]), CertificateDer::from(vec![5])]);
     }
 
     #[test]
