@@ -4,8 +4,10 @@
 //! that is neither.
 
 use std::fmt;
+use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use tinystr::TinyAsciiStr;
 
 /// A text that does not have the accepted form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,32 +75,75 @@ macro_rules! checked_text {
 
 pub(crate) use checked_text;
 
-checked_text!(
+/// A checked text of at most so many characters, all ASCII, that needs no memory of its own: a sweep keeps a hundred thousand.
+macro_rules! checked_short_text {
+    ($(#[$doc:meta])* $name:ident, $length:literal, $rule:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(TinyAsciiStr<$length>);
+
+        impl $name {
+            /// The accepted form, as errors name it.
+            pub const RULE: &'static str = $rule;
+
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let check: fn(&str) -> bool = $check;
+                let short = TinyAsciiStr::try_from_str(text).ok().filter(|_| check(text));
+                short.map(Self).ok_or_else(|| Malformed { value: text.to_owned(), accepted: Self::RULE })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+checked_short_text!(
     /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits.
     ImageId,
+    21,
     "an AMI id (`ami-` and 8 or 17 hexadecimal digits)",
     |text| text.strip_prefix("ami-").is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
 );
 
-checked_text!(
-    /// An AWS Region's code, such as `us-east-1` or `us-gov-west-1`.
+checked_short_text!(
+    /// An AWS Region's code, such as `us-east-1` or `us-gov-west-1`: at most 32 characters.
     Region,
+    32,
     "an AWS Region (such as `us-east-1`)",
     |text| {
         let parts: Vec<&str> = text.split('-').collect();
         matches!(parts.len(), 3..=5)
-            && text.len() <= 32
             && parts.iter().all(|part| !part.is_empty())
             && parts[..parts.len() - 1].iter().all(|part| part.bytes().all(|b| b.is_ascii_lowercase()))
             && parts[parts.len() - 1].bytes().all(|b| b.is_ascii_digit())
     }
 );
 
-checked_text!(
+checked_short_text!(
     /// An AWS account's id: 12 digits.
     AccountId,
+    12,
     "an account id (12 digits)",
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
@@ -117,7 +162,7 @@ impl Region {
             ("us-isof-", "aws-iso-f"),
             ("eusc-", "aws-eusc"),
         ];
-        BY_PREFIX.iter().find(|(prefix, _)| self.0.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+        BY_PREFIX.iter().find(|(prefix, _)| self.as_str().starts_with(prefix)).map_or("aws", |(_, partition)| partition)
     }
 }
 

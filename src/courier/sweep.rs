@@ -5,10 +5,11 @@
 //! gone, or back. The queue gives each of them what every announcement has: back-off, limits, parallel work, and the same steps.
 //!
 //! Looking takes at most half of the function's time, all Regions at once, so a Region that does not answer costs the others
-//! nothing. Each Region is listed once, a thousand AMIs a call, and what is kept of an AMI is little more than its id. Without a
-//! queue of its own, the courier does the work itself in the other half.
+//! nothing. Each Region is listed once, a thousand AMIs a call, and what is kept of an AMI is little more than its id. Only the
+//! sources of copies that this listing does not show are looked for by their ids. Without a queue of its own, the courier does the
+//! work itself in the other half.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use courier_core::announcement::{AnnouncedBy, OwnMessage};
@@ -21,6 +22,7 @@ use courier_core::settings::Owner;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::report::{Handled, Report, Sweep, Tally};
@@ -62,18 +64,24 @@ struct Found {
 struct Wanted {
     created: Created,
     source: Identity,
-    /// What the courier of another account says it was first.
-    origin: Option<Identity>,
+    /// What the courier of another account says it was first. Few have one.
+    origin: Option<Box<Identity>>,
 }
 
 /// A copy that follows its source out of service, and back.
-#[derive(Clone)]
 struct Follower {
     created: Created,
     copy: ImageId,
     source: Identity,
     source_owner: Option<AccountId>,
     is_marked: bool,
+}
+
+/// The AMIs that are in service in a source Region, as far as its listing has come.
+#[derive(Default)]
+struct Listed {
+    images: RefCell<HashSet<ImageId>>,
+    ended: Notify,
 }
 
 impl Courier {
@@ -115,22 +123,27 @@ impl Courier {
 
     /// Looks at this Region and at each source Region, at the same time.
     async fn look(&self, until: Instant) -> Found {
+        let listed: BTreeMap<&Region, Listed> =
+            self.settings.sources.regions.iter().map(|region| (region, Listed::default())).collect();
         let local = async {
             let mut found = Found::default();
             let looking = timeout_at(until, self.look_at_copies(&mut found)).await;
             found.note(looking, "the copies of this Region");
             let by_region = self.by_source_region(std::mem::take(&mut found.followers));
-            let gone = join_all(by_region.iter().map(async |(region, copies)| {
+            let gone = join_all(by_region.into_iter().map(async |(region, copies)| {
                 let mut found = Found::default();
-                let looking = timeout_at(until, self.look_for_sources(region, copies, &mut found)).await;
+                let listed = listed.get(&region);
+                let looking =
+                    timeout_at(until, self.look_for_sources(&region, copies, listed, until, &mut found)).await;
                 found.note(looking, &format!("the sources of copies in {region}"));
                 found
             }));
             gone.await.into_iter().fold(found, Found::and)
         };
-        let remote = join_all(self.settings.sources.regions.iter().map(async |region| {
+        let remote = join_all(listed.iter().map(async |(region, listed)| {
             let mut found = Found::default();
-            let looking = timeout_at(until, self.look_for_wanted(region, &mut found)).await;
+            let looking = timeout_at(until, self.look_for_wanted(region, listed, &mut found)).await;
+            listed.ended.notify_one();
             found.note(looking, &format!("the AMIs of {region}"));
             found
         }));
@@ -171,7 +184,30 @@ impl Courier {
     }
 
     /// Copies whose source is not in service, or is back. What that means for the copy is for the retirement to decide.
-    async fn look_for_sources(&self, region: &Region, copies: &[Follower], found: &mut Found) -> Result<(), Error> {
+    async fn look_for_sources(
+        &self,
+        region: &Region,
+        mut copies: Vec<Follower>,
+        listed: Option<&Listed>,
+        until: Instant,
+        found: &mut Found,
+    ) -> Result<(), Error> {
+        if let Some(listed) = listed {
+            // A listing without an end must not keep the others from being looked for.
+            let _ = timeout_at(
+                Instant::now() + until.saturating_duration_since(Instant::now()) / 2,
+                listed.ended.notified(),
+            )
+            .await;
+            let in_service = listed.images.take();
+            copies.retain(|copy| {
+                let is_in_service = in_service.contains(&copy.source.image);
+                if is_in_service {
+                    found.source_is_in_service(copy);
+                }
+                !is_in_service
+            });
+        }
         let ec2 = self.aws.ec2(region);
         for some in copies.chunks(IDS_IN_A_FILTER) {
             let ids: Vec<&ImageId> = some.iter().map(|copy| &copy.source.image).collect();
@@ -179,10 +215,10 @@ impl Courier {
             let in_service: BTreeSet<ImageId> =
                 ec2.in_service(&ids, &owners(some)).await.map_err(looking)?.into_iter().collect();
             for copy in some {
-                match (in_service.contains(&copy.source.image), copy.is_marked) {
-                    (false, _) => found.gone.push((copy.created, copy.copy.clone())),
-                    (true, true) => found.back.push((copy.created, copy.copy.clone())),
-                    (true, false) => {}
+                if in_service.contains(&copy.source.image) {
+                    found.source_is_in_service(copy);
+                } else {
+                    found.gone.push((copy.created, copy.copy.clone()));
                 }
             }
         }
@@ -190,11 +226,14 @@ impl Courier {
     }
 
     /// Page by page, the AMIs of a source Region that are wanted here.
-    async fn look_for_wanted(&self, region: &Region, found: &mut Found) -> Result<(), Error> {
+    async fn look_for_wanted(&self, region: &Region, listed: &Listed, found: &mut Found) -> Result<(), Error> {
         let sources = &self.settings.sources;
         self.list_sources(region, sources, self.settings.backfill_days, |image| {
+            if self.settings.retire_with_source && image.state == State::Available {
+                listed.images.borrow_mut().insert(image.id.clone());
+            }
             if selection::is_wanted(&image, region, AnnouncedBy::Sweep, sources).is_ok() {
-                let origin = Origin::handed_on(&image).map(|origin| origin.ami);
+                let origin = Origin::handed_on(&image).map(|origin| Box::new(origin.ami));
                 found.wanted.push(Wanted { created: image.created, source: image.identity(region), origin });
             }
         })
@@ -269,13 +308,20 @@ impl Found {
         }
     }
 
+    /// A copy that is marked as if its source was gone is no longer to be so.
+    fn source_is_in_service(&mut self, copy: &Follower) {
+        if copy.is_marked {
+            self.back.push((copy.created, copy.copy.clone()));
+        }
+    }
+
     /// Missed and unfinished first, retirement last, so that nothing waits behind retirements; each oldest first.
     fn in_order(mut self) -> (Tally, Vec<Error>, Vec<OwnMessage>) {
         let failed_sources = self.failed_sources;
         // As long as not all copies are known, an AMI may have one that was not seen.
         let mut missed = self.copied.map_or_else(Vec::new, |copied| {
             let is_copied = |identity: &Identity| copied.contains(identity);
-            self.wanted.retain(|wanted| !is_copied(&wanted.source) && !wanted.origin.as_ref().is_some_and(is_copied));
+            self.wanted.retain(|wanted| !is_copied(&wanted.source) && !wanted.origin.as_deref().is_some_and(is_copied));
             self.wanted
         });
         self.tally.missed = missed.len();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use local::aws::{ACCOUNT, CopyFailure, Fault, Image, ImageState};
-use serde_json::json;
+use local::aws::{ACCOUNT, Call, CopyFailure, Fault, Image, ImageState};
+use serde_json::{Value, json};
 
 use super::{
     ALSO_THERE, HOUR, MINUTE, STRANGER, announcements, assert_each_has_one_finished_copy, build, counted, deliver,
@@ -91,6 +91,45 @@ async fn a_sweep_lists_each_region_once_and_asks_ec2_for_nothing_else() {
     let after = pages(&stage);
     assert_eq!([0, 1, 2].map(|region| after[region] - before[region]), [6, 3, 3]);
     assert_eq!(figure(&function, "missed"), "0");
+}
+
+#[tokio::test]
+async fn only_sources_that_the_listing_does_not_show_are_looked_for_by_their_ids() {
+    let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").set("BACKFILL_DAYS", "30").with(|world| {
+        for number in 1..=4 {
+            world.add_image(HERE, left_behind(number, THERE, ACCOUNT));
+        }
+        // Listed; too old to be listed; in service, and not listed as one that is wanted; gone.
+        world.add_image(THERE, Image::new(id_of(1001), "young"));
+        world.add_image(THERE, Image::new(id_of(1002), "old").created(ago(60 * 24 * 60)));
+        world.add_image(THERE, Image::new(id_of(1003), "disabled").state(ImageState::Disabled));
+    });
+    let function = stage.function().await;
+    assert!(swept(&function).await);
+    assert_eq!(announcements(&stage), [source_gone(3), source_gone(4)]);
+    let calls = stage.aws.world().calls();
+    let by_id = |call: &&Call| call.region == THERE && call.parameters["Filter.1.Name"] == "image-id";
+    let ids = |call: &Call| -> Vec<Value> {
+        (1..).map_while(|n| call.parameters.get(format!("Filter.1.Value.{n}")).cloned()).collect()
+    };
+    let mut looked_for: Vec<Value> = calls.iter().filter(by_id).flat_map(ids).collect();
+    looked_for.sort_unstable_by_key(Value::to_string);
+    assert_eq!(looked_for, [id_of(1002), id_of(1003), id_of(1004)]);
+}
+
+#[tokio::test]
+async fn a_listing_that_takes_too_long_does_not_keep_the_sources_of_copies_from_being_looked_for() {
+    let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").timeout(Duration::from_secs(8)).with(|world| {
+        world.behaviour.page_size = 1;
+        world.add_image(HERE, gone_for_long(1, THERE));
+        for number in 2000..2040 {
+            world.add_image(THERE, Image::new(id_of(number), "golden"));
+        }
+    });
+    let function = stage.function().await;
+    swept(&function).await;
+    assert_eq!(figure(&function, "complete"), "false");
+    assert!(announcements(&stage).contains(&source_gone(1)), "{:?}", announcements(&stage));
 }
 
 #[tokio::test]
