@@ -231,7 +231,9 @@ impl Simulation {
             .chain([self.region.as_str()])
             .flat_map(|region| world.images(region).into_iter().map(|image| (region.to_owned(), image)))
             .collect();
-        output::say(format_args!("\n{}", report::images(&rows)));
+        if !rows.is_empty() {
+            output::say(format_args!("\n{}", report::images(&rows)));
+        }
         for message in world.messages(&self.queues.dead_letters) {
             output::say(report::dead_letter(&message));
         }
@@ -257,6 +259,25 @@ fn announcement(event: &Value) -> String {
         (Some("EC2 AMI State Change"), _) => timeline::state_change(event),
         (Some(detail_type), _) => format!("{detail_type} from {}", event["region"].as_str().unwrap_or("?")),
         (None, Some(records)) => format!("a batch of {}", records.len()),
-        (None, None) => "a direct request".to_owned(),
+        (None, None) => match event["AmiCourier"].as_object().and_then(|own| own.keys().next()) {
+            Some(kind) => format!("the courier's own: {kind}"),
+            None if event.get("SourceImageId").is_some() => "a direct request".to_owned(),
+            None => "a message".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_timeline_names_what_is_delivered() {
+        let own = json!({ "AmiCourier": { "Missed": { "SourceImageId": "ami-0a3d7e9164bc52f08", "SourceRegion": "us-east-1" } } });
+        assert_eq!(announcement(&own), "the courier's own: Missed");
+        assert_eq!(announcement(&json!({ "SourceImageId": "ami-0a3d7e9164bc52f08" })), "a direct request");
+        assert_eq!(announcement(&json!({ "Sweep": {} })), "a message");
     }
 }
