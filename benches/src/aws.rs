@@ -40,8 +40,10 @@ pub(crate) struct Scene {
     pub(crate) delay: Duration,
     /// Whether each AMI has a copy.
     pub(crate) copied: bool,
-    /// How many source AMIs EC2 lists, and as many copies.
+    /// How many source AMIs there are, and as many copies.
     pub(crate) images: usize,
+    /// The source AMIs are older than what is asked for: they are found by their ids only.
+    pub(crate) sources_are_old: bool,
 }
 
 /// The state that the servers share.
@@ -178,7 +180,8 @@ impl Call {
             images.extend(copied.map(|source| image(&copy_of(source), "available", Some(source))));
         } else {
             let first: usize = self.parameter("NextToken").parse().unwrap_or(0);
-            let end = scene.images.min(first + PAGE);
+            let listed = if scene.sources_are_old && !self.is_in_region { 0 } else { scene.images };
+            let end = listed.min(first + PAGE);
             for number in first..end {
                 let source = format!("ami-{number:017x}");
                 images += &if self.is_in_region {
@@ -187,7 +190,7 @@ impl Call {
                     image(&source, "available", None)
                 };
             }
-            if end < scene.images {
+            if end < listed {
                 next = format!("<nextToken>{end}</nextToken>");
             }
         }

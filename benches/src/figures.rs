@@ -90,10 +90,11 @@ impl fmt::Display for Figures {
             f,
             "\n| sweep over source AMIs, and as many copies | AWS calls | time s | CPU s | peak memory MiB |\n|--:|--:|--:|--:|--:|"
         )?;
-        for Sweep { images, time, cpu, peak_memory, calls } in &self.sweeps {
+        for Sweep { images, sources_are_old, time, cpu, peak_memory, calls } in &self.sweeps {
+            let old = if *sources_are_old { ", sources older than `BACKFILL_DAYS`" } else { "" };
             writeln!(
                 f,
-                "| {images} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",
+                "| {images}{old} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",
                 time.as_secs_f64(),
                 cpu.as_secs_f64()
             )?;
@@ -102,7 +103,7 @@ impl fmt::Display for Figures {
             f,
             "\n| answer over source AMIs, and as many copies | AMIs | AWS calls | time s | CPU s | peak memory MiB |\n|---|--:|--:|--:|--:|--:|"
         )?;
-        for (answer, Sweep { images, time, cpu, peak_memory, calls }) in &self.statuses {
+        for (answer, Sweep { images, time, cpu, peak_memory, calls, .. }) in &self.statuses {
             writeln!(
                 f,
                 "| {answer} | {images} | {calls} | {:.2} | {:.2} | {peak_memory:.1} |",

@@ -69,6 +69,8 @@ pub(crate) struct Burst {
 /// The resources that a sweep, or a status, over so many source AMIs and as many copies needed.
 pub(crate) struct Sweep {
     pub(crate) images: usize,
+    /// Older than `BACKFILL_DAYS`: not listed.
+    pub(crate) sources_are_old: bool,
     pub(crate) time: Duration,
     pub(crate) cpu: Duration,
     pub(crate) peak_memory: f64,
@@ -243,19 +245,20 @@ impl Measure<'_> {
     pub(crate) async fn sweeps(&self, most: usize) -> Outcome<Vec<Sweep>> {
         let mut sweeps = Vec::new();
         for images in [0, most / 10, most / 4, most / 2, most] {
-            sweeps.push(self.looks_at(images, &peers::sweep()).await?.0);
+            sweeps.push(self.looks_at(images, false, &peers::sweep()).await?.0);
         }
+        sweeps.push(self.looks_at(most, true, &peers::sweep()).await?.0);
         Ok(sweeps)
     }
 
     /// The status, and the widget of a dashboard, of so many AMIs that all have a copy.
     pub(crate) async fn statuses(&self, images: usize) -> Outcome<Vec<(&'static str, Sweep)>> {
-        let (status, answer) = self.looks_at(images, &peers::status()).await?;
+        let (status, answer) = self.looks_at(images, false, &peers::status()).await?;
         let answer: Value = serde_json::from_slice(&answer)?;
         if answer["Counts"]["Finished"] != images {
             return Err(format!("not all are finished: {}", answer["Counts"]).into());
         }
-        let (widget, page) = self.looks_at(images, &peers::widget()).await?;
+        let (widget, page) = self.looks_at(images, false, &peers::widget()).await?;
         let page: Value = serde_json::from_slice(&page)?;
         if !page.as_str().is_some_and(|html| html.contains(&format!(" of {images} are shown"))) {
             return Err(format!("not the widget: {page}").into());
@@ -264,8 +267,8 @@ impl Measure<'_> {
     }
 
     /// One invocation of a fresh process that lists so many source AMIs, and as many copies.
-    async fn looks_at(&self, images: usize, event: &Bytes) -> Outcome<(Sweep, Bytes)> {
-        self.aws.set(Scene { copied: true, images, ..Scene::default() });
+    async fn looks_at(&self, images: usize, sources_are_old: bool, event: &Bytes) -> Outcome<(Sweep, Bytes)> {
+        self.aws.set(Scene { copied: true, images, sources_are_old, ..Scene::default() });
         let mut command = self.peers.command(Program::Courier, self.aws);
         command.env("SOURCE_REGIONS", SOURCE_REGION).env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true");
         let mut process = Process::start(command).await?;
@@ -274,7 +277,7 @@ impl Measure<'_> {
         let calls = self.aws.calls().values().sum();
         let (cpu, peak_memory) = (process.cpu()?.saturating_sub(before), process.peak_memory()?);
         process.end().await?;
-        Ok((Sweep { images, time, cpu, peak_memory, calls }, answer))
+        Ok((Sweep { images, sources_are_old, time, cpu, peak_memory, calls }, answer))
     }
 
     fn subject(&self, name: &str) -> Outcome<Subject> {
