@@ -26,7 +26,11 @@ DEPLOYMENTS = [
 
 def given(arguments):
     """(name, value) of each parameter: `Name=value` of deploy, `ParameterKey=Name,ParameterValue=value` of the stack sets."""
+    option = ""
     for word in arguments:
+        option = word if word.startswith("--") else option
+        if option not in ("--parameter-overrides", "--parameters"):
+            continue
         if found := re.fullmatch(r"ParameterKey=([A-Za-z]+),ParameterValue=(.*)", word) or re.fullmatch(r"([A-Z][A-Za-z]+)=(.*)", word):
             yield found.groups()
         elif word.startswith("[{"):
@@ -74,5 +78,6 @@ def test_it_complains_of(parameters, complaint):
 
 
 def test_it_reads_each_form():
-    arguments = ["deploy", "--parameter-overrides", "RequiredTags=a=b", "ParameterKey=DryRun,ParameterValue=true", '[{"ParameterKey": "K", "ParameterValue": "v"}]']
+    arguments = ["--auto-deployment", "Enabled=true", "--parameter-overrides", "RequiredTags=a=b", "--region", "x"]
+    arguments += ["--parameters", "ParameterKey=DryRun,ParameterValue=true", '[{"ParameterKey": "K", "ParameterValue": "v"}]']
     assert list(given(arguments)) == [("RequiredTags", "a=b"), ("DryRun", "true"), ("K", "v")]
