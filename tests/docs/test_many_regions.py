@@ -9,9 +9,10 @@ import pytest
 from aws_on_loopback import started
 from moto.core.config import default_user_config
 from pages import script
-from stack import ACCOUNT
 from test_courier import ZIP, Deployed, files_of_a_release
 
+# One of its own: moto keeps the buckets of the other tests in this process.
+ACCOUNT = "444455556666"
 FIRST, LATER = ["eu-west-1", "ap-northeast-1"], "ap-southeast-2"
 
 
@@ -20,7 +21,7 @@ def deployed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("regions")
     files_of_a_release(folder)
     with patch.dict(default_user_config["lambda"], use_docker=False), started() as aws:
-        deployed = Deployed(aws, folder)
+        deployed = Deployed(aws, folder, ACCOUNT)
         deployed.run(script("many-regions") + "\n" + script("add-region"))
         yield deployed
 
