@@ -24,8 +24,8 @@ aws() {
 """
 
 
-def files_of_a_release(folder):
-    """As the workflow of a release makes them, but that nothing takes messages out of the queue, so that the tests find them."""
+def files_of_a_release(folder, takes_messages=False):
+    """As the workflow of a release makes them; unless asked otherwise, nothing takes messages out of the queue, so that the tests find them."""
     code = folder / "bootstrap"
     code.write_bytes(b"nothing here runs it")
     release.zip_code(code, "x86_64", folder)
@@ -33,7 +33,7 @@ def files_of_a_release(folder):
     template = release.write_template(folder)
     plain = json.loads(template.read_text())
     for resource in plain["Resources"].values():
-        if resource["Type"] == "AWS::Lambda::EventSourceMapping":
+        if resource["Type"] == "AWS::Lambda::EventSourceMapping" and not takes_messages:
             resource["Properties"]["Enabled"] = False
     template.write_text(json.dumps(plain, separators=(",", ":"), ensure_ascii=False))
     release.write_sums(folder)
@@ -97,7 +97,14 @@ def test_a_release_that_was_changed_is_not_deployed(tmp_path_factory):
         assert changed.stacks() == {}
 
 
-def test_the_stack_is_removed(deployed):
+def test_the_first_deployment_only_reports_what_it_would_copy(deployed):
+    parameters = [(parameter["ParameterKey"], parameter["ParameterValue"]) for parameter in deployed.stacks()["ami-courier"]["Parameters"]]
+    assert ("DryRun", "true") in parameters
+    assert (deployed.folder / "status.json").exists()
+
+
+def test_the_stacks_are_removed(deployed):
     """Moto deletes the queue and the log group, too, although their DeletionPolicy keeps them."""
-    deployed.run(script("courier", having="$ output()") + "\n" + script("remove"))
+    deployed.run(script("courier", having="$ output()") + "\n" + script("remove-source") + "\n" + script("remove"))
+    assert "ami-courier-source" not in deployed.stacks("us-east-1")
     assert "ami-courier" not in deployed.stacks()

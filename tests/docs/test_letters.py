@@ -5,7 +5,7 @@ import json
 import pytest
 from aws_on_loopback import started
 from pages import script
-from stack import ACCOUNT, REGION
+from stack import ACCOUNT, REGION, template
 
 STRANGE = 'a tab\t, a "quote", a \\ backslash, a line\nbreak, {braces}, $(id), `id`, ümlaut, 名'
 # Each kind of letter: who put it there, its body, its attributes.
@@ -41,7 +41,7 @@ def send_back(aws, tmp_path):
 
     def run(queue, letters):
         output = f"""output() {{ case "$1" in QueueUrl) echo {queue};; DeadLetterQueueUrl) echo {letters};; esac; }}"""
-        aws.shell(f"{output}\n{commands}", ACCOUNT, REGION, tmp_path)
+        return aws.shell(f"{output}\n{commands}", ACCOUNT, REGION, tmp_path)
 
     return run
 
@@ -61,8 +61,9 @@ def test_every_kind_of_letter_goes_back_as_it_came(send_back, queues):
     sqs, queue, letters = queues
     for body, attributes in LETTERS.values():
         put(sqs, letters, body, attributes)
-    send_back(queue, letters)
+    printed = send_back(queue, letters)
     back = received(sqs, queue)
+    assert printed.startswith(f"{len(LETTERS)} dead letters sent back.")
     assert [kind for kind, (body, _) in LETTERS.items() if body not in back] == []
     assert len(back) == len(LETTERS)
     assert received(sqs, letters) == []
@@ -79,5 +80,10 @@ def test_a_letter_that_cannot_be_sent_stays(send_back, queues):
 
 def test_an_empty_queue_is_left_alone(send_back, queues):
     sqs, queue, letters = queues
-    send_back(queue, letters)
+    assert "0 dead letters sent back. A letter that was read in the last 30 seconds is hidden" in send_back(queue, letters)
     assert received(sqs, queue) == []
+
+
+def test_a_hidden_letter_is_visible_again_after_the_time_that_the_commands_name():
+    """The queue has SQS's default: docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html (30 seconds)."""
+    assert "VisibilityTimeout" not in template()["Resources"]["DeadLetterQueue"]["Properties"]

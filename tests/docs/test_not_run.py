@@ -16,6 +16,7 @@ TOOLS = Path(sys.executable).parent
 # Commands of the AWS CLI itself, with the options that these pages use: docs.aws.amazon.com/cli/latest/reference.
 OF_THE_CLI = {
     ("s3", "cp"): set(),
+    ("s3", "rb"): {"--force"},
     ("logs", "tail"): {"--follow", "--since", "--filter-pattern"},
     ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
 }

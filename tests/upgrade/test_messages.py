@@ -38,6 +38,14 @@ def test_the_letter_of_a_failed_copy_makes_the_copy():
     assert "ami-courier:source-image=ami-0abcdef1234567890" in done.stdout, done.stdout
 
 
-def test_a_message_that_no_courier_wrote_is_rejected():
-    done = invoke('{"AmiCourier": {"Unknown": {}}}')
+@pytest.mark.parametrize(
+    "message",
+    [
+        '{"AmiCourier": {"Unknown": {}}}',
+        '{"AmiCourier": {"Missed": {"SourceImageId": "ami-0abcdef1234567890", "SourceRegion": "us-east-1", "Unknown": 1}}}',
+    ],
+)
+def test_a_message_of_a_newer_courier_is_rejected_and_so_kept_as_a_dead_letter(message):
+    done = invoke(message)
     assert "Rejected" in done.stdout + done.stderr
+    assert "Unknown" in done.stdout + done.stderr

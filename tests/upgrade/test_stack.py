@@ -34,6 +34,21 @@ def test_only_known_resources_are_replaced_and_none_is_removed(new):
     assert replaced(last_release(), new) == KNOWN
 
 
+def test_going_back_replaces_the_same_and_removes_only_what_the_update_added_and_nothing_with_data(new):
+    old = last_release()
+    back = replaced(new, old)
+    added = new["Resources"].keys() - old["Resources"].keys()
+    assert {name: why for name, why in back.items() if why != ["removed"]} == KNOWN
+    assert {name for name, why in back.items() if why == ["removed"]} == added
+    assert added and not [name for name in added if new["Resources"][name]["Type"] in HOLDS_DATA]
+
+
+def test_the_queue_keeps_its_name_so_that_going_back_keeps_the_queue():
+    """The part before the stack's UUID: docs/upgrading-and-removing.md promises it from 0.1.0 on."""
+    name, parts = template()["Resources"]["Queue"]["Properties"]["QueueName"]["Fn::Sub"]
+    assert name == "ami-courier-${Uuid}" and list(parts) == ["Uuid"]
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
