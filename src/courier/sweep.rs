@@ -81,7 +81,17 @@ struct Follower {
 #[derive(Default)]
 struct Listed {
     images: RefCell<HashSet<ImageId>>,
-    ended: Notify,
+    has_ended: Notify,
+}
+
+impl Listed {
+    /// What it shows in the end, or at half of the time that is left: a listing that takes longer must not keep the sources that
+    /// it does not show from being looked for.
+    async fn shown(&self, until: Instant) -> HashSet<ImageId> {
+        let now = Instant::now();
+        let _ = timeout_at(now + until.saturating_duration_since(now) / 2, self.has_ended.notified()).await;
+        self.images.take()
+    }
 }
 
 impl Courier {
@@ -132,9 +142,12 @@ impl Courier {
             let by_region = self.by_source_region(std::mem::take(&mut found.followers));
             let gone = join_all(by_region.into_iter().map(async |(region, copies)| {
                 let mut found = Found::default();
-                let listed = listed.get(&region);
-                let looking =
-                    timeout_at(until, self.look_for_sources(&region, copies, listed, until, &mut found)).await;
+                let in_service = match listed.get(&region) {
+                    Some(listed) => listed.shown(until).await,
+                    None => HashSet::new(),
+                };
+                let copies = found.without_sources_in_service(&copies, &in_service);
+                let looking = timeout_at(until, self.look_for_sources(&region, &copies, &mut found)).await;
                 found.note(looking, &format!("the sources of copies in {region}"));
                 found
             }));
@@ -143,7 +156,7 @@ impl Courier {
         let remote = join_all(listed.iter().map(async |(region, listed)| {
             let mut found = Found::default();
             let looking = timeout_at(until, self.look_for_wanted(region, listed, &mut found)).await;
-            listed.ended.notify_one();
+            listed.has_ended.notify_one();
             found.note(looking, &format!("the AMIs of {region}"));
             found
         }));
@@ -184,43 +197,15 @@ impl Courier {
     }
 
     /// Copies whose source is not in service, or is back. What that means for the copy is for the retirement to decide.
-    async fn look_for_sources(
-        &self,
-        region: &Region,
-        mut copies: Vec<Follower>,
-        listed: Option<&Listed>,
-        until: Instant,
-        found: &mut Found,
-    ) -> Result<(), Error> {
-        if let Some(listed) = listed {
-            // A listing without an end must not keep the others from being looked for.
-            let _ = timeout_at(
-                Instant::now() + until.saturating_duration_since(Instant::now()) / 2,
-                listed.ended.notified(),
-            )
-            .await;
-            let in_service = listed.images.take();
-            copies.retain(|copy| {
-                let is_in_service = in_service.contains(&copy.source.image);
-                if is_in_service {
-                    found.source_is_in_service(copy);
-                }
-                !is_in_service
-            });
-        }
+    async fn look_for_sources(&self, region: &Region, copies: &[&Follower], found: &mut Found) -> Result<(), Error> {
         let ec2 = self.aws.ec2(region);
         for some in copies.chunks(IDS_IN_A_FILTER) {
             let ids: Vec<&ImageId> = some.iter().map(|copy| &copy.source.image).collect();
             let looking = attempting(format!("looking for the sources of copies in {region}"));
-            let in_service: BTreeSet<ImageId> =
+            let in_service: HashSet<ImageId> =
                 ec2.in_service(&ids, &owners(some)).await.map_err(looking)?.into_iter().collect();
-            for copy in some {
-                if in_service.contains(&copy.source.image) {
-                    found.source_is_in_service(copy);
-                } else {
-                    found.gone.push((copy.created, copy.copy.clone()));
-                }
-            }
+            let gone = found.without_sources_in_service(some.iter().copied(), &in_service);
+            found.gone.extend(gone.into_iter().map(|copy| (copy.created, copy.copy.clone())));
         }
         Ok(())
     }
@@ -275,7 +260,7 @@ fn failures(errors: Vec<Error>) -> Vec<Report> {
 }
 
 /// The owners of the sources, as the copies' tags have them: with owners, EC2 need not search all public AMIs.
-fn owners(copies: &[Follower]) -> Vec<Owner> {
+fn owners(copies: &[&Follower]) -> Vec<Owner> {
     let accounts: BTreeSet<&AccountId> = copies.iter().filter_map(|copy| copy.source_owner.as_ref()).collect();
     std::iter::once(Owner::Myself).chain(accounts.into_iter().cloned().map(Owner::Account)).collect()
 }
@@ -308,11 +293,17 @@ impl Found {
         }
     }
 
-    /// A copy that is marked as if its source was gone is no longer to be so.
-    fn source_is_in_service(&mut self, copy: &Follower) {
-        if copy.is_marked {
-            self.back.push((copy.created, copy.copy.clone()));
-        }
+    /// Sorts in the copies whose source is in service: of these, the marked ones are back. Returns the others.
+    fn without_sources_in_service<'a>(
+        &mut self,
+        copies: impl IntoIterator<Item = &'a Follower>,
+        in_service: &HashSet<ImageId>,
+    ) -> Vec<&'a Follower> {
+        let is_in_service = |copy: &&Follower| in_service.contains(&copy.source.image);
+        let (followed, others): (Vec<_>, Vec<_>) = copies.into_iter().partition(is_in_service);
+        let back = followed.into_iter().filter(|copy| copy.is_marked);
+        self.back.extend(back.map(|copy| (copy.created, copy.copy.clone())));
+        others
     }
 
     /// Missed and unfinished first, retirement last, so that nothing waits behind retirements; each oldest first.
