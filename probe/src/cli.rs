@@ -36,9 +36,8 @@ Examples:
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --yes     # ask
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --clean   # remove what a killed run left behind
 
-Credentials are those of every AWS SDK: environment variables, profiles, web identity, containers, instances. For a profile with
-single sign-on or a credential process, first run:
-  eval \"$(aws configure export-credentials --profile sandbox --format env)\""
+Credentials are those of every AWS SDK: environment variables, profiles (also with single sign-on or a credential process), web
+identity, containers, instances. Before single sign-on, run: aws sso login --profile sandbox"
 )]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]

@@ -1,7 +1,7 @@
 //! The AWS that is asked. This folder alone names crates of the SDK.
 //!
 //! It sends a call as it is and returns the answer as it is: no typed client stands between a question and AWS. Only a throttled
-//! call is sent again. `connection` signs and sends, `credentials` finds the caller, `endpoint` the server; `xml` reads the answers.
+//! call is sent again. `connection` signs and sends, `credentials` and `profile` find the caller, `endpoint` the server; `xml` reads the answers.
 //! `ec2`, `ebs`, `iam` and `sts` are the services, each with its protocol.
 
 mod connection;
@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod https;
 mod iam;
+mod profile;
 mod sts;
 mod xml;
 
