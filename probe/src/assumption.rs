@@ -5,7 +5,8 @@ use crate::clock::BoxFuture;
 use crate::finding::Answer;
 use crate::lab::Lab;
 use crate::questions::{
-    deregistered, disabled, failed_copy, names, permissions, snapshots, source, tags, tokens, usage_report, visibility,
+    deregistered, disabled, events, failed_copy, names, permissions, snapshots, source, tags, tokens, usage_report,
+    visibility,
 };
 
 /// How we know.
@@ -208,6 +209,30 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the id of the dead AMI, or an error",
         Assumed,
         "a new copy under a token that is used up: the courier's next try could be a second copy"
+    ),
+    assumption!(
+        events::does_ec2_send_an_event_when_a_copy_is_available,
+        Nothing,
+        "Does EC2 send an event when a copy is available?",
+        "an event with State available",
+        Documented,
+        "the copy is finished only by the next sweep; without a sweep, it stays unfinished"
+    ),
+    assumption!(
+        events::does_ec2_send_an_event_when_a_copy_has_failed,
+        Nothing,
+        "Does EC2 send an event when a copy has failed?",
+        "an event with State failed",
+        Documented,
+        "the next sweep finds the failed copy and makes the next try; without a sweep, nobody does"
+    ),
+    assumption!(
+        events::does_the_event_of_a_failed_copy_say_why,
+        Nothing,
+        "Does the event of a failed copy say why?",
+        "ErrorMessage has a reason",
+        Documented,
+        "none: the courier reads the reason from the AMI and its snapshots"
     ),
     assumption!(
         source::does_a_copy_name_its_source,

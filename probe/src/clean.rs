@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::{CallError, Connection, Element, Parameters};
-use crate::lab::{Made, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
+use crate::lab::{Made, NAME_PREFIX, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
@@ -26,6 +26,8 @@ pub struct Leftovers {
     pub may_be_invisible: bool,
     /// Whether there may be a usage report.
     pub look_for_reports: bool,
+    /// Whether there may be a rule and queues.
+    pub look_for_listeners: bool,
     /// Whether there may be a role.
     pub look_for_roles: bool,
 }
@@ -37,6 +39,8 @@ pub struct Cleaned {
     pub snapshots: usize,
     pub reports: usize,
     pub roles: usize,
+    pub rules: usize,
+    pub queues: usize,
     /// What was not looked for, with the reason.
     pub notes: Vec<String>,
     /// What could not be removed, with the reason.
@@ -45,11 +49,12 @@ pub struct Cleaned {
 
 impl fmt::Display for Cleaned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cleaned { images, snapshots, reports, roles, notes, left } = self;
+        let Cleaned { images, snapshots, reports, roles, rules, queues, notes, left } = self;
         notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         write!(
             f,
-            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles. "
+            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles, \
+             {rules} rules, {queues} queues. "
         )?;
         if left.is_empty() {
             return f.write_str("Nothing is left.");
@@ -71,6 +76,8 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
         for region in &leftovers.regions {
             let mut sweep =
                 Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
+            found |= leftovers.look_for_listeners && sweep.remove_rules().await;
+            found |= leftovers.look_for_listeners && sweep.remove_queues().await;
             found |= leftovers.look_for_reports && sweep.remove_reports().await;
             found |= sweep.once().await;
         }
@@ -115,6 +122,12 @@ async fn remove_role(aws: &Connection, name: &str) -> Result<(), CallError> {
         answer => drop(answer?),
     }
     aws.iam("DeleteRole", &role).await.map(drop)
+}
+
+/// Whether a name is that of a rule or queue that a run makes: the prefix, then the run's id of twelve digits.
+fn is_of_a_run(name: &str) -> bool {
+    let id = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.get(..12));
+    id.is_some_and(|id| id.chars().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// One look in one Region.
@@ -163,6 +176,54 @@ impl Sweep<'_> {
         item.items("tagSet").any(|tag| {
             tag.text_of("key") == Some(RUN_TAG) && self.run.is_none_or(|run| tag.text_of("value") == Some(run))
         })
+    }
+
+    /// What the names of the run's rules and queues begin with.
+    fn name_prefix(&self) -> String {
+        format!("{NAME_PREFIX}{}", self.run.unwrap_or_default())
+    }
+
+    async fn remove_rules(&mut self) -> bool {
+        let names = match self.aws.rules(self.region, &self.name_prefix()).await {
+            Ok(names) => names,
+            Err(error) => {
+                self.note_left("ListRules", &error);
+                return false;
+            }
+        };
+        for name in names.iter().filter(|name| is_of_a_run(name)) {
+            match self.aws.remove_rule(self.region, name).await {
+                Ok(()) => self.cleaned.rules += 1,
+                Err(error) => self.note_left(format_args!("rule {name}"), &error),
+            }
+        }
+        names.iter().any(|name| is_of_a_run(name))
+    }
+
+    /// SQS can list a queue for a minute after it was deleted, and a new one late.
+    async fn remove_queues(&mut self) -> bool {
+        let listed = match self.aws.queues(self.region, &self.name_prefix()).await {
+            Ok(urls) => urls,
+            Err(error) => {
+                self.note_left("ListQueues", &error);
+                return false;
+            }
+        };
+        let is_ours = |url: &String| url.rsplit('/').next().is_some_and(is_of_a_run);
+        let mut urls: BTreeSet<String> = listed.into_iter().filter(is_ours).collect();
+        urls.extend(self.made.queues.iter().filter(|(region, _)| region == self.region).map(|(_, url)| url.clone()));
+        urls.retain(|url| !self.made.removed_queues.contains(url));
+        for url in &urls {
+            match self.aws.delete_queue(self.region, url).await {
+                Ok(()) => {
+                    self.cleaned.queues += 1;
+                    self.made.queues.remove(&(self.region.to_owned(), url.clone()));
+                    self.made.removed_queues.insert(url.clone());
+                }
+                Err(error) => self.note_left(format_args!("queue {url}"), &error),
+            }
+        }
+        !urls.is_empty()
     }
 
     async fn remove_reports(&mut self) -> bool {

@@ -20,7 +20,8 @@ use crate::{policy, preview, report};
 
 /// Ask AWS whether it does what ami-courier assumes: in your own sandbox account, for cents.
 ///
-/// It makes a tiny AMI and copies of it, looks at what EC2 does, and removes everything again. It prints the account, the Region,
+/// It makes a tiny AMI and copies of it, and a rule and a queue for EC2's events. It looks at what EC2 does, and removes everything
+/// again. It prints the account, the Region,
 /// what it makes and the cost; it goes on only with --yes. Exit code: 0 every answer is as expected, 1 an answer is different,
 /// 2 something failed or was left behind.
 #[derive(Debug, Parser)]
@@ -218,6 +219,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
         made: Made::default(),
         may_be_invisible: true,
         look_for_reports: true,
+        look_for_listeners: true,
         look_for_roles: true,
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;

@@ -1,12 +1,12 @@
 //! The IAM policy that the user of the probe needs. `tests/stack/test_probe.py` proves it against the calls that the tests recorded.
 //!
 //! Which action knows which resource and condition: AWS's Service Authorization Reference, for Amazon EC2, Amazon Elastic Block Store,
-//! IAM and STS. `GetCallerIdentity` needs no permission.
+//! Amazon EventBridge, Amazon SQS, IAM and STS. `GetCallerIdentity` needs no permission.
 
 use serde_json::{Value, json};
 
 use crate::aws::partition;
-use crate::lab::{Plan, ROLE_PATH, RUN_TAG, SHARED_TAG};
+use crate::lab::{NAME_PREFIX, Plan, ROLE_PATH, RUN_TAG, SHARED_TAG};
 
 /// The policy for these Regions, with what `--permissions` needs in statements of their own.
 #[must_use]
@@ -15,6 +15,8 @@ pub fn of_caller(plan: &Plan) -> Value {
     let arn = |kind: &str| format!("arn:{partition}:ec2:*::{kind}/*");
     let (images, snapshots) = (arn("image"), arn("snapshot"));
     let reports = format!("arn:{partition}:ec2:*:*:image-usage-report/*");
+    let rules = format!("arn:{partition}:events:*:*:rule/{NAME_PREFIX}*");
+    let queues = format!("arn:{partition}:sqs:*:*:{NAME_PREFIX}*");
     let role = format!("arn:{partition}:iam::*:role{ROLE_PATH}*");
     let regions = json!([plan.region, plan.source_region]);
     let here = json!({ "aws:RequestedRegion": regions });
@@ -79,6 +81,30 @@ pub fn of_caller(plan: &Plan) -> Value {
             json!("ec2:DeleteImageUsageReport"),
             json!(reports),
             json!({ "StringLike": made, "StringEquals": here }),
+        ),
+        allow(
+            "FindRulesAndQueues",
+            json!(["events:ListRules", "sqs:ListQueues"]),
+            json!("*"),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
+            "MakeAndRemoveRule",
+            json!([
+                "events:PutRule",
+                "events:TagResource",
+                "events:PutTargets",
+                "events:RemoveTargets",
+                "events:DeleteRule"
+            ]),
+            json!(rules),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
+            "MakeReadAndRemoveQueue",
+            json!(["sqs:CreateQueue", "sqs:TagQueue", "sqs:ReceiveMessage", "sqs:DeleteQueue"]),
+            json!(queues),
+            json!({ "StringEquals": here }),
         ),
         allow(
             "ForPermissionsUnprotectOwnImages",

@@ -38,9 +38,13 @@ pub const CALLS: &[Call] = &[
     call(
         "ec2",
         "CopyImage",
-        Count::CopiesAnd(8),
+        Count::CopiesAnd(10),
         "make copies: equal ones, with a taken name, with a bad key; repeat tokens",
     ),
+    call("events", "PutRule", Count::Exactly(1), "make a rule for EC2's events of AMIs"),
+    call("sqs", "CreateQueue", Count::Exactly(1), "make a queue for them"),
+    call("events", "PutTargets", Count::Exactly(1), "let the rule send to the queue"),
+    call("sqs", "ReceiveMessage", Count::AsNeeded, "wait for the events of two copies"),
     call("ec2", "DisableImage", Count::Exactly(1), "disable a copy"),
     call("ec2", "EnableImage", Count::Exactly(1), "enable it"),
     call("ec2", "CreateImageUsageReport", Count::Exactly(1), "order a usage report"),
@@ -48,6 +52,11 @@ pub const CALLS: &[Call] = &[
     call("ec2", "DeleteImageUsageReport", Count::AsNeeded, "remove it"),
     call("ec2", "DeregisterImage", Count::AsNeeded, "remove every AMI of the run, with its snapshots"),
     call("ec2", "DeleteSnapshot", Count::AsNeeded, "remove snapshots that are left"),
+    call("events", "ListRules", Count::AsNeeded, "find what to remove"),
+    call("events", "RemoveTargets", Count::AsNeeded, "remove the rule"),
+    call("events", "DeleteRule", Count::AsNeeded, "remove the rule"),
+    call("sqs", "ListQueues", Count::AsNeeded, "find what to remove"),
+    call("sqs", "DeleteQueue", Count::AsNeeded, "remove the queue"),
 ];
 
 /// What `--permissions` adds: with the user's own credentials, and, where the purpose says so, under the role.
@@ -109,30 +118,34 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
 #[must_use]
 pub fn summary(plan: &Plan, long: bool) -> String {
     let Plan { region, source_region, copies, .. } = plan;
-    // Every wait has an end: five of an hour and some of minutes.
-    let hours = if long { 30.0 } else { 6.0 };
+    // Every wait has an end: six of an hour and some of minutes.
+    let hours = if long { 31.0 } else { 7.0 };
     let time = if long { "more than a day" } else { "as long as AWS needs for some copies and a usage report" };
     // One AMI and its copies, each with a snapshot; taken as if all were full.
-    let snapshots = copies + 8;
+    let snapshots = copies + 10;
     let cost = cost(snapshots, hours, source_region != region);
     format!(
-        "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}.\n\
+        "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}, \
+         with a rule of EventBridge and a queue for their events.\n\
          All of it has the tag `{}`. The run takes {time}, at the most {hours} hours. It removes everything in the end.\n\
-         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}. \
+         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}, and up to {REQUESTS} requests to SQS. \
          Each holds one block only, so it costs less. Look up the prices of your Region.)\n",
         crate::lab::RUN_TAG,
         if source_region == region { "" } else { ", and 0.10 dollars for each GiB between Regions" },
     )
 }
 
+/// More than one look in each five seconds of an hour, and the removal. Events of AWS services are free.
+const REQUESTS: f64 = 1000.0;
+
 /// An upper bound in US dollars, rounded up to cents. The prices are assumed, and higher than those of most Regions:
-/// <https://aws.amazon.com/ebs/pricing/>.
+/// <https://aws.amazon.com/ebs/pricing/>, <https://aws.amazon.com/sqs/pricing/>.
 fn cost(snapshots: usize, hours: f64, between_regions: bool) -> f64 {
     let gib = f64::from(u32::try_from(snapshots).unwrap_or(u32::MAX));
     let storage = gib * 0.10 * hours / (30.0 * 24.0);
     // One block of each copy crosses Regions.
     let transfer = if between_regions { gib / 2048.0 * 0.10 } else { 0.0 };
-    ((storage + transfer) * 100.0).ceil() / 100.0
+    ((storage + transfer + REQUESTS * 0.50e-6) * 100.0).ceil() / 100.0
 }
 
 #[cfg(test)]
@@ -141,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_cost_is_rounded_up_to_cents() {
-        assert!((cost(28, 6.0, false) - 0.03).abs() < 1e-9);
-        assert!((cost(28, 30.0, true) - 0.12).abs() < 1e-9);
+        assert!((cost(30, 7.0, false) - 0.03).abs() < 1e-9);
+        assert!((cost(30, 31.0, true) - 0.14).abs() < 1e-9);
     }
 }

@@ -77,6 +77,7 @@ pub async fn clean_up(lab: &Lab) -> Cleaned {
         run: Some(lab.plan.run.clone()),
         may_be_invisible: made.is_uncertain,
         look_for_reports: made.has_report || made.is_uncertain,
+        look_for_listeners: made.has_listener,
         look_for_roles: made.has_role,
         made,
     };

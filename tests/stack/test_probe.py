@@ -26,10 +26,12 @@ IMAGE = f"arn:aws:ec2:{REGION}::image/ami-1"
 SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/snap-1"
 REPORT = f"arn:aws:ec2:{REGION}:{ACCOUNT}:image-usage-report/report-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/ami-courier-probe/ami-courier-probe-0123456789ab"
+RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/ami-courier-probe-0123456789ab"
+QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:ami-courier-probe-0123456789ab"
 OTHER_ROLE = f"arn:aws:iam::{ACCOUNT}:role/admin"
 NO_KEY = "key/00000000-0000-0000-0000-000000000000"
 # Actions that AWS's list has no resource for.
-FIND = {"Look", "ForPermissionsFindRole"}
+FIND = {"Look", "FindRulesAndQueues", "ForPermissionsFindRole"}
 
 
 @cache
@@ -72,6 +74,19 @@ def asked(call):
         yield Request(f"iam:{action}", "*" if action == "ListRoles" else role, {})
         if action == "CreateRole":
             yield Request("iam:TagRole", role, {})
+    elif call["service"] == "events":
+        rule = f"arn:aws:events:{region}:{ACCOUNT}:rule/{parameters.get('Name', parameters.get('Rule'))}"
+        yield Request(f"events:{action}", "*" if action == "ListRules" else rule, context)
+        if parameters.get("Tags"):
+            # docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+            yield Request("events:TagResource", rule, context)
+    elif call["service"] == "sqs":
+        name = parameters.get("QueueName") or parameters.get("QueueUrl", "").rsplit("/")[-1]
+        queue = f"arn:aws:sqs:{region}:{ACCOUNT}:{name}"
+        yield Request(f"sqs:{action}", "*" if action == "ListQueues" else queue, context)
+        if parameters.get("tags"):
+            # docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+            yield Request("sqs:TagQueue", queue, context)
     elif action == "AssumeRole":
         yield Request("sts:AssumeRole", parameters["RoleArn"], {})
     else:
@@ -134,6 +149,14 @@ def _forbidden():
     yield Request("ebs:StartSnapshot", SNAPSHOT, IN)
     for action in ["PutSnapshotBlock", "CompleteSnapshot"]:
         yield Request(f"ebs:{action}", SNAPSHOT, IN)
+    for action in ["PutRule", "TagResource", "PutTargets", "RemoveTargets", "DeleteRule"]:
+        yield Request(f"events:{action}", f"arn:aws:events:{REGION}:{ACCOUNT}:rule/of-the-user", IN)
+        yield Request(f"events:{action}", RULE, {"aws:RequestedRegion": "ap-south-1"})
+    for action in ["CreateQueue", "TagQueue", "ReceiveMessage", "DeleteQueue"]:
+        yield Request(f"sqs:{action}", f"arn:aws:sqs:{REGION}:{ACCOUNT}:of-the-user", IN)
+        yield Request(f"sqs:{action}", QUEUE, {"aws:RequestedRegion": "ap-south-1"})
+    for action in ["ListRules", "ListQueues"]:
+        yield Request(f"{'events' if action == 'ListRules' else 'sqs'}:{action}", "*", {"aws:RequestedRegion": "ap-south-1"})
     for action in ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "DeleteRole", "TagRole"]:
         yield Request(f"iam:{action}", OTHER_ROLE, {})
     yield Request("sts:AssumeRole", OTHER_ROLE, {})
@@ -167,9 +190,9 @@ def test_the_printed_policy_allows_every_call_and_every_permission_is_needed():
     assert not found, "\n".join(sorted(set(found))[:40])
 
 
-@pytest.mark.parametrize("number", range(15))
+@pytest.mark.parametrize("number", range(18))
 def test_a_statement_fewer_is_found(number):
-    assert len(printed()) == 15
+    assert len(printed()) == 18
     assert problems(lambda policy: policy[:number] + policy[number + 1 :])
 
 

@@ -213,6 +213,7 @@ fn is_throttling(code: &str) -> bool {
             | "Throttling"
             | "ThrottlingException"
             | "EC2ThrottledException"
+            | "RequestThrottled"
             | "RequestThrottledException"
     )
 }

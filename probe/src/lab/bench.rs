@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::things::{Copies, Copy, DeadCopy, Image, Role, Source};
+use super::things::{Copies, Copy, DeadCopy, Events, Image, Role, Source};
 use crate::aws::{CallError, Connection, Element, Parameters};
 
 /// The key of the tag on everything that a run makes; its value is the run's id.
@@ -44,6 +44,12 @@ pub struct Made {
     pub removed_images: BTreeSet<String>,
     /// Whether a usage report was ordered.
     pub has_report: bool,
+    /// (Region, URL).
+    pub queues: BTreeSet<(String, String)>,
+    /// The queues that the run has removed, by URL: SQS can list one for a minute more.
+    pub removed_queues: BTreeSet<String>,
+    /// Whether a rule and a queue for events were made.
+    pub has_listener: bool,
     /// Whether a role was made.
     pub has_role: bool,
     /// Whether a call that makes something had no answer: there may be more than is listed here.
@@ -61,6 +67,7 @@ pub struct Lab {
     pub(super) finished: OnceCell<Result<Image, CallError>>,
     pub(super) dead: OnceCell<Result<DeadCopy, CallError>>,
     pub(super) failed: OnceCell<Result<Copy, CallError>>,
+    pub(super) events: OnceCell<Result<Events, CallError>>,
     pub(super) role: OnceCell<Result<Role, CallError>>,
 }
 
@@ -76,6 +83,7 @@ impl Lab {
             finished: OnceCell::new(),
             dead: OnceCell::new(),
             failed: OnceCell::new(),
+            events: OnceCell::new(),
             role: OnceCell::new(),
         }
     }

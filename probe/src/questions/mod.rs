@@ -5,6 +5,7 @@
 
 pub(crate) mod deregistered;
 pub(crate) mod disabled;
+pub(crate) mod events;
 pub(crate) mod failed_copy;
 pub(crate) mod names;
 pub(crate) mod permissions;

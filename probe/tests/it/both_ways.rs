@@ -59,6 +59,10 @@ fn tokens_are_forgotten(world: &mut World) {
     world.behaviour.tokens_remembered_for = Some(Duration::ZERO);
 }
 
+fn without_events(world: &mut World) {
+    world.behaviour.events = false;
+}
+
 const CASES: &[Case] = &[
     case("does_ec2_accept_a_shared_tag_on_an_image", |_| {}, AS_EXPECTED, "accepted"),
     case(
@@ -183,6 +187,33 @@ const CASES: &[Case] = &[
     case("what_does_a_token_answer_once_its_copy_has_failed", |_| {}, AS_EXPECTED, DEAD_ID),
     case("what_does_a_token_answer_once_its_copy_has_failed", dead_tokens_are_errors, AS_EXPECTED, DEAD_ERROR),
     case("what_does_a_token_answer_once_its_copy_has_failed", tokens_are_forgotten, DIFFERENT, NEW),
+    case("does_ec2_send_an_event_when_a_copy_is_available", |_| {}, AS_EXPECTED, "State available, 0 s after"),
+    case(
+        "does_ec2_send_an_event_when_a_copy_is_available",
+        |world| {
+            hide(world, 17);
+            world.behaviour.copy_duration = Duration::from_secs(10 * 60);
+        },
+        AS_EXPECTED,
+        "State available, before DescribeImages",
+    ),
+    case("does_ec2_send_an_event_when_a_copy_is_available", without_events, DIFFERENT, "no event within 10 minutes"),
+    case("does_ec2_send_an_event_when_a_copy_has_failed", |_| {}, AS_EXPECTED, "State failed, 0 s after"),
+    case("does_ec2_send_an_event_when_a_copy_has_failed", without_events, DIFFERENT, "no event within 10 minutes"),
+    case(
+        "does_ec2_send_an_event_when_a_copy_has_failed",
+        |world| world.behaviour.copy_image_checks_keys = true,
+        Verdict::Unanswered,
+        "refused: InvalidKmsKeyId.NotFound",
+    ),
+    case("does_the_event_of_a_failed_copy_say_why", |_| {}, AS_EXPECTED, "ErrorMessage: Copy image failed"),
+    case(
+        "does_the_event_of_a_failed_copy_say_why",
+        |world| world.behaviour.events_name_the_reason = false,
+        DIFFERENT,
+        "the event has no ErrorMessage",
+    ),
+    case("does_the_event_of_a_failed_copy_say_why", without_events, DIFFERENT, "no event within 10 minutes"),
     case("does_a_copy_name_its_source", |_| {}, AS_EXPECTED, "SourceImageId and SourceImageRegion"),
     tricked(
         "does_a_copy_name_its_source",

@@ -109,7 +109,7 @@ async fn a_dry_run_lists_calls_and_cost_and_makes_no_call() {
     let output = run(&aws, folder.path(), &["--dry-run"]).await;
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(stdout.contains("28 x  ec2:CopyImage") && stdout.contains("US dollars"), "{stdout}");
+    assert!(stdout.contains("30 x  ec2:CopyImage") && stdout.contains("US dollars"), "{stdout}");
     assert!(aws.world().calls().is_empty());
 }
 

@@ -61,6 +61,7 @@ async fn clean_every_run(stage: &Stage) {
         made: lab::Made::default(),
         may_be_invisible: true,
         look_for_reports: true,
+        look_for_listeners: true,
         look_for_roles: true,
     };
     let cleaned = clean(&stage.connection(), &leftovers).await;
@@ -92,7 +93,7 @@ async fn calls(behaviour: Behaviour) -> Vec<Made> {
         .iter()
         .map(|call| Made {
             number: call.number,
-            changes: !["Describe", "Get", "List"].iter().any(|look| call.action.starts_with(look)),
+            changes: !["Describe", "Get", "List", "Receive"].iter().any(|look| call.action.starts_with(look)),
             asks: call.number <= asked,
         })
         .collect();
