@@ -5,8 +5,8 @@ use crate::clock::BoxFuture;
 use crate::finding::Answer;
 use crate::lab::Lab;
 use crate::questions::{
-    deregistered, disabled, events, failed_copy, names, permissions, snapshots, source, tags, tokens, usage_report,
-    visibility,
+    deregistered, disabled, events, failed_copy, names, permissions, refusals, snapshots, source, tags, tokens,
+    usage_report, visibility,
 };
 
 /// How we know.
@@ -326,9 +326,17 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         permissions::is_each_call_of_the_courier_allowed_to_its_role,
         ARole,
         "Does the policy of the template allow each call of a copy's life?",
-        "yes: each of 20 calls",
+        "yes: each of 30 calls",
         Assumed,
         "the courier cannot make this call: a rejected message, or a copy that stays unfinished"
+    ),
+    assumption!(
+        refusals::is_each_other_call_refused_to_the_role,
+        ARole,
+        "Does the policy of the template refuse what the courier never does?",
+        "refused: each of 4 calls",
+        Documented,
+        "none for the promise: the function could do more than docs/security.md says"
     ),
     assumption!(
         tokens::is_a_token_remembered_for_a_day,

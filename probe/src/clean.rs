@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::{CallError, Connection, Element, Parameters};
-use crate::lab::{Made, NAME_PREFIX, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
+use crate::lab::{Kind, Made, NAME_PREFIX, PARAMETER_PATH, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
@@ -20,16 +20,8 @@ pub struct Leftovers {
     pub regions: BTreeSet<String>,
     /// Only of this run; `None`: of every run.
     pub run: Option<String>,
-    /// What is known by its id.
+    /// What is known. If it is uncertain, there may be more, and invisible.
     pub made: Made,
-    /// Whether there may be more than is known, and visible.
-    pub may_be_invisible: bool,
-    /// Whether there may be a usage report.
-    pub look_for_reports: bool,
-    /// Whether there may be a rule and queues.
-    pub look_for_listeners: bool,
-    /// Whether there may be a role.
-    pub look_for_roles: bool,
 }
 
 /// What was done.
@@ -41,6 +33,7 @@ pub struct Cleaned {
     pub roles: usize,
     pub rules: usize,
     pub queues: usize,
+    pub parameters: usize,
     /// What was not looked for, with the reason.
     pub notes: Vec<String>,
     /// What could not be removed, with the reason.
@@ -49,18 +42,27 @@ pub struct Cleaned {
 
 impl fmt::Display for Cleaned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cleaned { images, snapshots, reports, roles, rules, queues, notes, left } = self;
+        let Cleaned { images, snapshots, reports, roles, rules, queues, parameters, notes, left } = self;
         notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         write!(
             f,
             "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles, \
-             {rules} rules, {queues} queues. "
+             {rules} rules, {queues} queues, {parameters} parameters. "
         )?;
         if left.is_empty() {
             return f.write_str("Nothing is left.");
         }
         write!(f, "Not removed:")?;
         left.iter().try_for_each(|left| write!(f, "\n  {left}"))
+    }
+}
+
+impl Cleaned {
+    /// Says once what was not looked for.
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 }
 
@@ -72,18 +74,18 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
     let mut empty_looks = 0;
     loop {
         cleaned.left.clear();
-        let mut found = leftovers.look_for_roles && remove_roles(aws, leftovers, &mut cleaned).await;
+        let mut found = leftovers.made.kinds.contains(&Kind::Role) && remove_roles(aws, leftovers, &mut cleaned).await;
         for region in &leftovers.regions {
             let mut sweep =
                 Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
-            found |= leftovers.look_for_listeners && sweep.remove_rules().await;
-            found |= leftovers.look_for_listeners && sweep.remove_queues().await;
-            found |= leftovers.look_for_reports && sweep.remove_reports().await;
+            for kind in &leftovers.made.kinds {
+                found |= sweep.remove(*kind).await;
+            }
             found |= sweep.once().await;
         }
         empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
         let waited = aws.clock().elapsed().saturating_sub(begun);
-        let is_certain = !leftovers.may_be_invisible || waited >= VISIBLE_WITHIN;
+        let is_certain = !leftovers.made.is_uncertain || waited >= VISIBLE_WITHIN;
         if (empty_looks >= 2 && is_certain) || waited >= GIVE_UP_AFTER {
             return cleaned;
         }
@@ -98,7 +100,7 @@ async fn remove_roles(aws: &Connection, leftovers: &Leftovers, cleaned: &mut Cle
         Ok(answer) => answer.find("Roles").map(|roles| roles.children.clone()).unwrap_or_default(),
         Err(error) => {
             // Most runs make no role, and their user may not look for one.
-            cleaned.notes = vec![format!("Roles with the path {ROLE_PATH} were not looked for: {error}")];
+            cleaned.note(format!("Roles with the path {ROLE_PATH} were not looked for: {error}"));
             return false;
         }
     };
@@ -140,7 +142,22 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Removes what it sees and what is known. Returns whether there was anything.
+    /// Removes everything of a kind that this Region has. Returns whether there was anything.
+    async fn remove(&mut self, kind: Kind) -> bool {
+        match kind {
+            Kind::Parameter => self.remove_parameters().await,
+            // A role belongs to no Region.
+            Kind::Role => false,
+            Kind::RuleOrQueue => {
+                let rules = self.remove_rules().await;
+                let queues = self.remove_queues().await;
+                rules || queues
+            }
+            Kind::UsageReport => self.remove_reports().await,
+        }
+    }
+
+    /// Removes the AMIs and snapshots that it sees and those that are known. Returns whether there was anything.
     async fn once(&mut self) -> bool {
         let images = self.remove_images().await;
         // After the AMIs: a snapshot that an AMI uses cannot be deleted.
@@ -224,6 +241,27 @@ impl Sweep<'_> {
             }
         }
         !urls.is_empty()
+    }
+
+    async fn remove_parameters(&mut self) -> bool {
+        let path = format!("{PARAMETER_PATH}{}", self.run.unwrap_or_default());
+        let names = match self.aws.parameters(self.region, &path).await {
+            Ok(names) => names,
+            Err(error) => {
+                // As with roles.
+                let region = self.region;
+                self.cleaned
+                    .note(format!("Parameters below {PARAMETER_PATH} in {region} were not looked for: {error}"));
+                return false;
+            }
+        };
+        for name in &names {
+            match self.aws.delete_parameter(self.region, name).await {
+                Ok(()) => self.cleaned.parameters += 1,
+                Err(error) => self.note_left(format_args!("parameter {name}"), &error),
+            }
+        }
+        !names.is_empty()
     }
 
     async fn remove_reports(&mut self) -> bool {

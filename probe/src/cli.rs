@@ -64,7 +64,7 @@ struct Arguments {
     #[arg(long)]
     long: bool,
 
-    /// Also ask under a role with the policy of the template, which it makes and removes.
+    /// Also ask under a role with the policy of the template. It makes the role, two queues and a parameter, and removes them.
     #[arg(long)]
     permissions: bool,
 
@@ -149,7 +149,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.dry_run {
         let region = arguments.region.clone().unwrap_or_else(|| "your Region".to_owned());
         let plan = arguments.plan(region);
-        say(preview::summary(&plan, arguments.long));
+        say(preview::summary(&plan, arguments.permissions, arguments.long));
         say(format_args!("The calls:\n{}\n", preview::calls(&plan, arguments.permissions, arguments.long)));
         say("This was a dry run: no call was made.");
         return Ok(ExitCode::SUCCESS);
@@ -171,7 +171,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.clean {
         return Ok(remove_leftovers(&aws, &plan).await);
     }
-    say(preview::summary(&plan, arguments.long));
+    say(preview::summary(&plan, arguments.permissions, arguments.long));
     if !arguments.yes {
         say("Nothing was made. Add --yes to go on.");
         return Ok(ExitCode::SUCCESS);
@@ -216,11 +216,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
     let leftovers = Leftovers {
         regions: [plan.region.clone(), plan.source_region.clone()].into(),
         run: None,
-        made: Made::default(),
-        may_be_invisible: true,
-        look_for_reports: true,
-        look_for_listeners: true,
-        look_for_roles: true,
+        made: Made::unknown(),
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;
     say(&cleaned);

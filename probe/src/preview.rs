@@ -61,6 +61,7 @@ pub const CALLS: &[Call] = &[
 
 /// What `--permissions` adds: with the user's own credentials, and, where the purpose says so, under the role.
 pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
+    call("sqs", "CreateQueue", Count::Exactly(2), "make a queue and a dead-letter queue for it"),
     call("iam", "CreateRole", Count::Exactly(1), "make a role"),
     call("iam", "PutRolePolicy", Count::Exactly(1), "give it the policy of the template"),
     call("sts", "AssumeRole", Count::AsNeeded, "use it"),
@@ -75,7 +76,7 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("ec2", "EnableImageDeprecation", Count::Exactly(1), "under the role"),
     call("ec2", "EnableImageDeregistrationProtection", Count::Exactly(1), "under the role"),
     call("ec2", "DisableImageDeregistrationProtection", Count::AsNeeded, "take the protection away"),
-    call("ec2", "CreateTags", Count::Exactly(2), "under the role: the courier's marks"),
+    call("ec2", "CreateTags", Count::Exactly(3), "under the role: the courier's marks; one where it must be refused"),
     call("ec2", "DisableImage", Count::Exactly(1), "under the role"),
     call("ec2", "EnableImage", Count::Exactly(1), "under the role"),
     call("ec2", "DeleteTags", Count::Exactly(1), "under the role: remove a mark"),
@@ -84,10 +85,20 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("ec2", "CreateImageUsageReport", Count::Exactly(1), "under the role"),
     call("ec2", "DescribeImageUsageReportEntries", Count::Exactly(1), "under the role"),
     call("ec2", "DeleteImageUsageReport", Count::Exactly(1), "under the role"),
+    call("sqs", "SendMessage", Count::Exactly(2), "under the role"),
+    call("sqs", "GetQueueAttributes", Count::Exactly(1), "under the role"),
+    call("sqs", "ReceiveMessage", Count::AsNeeded, "under the role; from the dead-letter queue it must be refused"),
+    call("sqs", "ChangeMessageVisibility", Count::Exactly(1), "under the role"),
+    call("sqs", "DeleteMessage", Count::Exactly(1), "under the role"),
+    call("ssm", "PutParameter", Count::Exactly(1), "under the role: publish the copy in a parameter"),
+    call("ssm", "GetParameter", Count::Exactly(3), "under the role; one must be refused"),
+    call("events", "PutEvents", Count::Exactly(2), "under the role: an event; one of another source must be refused"),
     call("ec2", "DeregisterImage", Count::Exactly(1), "under the role"),
     call("iam", "ListRoles", Count::AsNeeded, "find what to remove"),
     call("iam", "DeleteRolePolicy", Count::AsNeeded, "remove the policy"),
     call("iam", "DeleteRole", Count::AsNeeded, "remove the role"),
+    call("ssm", "DescribeParameters", Count::AsNeeded, "find what to remove"),
+    call("ssm", "DeleteParameter", Count::AsNeeded, "remove the parameter"),
 ];
 
 /// What `--long` adds.
@@ -116,7 +127,7 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
 
 /// What is made, for how long, and what it costs.
 #[must_use]
-pub fn summary(plan: &Plan, long: bool) -> String {
+pub fn summary(plan: &Plan, with_permissions: bool, long: bool) -> String {
     let Plan { region, source_region, copies, .. } = plan;
     // Every wait has an end: six of an hour and some of minutes.
     let hours = if long { 31.0 } else { 7.0 };
@@ -126,10 +137,11 @@ pub fn summary(plan: &Plan, long: bool) -> String {
     let cost = cost(snapshots, hours, source_region != region);
     format!(
         "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}, \
-         with a rule of EventBridge and a queue for their events.\n\
+         with a rule of EventBridge and a queue for their events{}.\n\
          All of it has the tag `{}`. The run takes {time}, at the most {hours} hours. It removes everything in the end.\n\
          It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}, and up to {REQUESTS} requests to SQS. \
          Each holds one block only, so it costs less. Look up the prices of your Region.)\n",
+        if with_permissions { "; for --permissions a role, two queues, and a parameter (without the tag)" } else { "" },
         crate::lab::RUN_TAG,
         if source_region == region { "" } else { ", and 0.10 dollars for each GiB between Regions" },
     )

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::connection::Connection;
-use super::error::CallError;
+use super::error::{CallError, Refusal};
 use super::json::JsonService;
 
 const EVENT_BRIDGE: JsonService =
@@ -48,6 +48,30 @@ impl Connection {
         match answer["FailedEntries"][0]["ErrorCode"].as_str() {
             None => Ok(()),
             Some(code) => Err(CallError::Lost(format!("the rule has no target: {code}"))),
+        }
+    }
+
+    /// `PutEvents`: one event on the default bus.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge), and those of the entry.
+    pub async fn put_event(
+        &self,
+        region: &str,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) -> Result<(), CallError> {
+        let entry = json!({ "Source": source, "DetailType": detail_type, "Detail": detail.to_string() });
+        let answer = self.event_bridge(region, "PutEvents", &json!({ "Entries": [entry] })).await?;
+        let entry = &answer["Entries"][0];
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        match text("ErrorCode") {
+            None => Ok(()),
+            Some(code) => {
+                let message = text("ErrorMessage").unwrap_or_default();
+                Err(CallError::Refused(Refusal { status: 200, code, message }))
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! It sends a call as it is and returns the answer as it is: no typed client stands between a question and AWS. Only a throttled
 //! call is sent again. `connection` signs and sends, `credentials` and `profile` find the caller, `endpoint` the server; `xml` reads the answers.
-//! `ec2`, `ebs`, `event_bridge`, `iam`, `sqs` and `sts` are the services; `json` is the protocol of those that speak awsJson.
+//! `ec2`, `ebs`, `event_bridge`, `iam`, `sqs`, `ssm` and `sts` are the services; `json` is the protocol of those that speak awsJson.
 
 mod connection;
 mod credentials;
@@ -16,6 +16,7 @@ mod iam;
 mod json;
 mod profile;
 mod sqs;
+mod ssm;
 mod sts;
 mod xml;
 

@@ -1,8 +1,8 @@
 //! Profiles of the shared configuration files. <https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html>
 
+use aws_config::SdkConfig;
 use aws_config::profile::{ProfileFileCredentialsProvider, load};
 use aws_config::provider_config::ProviderConfig;
-use aws_config::{Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 
 use super::https::Https;
@@ -11,7 +11,7 @@ use super::https::Https;
 /// the AWS CLI.
 pub(super) fn credentials_of(profile: &str, config: &SdkConfig, https: &Https) -> SharedCredentialsProvider {
     let place = ProviderConfig::without_region()
-        .with_region(config.region().cloned().map(Region::from))
+        .with_region(config.region().cloned())
         .with_http_client(https.for_credentials());
     let provider = ProfileFileCredentialsProvider::builder().configure(&place).profile_name(profile).build();
     SharedCredentialsProvider::new(provider)

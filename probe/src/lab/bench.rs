@@ -33,6 +33,15 @@ pub struct Plan {
     pub verbose: bool,
 }
 
+/// What a run can make beside AMIs and snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Parameter,
+    Role,
+    RuleOrQueue,
+    UsageReport,
+}
+
 /// What the run made and did not remove yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
@@ -42,18 +51,23 @@ pub struct Made {
     pub snapshots: BTreeSet<(String, String)>,
     /// The AMIs that the run has removed: a token may name one of them again.
     pub removed_images: BTreeSet<String>,
-    /// Whether a usage report was ordered.
-    pub has_report: bool,
     /// (Region, URL).
     pub queues: BTreeSet<(String, String)>,
     /// The queues that the run has removed, by URL: SQS can list one for a minute more.
     pub removed_queues: BTreeSet<String>,
-    /// Whether a rule and a queue for events were made.
-    pub has_listener: bool,
-    /// Whether a role was made.
-    pub has_role: bool,
+    /// What else may exist.
+    pub kinds: BTreeSet<Kind>,
     /// Whether a call that makes something had no answer: there may be more than is listed here.
     pub is_uncertain: bool,
+}
+
+impl Made {
+    /// What runs that nobody remembers may have made.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let kinds = [Kind::Parameter, Kind::Role, Kind::RuleOrQueue, Kind::UsageReport].into();
+        Made { kinds, is_uncertain: true, ..Made::default() }
+    }
 }
 
 /// The AWS that is asked, with what this run has there.
@@ -134,7 +148,7 @@ impl Lab {
     pub(crate) async fn order_report(&self, aws: &Connection, report: &Parameters) -> Result<Element, CallError> {
         let answer = self.note_lost(aws.ec2(&self.plan.region, "CreateImageUsageReport", report).await);
         if !matches!(answer, Err(CallError::Refused(_))) {
-            self.ledger().has_report = true;
+            self.ledger().kinds.insert(Kind::UsageReport);
         }
         answer
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bench::{Lab, RUN_TAG};
+use super::bench::{Kind, Lab, RUN_TAG};
 use super::look::GIVE_UP_COPYING_AFTER;
 use super::things::{EndOfCopy, Event, Events, Look};
 use crate::aws::CallError;
@@ -44,7 +44,10 @@ impl Lab {
             for message in self.aws.receive(&self.plan.region, &queue).await? {
                 let event =
                     message["Body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
-                ends.iter_mut().for_each(|end| end.note(&event, self.elapsed()));
+                let now = self.elapsed();
+                for end in &mut ends {
+                    end.note(&event, now);
+                }
             }
         }
         let [available, failed] = ends.map(|end| end.image_id.map(|_| end.event));
@@ -73,7 +76,7 @@ impl Lab {
         let region = &self.plan.region;
         let name = format!("{NAME_PREFIX}{}", self.plan.run);
         let tag = (RUN_TAG, self.plan.run.as_str());
-        self.ledger().has_listener = true;
+        self.ledger().kinds.insert(Kind::RuleOrQueue);
         let pattern = json!({ "source": ["aws.ec2"], "detail-type": ["EC2 AMI State Change"] });
         let rule_arn = self.note_lost(self.aws.put_rule(region, &name, &pattern, tag).await)?;
         // arn:PARTITION:events:REGION:ACCOUNT:rule/NAME

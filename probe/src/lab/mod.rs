@@ -14,8 +14,8 @@ mod role;
 mod source;
 mod things;
 
-pub use bench::{Lab, Made, Plan, RUN_TAG, VISIBLE_WITHIN};
+pub use bench::{Kind, Lab, Made, Plan, RUN_TAG, VISIBLE_WITHIN};
 pub use events::NAME_PREFIX;
-pub use role::{ROLE_PATH, ROLE_POLICY};
+pub use role::{PARAMETER_PATH, ROLE_PATH, ROLE_POLICY};
 pub(crate) use source::SHARED_TAG;
-pub(crate) use things::{Copy, Event, Look, Sighting};
+pub(crate) use things::{Copy, Event, Look, Role, Sighting};

@@ -120,6 +120,10 @@ pub(super) struct EndOfCopy {
 pub(crate) struct Role {
     pub(crate) aws: Connection,
     pub(crate) account: String,
+    /// The URL of the queue that the courier would have.
+    pub(crate) queue: String,
+    /// The URL of its dead-letter queue.
+    pub(crate) dead_letters: String,
 }
 
 /// An AMI as `DescribeImages` shows it.

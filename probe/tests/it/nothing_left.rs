@@ -58,11 +58,7 @@ async fn clean_every_run(stage: &Stage) {
     let leftovers = Leftovers {
         regions: [REGION.to_owned(), SOURCE_REGION.to_owned()].into(),
         run: None,
-        made: lab::Made::default(),
-        may_be_invisible: true,
-        look_for_reports: true,
-        look_for_listeners: true,
-        look_for_roles: true,
+        made: lab::Made::unknown(),
     };
     let cleaned = clean(&stage.connection(), &leftovers).await;
     assert!(cleaned.left.is_empty(), "{cleaned}");
