@@ -195,19 +195,28 @@ impl Sweep<'_> {
         })
     }
 
+    /// What was listed. A user who may not list something has most likely made none of it: that is a note.
+    fn listed(&mut self, what: &str, answer: Result<Vec<String>, CallError>) -> Vec<String> {
+        answer.unwrap_or_else(|error| {
+            let region = self.region;
+            match &error {
+                CallError::Refused(_) => {
+                    self.cleaned.note(format!("{what} of the probe in {region} were not looked for: {error}"));
+                }
+                CallError::Lost(_) | CallError::Stopped => self.note_left(what, &error),
+            }
+            Vec::new()
+        })
+    }
+
     /// What the names of the run's rules and queues begin with.
     fn name_prefix(&self) -> String {
         format!("{NAME_PREFIX}{}", self.run.unwrap_or_default())
     }
 
     async fn remove_rules(&mut self) -> bool {
-        let names = match self.aws.rules(self.region, &self.name_prefix()).await {
-            Ok(names) => names,
-            Err(error) => {
-                self.note_left("ListRules", &error);
-                return false;
-            }
-        };
+        let rules = self.aws.rules(self.region, &self.name_prefix()).await;
+        let names = self.listed("Rules", rules);
         for name in names.iter().filter(|name| is_of_a_run(name)) {
             match self.aws.remove_rule(self.region, name).await {
                 Ok(()) => self.cleaned.rules += 1,
@@ -219,13 +228,8 @@ impl Sweep<'_> {
 
     /// SQS can list a queue for a minute after it was deleted, and a new one late.
     async fn remove_queues(&mut self) -> bool {
-        let listed = match self.aws.queues(self.region, &self.name_prefix()).await {
-            Ok(urls) => urls,
-            Err(error) => {
-                self.note_left("ListQueues", &error);
-                return false;
-            }
-        };
+        let queues = self.aws.queues(self.region, &self.name_prefix()).await;
+        let listed = self.listed("Queues", queues);
         let is_ours = |url: &String| url.rsplit('/').next().is_some_and(is_of_a_run);
         let mut urls: BTreeSet<String> = listed.into_iter().filter(is_ours).collect();
         urls.extend(self.made.queues.iter().filter(|(region, _)| region == self.region).map(|(_, url)| url.clone()));
@@ -245,16 +249,8 @@ impl Sweep<'_> {
 
     async fn remove_parameters(&mut self) -> bool {
         let path = format!("{PARAMETER_PATH}{}", self.run.unwrap_or_default());
-        let names = match self.aws.parameters(self.region, &path).await {
-            Ok(names) => names,
-            Err(error) => {
-                // As with roles.
-                let region = self.region;
-                self.cleaned
-                    .note(format!("Parameters below {PARAMETER_PATH} in {region} were not looked for: {error}"));
-                return false;
-            }
-        };
+        let parameters = self.aws.parameters(self.region, &path).await;
+        let names = self.listed("Parameters", parameters);
         for name in &names {
             match self.aws.delete_parameter(self.region, name).await {
                 Ok(()) => self.cleaned.parameters += 1,

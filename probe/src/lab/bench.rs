@@ -146,11 +146,16 @@ impl Lab {
 
     /// `CreateImageUsageReport`; noted.
     pub(crate) async fn order_report(&self, aws: &Connection, report: &Parameters) -> Result<Element, CallError> {
-        let answer = self.note_lost(aws.ec2(&self.plan.region, "CreateImageUsageReport", report).await);
-        if !matches!(answer, Err(CallError::Refused(_))) {
-            self.ledger().kinds.insert(Kind::UsageReport);
+        let answer = aws.ec2(&self.plan.region, "CreateImageUsageReport", report).await;
+        self.note_made(Kind::UsageReport, answer)
+    }
+
+    /// Remembers that a call may have made something of this kind.
+    pub(super) fn note_made<T>(&self, kind: Kind, answer: Result<T, CallError>) -> Result<T, CallError> {
+        if !matches!(answer, Err(CallError::Refused(_) | CallError::Stopped)) {
+            self.ledger().kinds.insert(kind);
         }
-        answer
+        self.note_lost(answer)
     }
 
     /// Remembers when a call that makes something had no answer.

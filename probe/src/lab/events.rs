@@ -76,9 +76,9 @@ impl Lab {
         let region = &self.plan.region;
         let name = format!("{NAME_PREFIX}{}", self.plan.run);
         let tag = (RUN_TAG, self.plan.run.as_str());
-        self.ledger().kinds.insert(Kind::RuleOrQueue);
         let pattern = json!({ "source": ["aws.ec2"], "detail-type": ["EC2 AMI State Change"] });
-        let rule_arn = self.note_lost(self.aws.put_rule(region, &name, &pattern, tag).await)?;
+        let rule = self.aws.put_rule(region, &name, &pattern, tag).await;
+        let rule_arn = self.note_made(Kind::RuleOrQueue, rule)?;
         // arn:PARTITION:events:REGION:ACCOUNT:rule/NAME
         let queue_arn = rule_arn.replacen(":events:", ":sqs:", 1).replace(":rule/", ":");
         let policy = json!({ "Version": "2012-10-17", "Statement": [{
@@ -99,7 +99,8 @@ impl Lab {
     pub(super) async fn make_queue(&self, name: &str, attributes: &Value) -> Result<String, CallError> {
         let region = &self.plan.region;
         let tag = (RUN_TAG, self.plan.run.as_str());
-        let url = self.note_lost(self.aws.create_queue(region, name, attributes, tag).await)?;
+        let queue = self.aws.create_queue(region, name, attributes, tag).await;
+        let url = self.note_made(Kind::RuleOrQueue, queue)?;
         self.ledger().queues.insert((region.clone(), url.clone()));
         Ok(url)
     }

@@ -30,12 +30,10 @@ impl Lab {
         let account = self.aws.caller_identity().await?.account;
         let partition = partition(&self.plan.region);
         let name = format!("{RUN_TAG}-{}", self.plan.run);
-        self.ledger().kinds.insert(Kind::RuleOrQueue);
         let [queue, dead_letters] =
             ["queue", "dead-letters"].map(|kind| format!("{NAME_PREFIX}{}-{kind}", self.plan.run));
         let queue_url = self.make_queue(&queue, &json!({})).await?;
         let dead_letters_url = self.make_queue(&dead_letters, &json!({})).await?;
-        self.ledger().kinds.insert(Kind::Role);
         let trust = json!({
             "Version": "2012-10-17",
             "Statement": [{
@@ -50,7 +48,8 @@ impl Lab {
             .with("AssumeRolePolicyDocument", trust.to_string())
             .with("Tags.member.1.Key", RUN_TAG)
             .with("Tags.member.1.Value", &self.plan.run);
-        self.note_lost(self.aws.iam("CreateRole", &role).await)?;
+        let made = self.aws.iam("CreateRole", &role).await;
+        self.note_made(Kind::Role, made)?;
         let policy = role_policy(&account, &self.plan, &queue, &dead_letters);
         let policy = Parameters::default()
             .with("RoleName", &name)
@@ -87,8 +86,8 @@ impl Lab {
 
     /// `PutParameter` under another principal; noted.
     pub(crate) async fn put_parameter(&self, aws: &Connection, parameter: &Value) -> Result<Value, CallError> {
-        self.ledger().kinds.insert(Kind::Parameter);
-        self.note_lost(aws.ssm(&self.plan.region, "PutParameter", parameter).await)
+        let answer = aws.ssm(&self.plan.region, "PutParameter", parameter).await;
+        self.note_made(Kind::Parameter, answer)
     }
 
     /// An AMI of the run was deregistered.
