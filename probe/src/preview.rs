@@ -119,7 +119,8 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
                 Count::CopiesAnd(more) => format!("{} x", plan.copies + more),
                 Count::AsNeeded => "as needed".to_owned(),
             };
-            format!("  {count:>9}  {}:{:<37} {}", call.service, call.action, call.purpose)
+            let name = format!("{}:{}", call.service, call.action);
+            format!("  {count:>9}  {name:<41} {}", call.purpose)
         })
         .collect();
     lines.join("\n")
