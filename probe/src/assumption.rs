@@ -5,7 +5,8 @@ use crate::clock::BoxFuture;
 use crate::finding::Answer;
 use crate::lab::Lab;
 use crate::questions::{
-    deregistered, disabled, failed_copy, names, permissions, snapshots, source, tags, tokens, usage_report, visibility,
+    deregistered, disabled, events, failed_copy, names, permissions, refusals, snapshots, source, tags, tokens,
+    usage_report, visibility,
 };
 
 /// How we know.
@@ -210,6 +211,30 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "a new copy under a token that is used up: the courier's next try could be a second copy"
     ),
     assumption!(
+        events::does_ec2_send_an_event_when_a_copy_is_available,
+        Nothing,
+        "Does EC2 send an event when a copy is available?",
+        "an event with State available",
+        Documented,
+        "the copy is finished only by the next sweep; without a sweep, it stays unfinished"
+    ),
+    assumption!(
+        events::does_ec2_send_an_event_when_a_copy_has_failed,
+        Nothing,
+        "Does EC2 send an event when a copy has failed?",
+        "an event with State failed",
+        Documented,
+        "the next sweep finds the failed copy and makes the next try; without a sweep, nobody does"
+    ),
+    assumption!(
+        events::does_the_event_of_a_failed_copy_say_why,
+        Nothing,
+        "Does the event of a failed copy say why?",
+        "ErrorMessage has a reason",
+        Documented,
+        "none: the courier reads the reason from the AMI and its snapshots"
+    ),
+    assumption!(
         source::does_a_copy_name_its_source,
         Nothing,
         "Does a copy name its source?",
@@ -301,9 +326,17 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         permissions::is_each_call_of_the_courier_allowed_to_its_role,
         ARole,
         "Does the policy of the template allow each call of a copy's life?",
-        "yes: each of 20 calls",
+        "yes: each of 30 calls",
         Assumed,
         "the courier cannot make this call: a rejected message, or a copy that stays unfinished"
+    ),
+    assumption!(
+        refusals::is_each_other_call_refused_to_the_role,
+        ARole,
+        "Does the policy of the template refuse what the courier never does?",
+        "refused: each of 4 calls",
+        Documented,
+        "none for the promise: the function could do more than docs/security.md says"
     ),
     assumption!(
         tokens::is_a_token_remembered_for_a_day,

@@ -8,7 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::aws::{CallError, Connection, Element, Parameters};
-use crate::lab::{Made, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
+use crate::lab::{Kind, Made, NAME_PREFIX, PARAMETER_PATH, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
@@ -20,14 +20,8 @@ pub struct Leftovers {
     pub regions: BTreeSet<String>,
     /// Only of this run; `None`: of every run.
     pub run: Option<String>,
-    /// What is known by its id.
+    /// What is known. If it is uncertain, there may be more, and invisible.
     pub made: Made,
-    /// Whether there may be more than is known, and visible.
-    pub may_be_invisible: bool,
-    /// Whether there may be a usage report.
-    pub look_for_reports: bool,
-    /// Whether there may be a role.
-    pub look_for_roles: bool,
 }
 
 /// What was done.
@@ -37,6 +31,9 @@ pub struct Cleaned {
     pub snapshots: usize,
     pub reports: usize,
     pub roles: usize,
+    pub rules: usize,
+    pub queues: usize,
+    pub parameters: usize,
     /// What was not looked for, with the reason.
     pub notes: Vec<String>,
     /// What could not be removed, with the reason.
@@ -45,17 +42,27 @@ pub struct Cleaned {
 
 impl fmt::Display for Cleaned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cleaned { images, snapshots, reports, roles, notes, left } = self;
+        let Cleaned { images, snapshots, reports, roles, rules, queues, parameters, notes, left } = self;
         notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
         write!(
             f,
-            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles. "
+            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles, \
+             {rules} rules, {queues} queues, {parameters} parameters. "
         )?;
         if left.is_empty() {
             return f.write_str("Nothing is left.");
         }
         write!(f, "Not removed:")?;
         left.iter().try_for_each(|left| write!(f, "\n  {left}"))
+    }
+}
+
+impl Cleaned {
+    /// Says once what was not looked for.
+    fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
     }
 }
 
@@ -67,16 +74,18 @@ pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
     let mut empty_looks = 0;
     loop {
         cleaned.left.clear();
-        let mut found = leftovers.look_for_roles && remove_roles(aws, leftovers, &mut cleaned).await;
+        let mut found = leftovers.made.kinds.contains(&Kind::Role) && remove_roles(aws, leftovers, &mut cleaned).await;
         for region in &leftovers.regions {
             let mut sweep =
                 Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
-            found |= leftovers.look_for_reports && sweep.remove_reports().await;
+            for kind in &leftovers.made.kinds {
+                found |= sweep.remove(*kind).await;
+            }
             found |= sweep.once().await;
         }
         empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
         let waited = aws.clock().elapsed().saturating_sub(begun);
-        let is_certain = !leftovers.may_be_invisible || waited >= VISIBLE_WITHIN;
+        let is_certain = !leftovers.made.is_uncertain || waited >= VISIBLE_WITHIN;
         if (empty_looks >= 2 && is_certain) || waited >= GIVE_UP_AFTER {
             return cleaned;
         }
@@ -91,7 +100,7 @@ async fn remove_roles(aws: &Connection, leftovers: &Leftovers, cleaned: &mut Cle
         Ok(answer) => answer.find("Roles").map(|roles| roles.children.clone()).unwrap_or_default(),
         Err(error) => {
             // Most runs make no role, and their user may not look for one.
-            cleaned.notes = vec![format!("Roles with the path {ROLE_PATH} were not looked for: {error}")];
+            cleaned.note(format!("Roles with the path {ROLE_PATH} were not looked for: {error}"));
             return false;
         }
     };
@@ -117,6 +126,12 @@ async fn remove_role(aws: &Connection, name: &str) -> Result<(), CallError> {
     aws.iam("DeleteRole", &role).await.map(drop)
 }
 
+/// Whether a name is that of a rule or queue that a run makes: the prefix, then the run's id of twelve digits.
+fn is_of_a_run(name: &str) -> bool {
+    let id = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.get(..12));
+    id.is_some_and(|id| id.chars().all(|digit| digit.is_ascii_hexdigit()))
+}
+
 /// One look in one Region.
 struct Sweep<'a> {
     aws: &'a Connection,
@@ -127,7 +142,22 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// Removes what it sees and what is known. Returns whether there was anything.
+    /// Removes everything of a kind that this Region has. Returns whether there was anything.
+    async fn remove(&mut self, kind: Kind) -> bool {
+        match kind {
+            Kind::Parameter => self.remove_parameters().await,
+            // A role belongs to no Region.
+            Kind::Role => false,
+            Kind::RuleOrQueue => {
+                let rules = self.remove_rules().await;
+                let queues = self.remove_queues().await;
+                rules || queues
+            }
+            Kind::UsageReport => self.remove_reports().await,
+        }
+    }
+
+    /// Removes the AMIs and snapshots that it sees and those that are known. Returns whether there was anything.
     async fn once(&mut self) -> bool {
         let images = self.remove_images().await;
         // After the AMIs: a snapshot that an AMI uses cannot be deleted.
@@ -163,6 +193,71 @@ impl Sweep<'_> {
         item.items("tagSet").any(|tag| {
             tag.text_of("key") == Some(RUN_TAG) && self.run.is_none_or(|run| tag.text_of("value") == Some(run))
         })
+    }
+
+    /// What was listed. A user who may not list something has most likely made none of it: that is a note.
+    fn listed(&mut self, what: &str, answer: Result<Vec<String>, CallError>) -> Vec<String> {
+        answer.unwrap_or_else(|error| {
+            let region = self.region;
+            match &error {
+                CallError::Refused(_) => {
+                    self.cleaned.note(format!("{what} of the probe in {region} were not looked for: {error}"));
+                }
+                CallError::Lost(_) | CallError::Stopped => self.note_left(what, &error),
+            }
+            Vec::new()
+        })
+    }
+
+    /// What the names of the run's rules and queues begin with.
+    fn name_prefix(&self) -> String {
+        format!("{NAME_PREFIX}{}", self.run.unwrap_or_default())
+    }
+
+    async fn remove_rules(&mut self) -> bool {
+        let rules = self.aws.rules(self.region, &self.name_prefix()).await;
+        let names = self.listed("Rules", rules);
+        for name in names.iter().filter(|name| is_of_a_run(name)) {
+            match self.aws.remove_rule(self.region, name).await {
+                Ok(()) => self.cleaned.rules += 1,
+                Err(error) => self.note_left(format_args!("rule {name}"), &error),
+            }
+        }
+        names.iter().any(|name| is_of_a_run(name))
+    }
+
+    /// SQS can list a queue for a minute after it was deleted, and a new one late.
+    async fn remove_queues(&mut self) -> bool {
+        let queues = self.aws.queues(self.region, &self.name_prefix()).await;
+        let listed = self.listed("Queues", queues);
+        let is_ours = |url: &String| url.rsplit('/').next().is_some_and(is_of_a_run);
+        let mut urls: BTreeSet<String> = listed.into_iter().filter(is_ours).collect();
+        urls.extend(self.made.queues.iter().filter(|(region, _)| region == self.region).map(|(_, url)| url.clone()));
+        urls.retain(|url| !self.made.removed_queues.contains(url));
+        for url in &urls {
+            match self.aws.delete_queue(self.region, url).await {
+                Ok(()) => {
+                    self.cleaned.queues += 1;
+                    self.made.queues.remove(&(self.region.to_owned(), url.clone()));
+                    self.made.removed_queues.insert(url.clone());
+                }
+                Err(error) => self.note_left(format_args!("queue {url}"), &error),
+            }
+        }
+        !urls.is_empty()
+    }
+
+    async fn remove_parameters(&mut self) -> bool {
+        let path = format!("{PARAMETER_PATH}{}", self.run.unwrap_or_default());
+        let parameters = self.aws.parameters(self.region, &path).await;
+        let names = self.listed("Parameters", parameters);
+        for name in &names {
+            match self.aws.delete_parameter(self.region, name).await {
+                Ok(()) => self.cleaned.parameters += 1,
+                Err(error) => self.note_left(format_args!("parameter {name}"), &error),
+            }
+        }
+        !names.is_empty()
     }
 
     async fn remove_reports(&mut self) -> bool {

@@ -20,7 +20,8 @@ use crate::{policy, preview, report};
 
 /// Ask AWS whether it does what ami-courier assumes: in your own sandbox account, for cents.
 ///
-/// It makes a tiny AMI and copies of it, looks at what EC2 does, and removes everything again. It prints the account, the Region,
+/// It makes a tiny AMI and copies of it, and a rule and a queue for EC2's events. It looks at what EC2 does, and removes everything
+/// again. It prints the account, the Region,
 /// what it makes and the cost; it goes on only with --yes. Exit code: 0 every answer is as expected, 1 an answer is different,
 /// 2 something failed or was left behind.
 #[derive(Debug, Parser)]
@@ -36,9 +37,8 @@ Examples:
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --yes     # ask
   cargo run -p local -- probe --profile sandbox --region eu-west-1 --clean   # remove what a killed run left behind
 
-Credentials are those of every AWS SDK: environment variables, profiles, web identity, containers, instances. For a profile with
-single sign-on or a credential process, first run:
-  eval \"$(aws configure export-credentials --profile sandbox --format env)\""
+Credentials are those of every AWS SDK: environment variables, profiles (also with single sign-on or a credential process), web
+identity, containers, instances. Before single sign-on, run: aws sso login --profile sandbox"
 )]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
@@ -64,7 +64,7 @@ struct Arguments {
     #[arg(long)]
     long: bool,
 
-    /// Also ask under a role with the policy of the template, which it makes and removes.
+    /// Also ask under a role with the policy of the template. It makes the role, two queues and a parameter, and removes them.
     #[arg(long)]
     permissions: bool,
 
@@ -149,7 +149,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.dry_run {
         let region = arguments.region.clone().unwrap_or_else(|| "your Region".to_owned());
         let plan = arguments.plan(region);
-        say(preview::summary(&plan, arguments.long));
+        say(preview::summary(&plan, arguments.permissions, arguments.long));
         say(format_args!("The calls:\n{}\n", preview::calls(&plan, arguments.permissions, arguments.long)));
         say("This was a dry run: no call was made.");
         return Ok(ExitCode::SUCCESS);
@@ -171,7 +171,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     if arguments.clean {
         return Ok(remove_leftovers(&aws, &plan).await);
     }
-    say(preview::summary(&plan, arguments.long));
+    say(preview::summary(&plan, arguments.permissions, arguments.long));
     if !arguments.yes {
         say("Nothing was made. Add --yes to go on.");
         return Ok(ExitCode::SUCCESS);
@@ -216,10 +216,7 @@ async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
     let leftovers = Leftovers {
         regions: [plan.region.clone(), plan.source_region.clone()].into(),
         run: None,
-        made: Made::default(),
-        may_be_invisible: true,
-        look_for_reports: true,
-        look_for_roles: true,
+        made: Made::unknown(),
     };
     let cleaned: Cleaned = clean(aws, &leftovers).await;
     say(&cleaned);

@@ -1,12 +1,12 @@
 //! The IAM policy that the user of the probe needs. `tests/stack/test_probe.py` proves it against the calls that the tests recorded.
 //!
 //! Which action knows which resource and condition: AWS's Service Authorization Reference, for Amazon EC2, Amazon Elastic Block Store,
-//! IAM and STS. `GetCallerIdentity` needs no permission.
+//! Amazon EventBridge, Amazon SQS, AWS Systems Manager, IAM and STS. `GetCallerIdentity` needs no permission.
 
 use serde_json::{Value, json};
 
 use crate::aws::partition;
-use crate::lab::{Plan, ROLE_PATH, RUN_TAG, SHARED_TAG};
+use crate::lab::{NAME_PREFIX, PARAMETER_PATH, Plan, ROLE_PATH, RUN_TAG, SHARED_TAG};
 
 /// The policy for these Regions, with what `--permissions` needs in statements of their own.
 #[must_use]
@@ -15,6 +15,9 @@ pub fn of_caller(plan: &Plan) -> Value {
     let arn = |kind: &str| format!("arn:{partition}:ec2:*::{kind}/*");
     let (images, snapshots) = (arn("image"), arn("snapshot"));
     let reports = format!("arn:{partition}:ec2:*:*:image-usage-report/*");
+    let rules = format!("arn:{partition}:events:*:*:rule/{NAME_PREFIX}*");
+    let queues = format!("arn:{partition}:sqs:*:*:{NAME_PREFIX}*");
+    let parameters = format!("arn:{partition}:ssm:*:*:parameter{PARAMETER_PATH}*");
     let role = format!("arn:{partition}:iam::*:role{ROLE_PATH}*");
     let regions = json!([plan.region, plan.source_region]);
     let here = json!({ "aws:RequestedRegion": regions });
@@ -81,10 +84,46 @@ pub fn of_caller(plan: &Plan) -> Value {
             json!({ "StringLike": made, "StringEquals": here }),
         ),
         allow(
+            "FindRulesAndQueues",
+            json!(["events:ListRules", "sqs:ListQueues"]),
+            json!("*"),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
+            "MakeAndRemoveRule",
+            json!([
+                "events:PutRule",
+                "events:TagResource",
+                "events:PutTargets",
+                "events:RemoveTargets",
+                "events:DeleteRule"
+            ]),
+            json!(rules),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
+            "MakeReadAndRemoveQueue",
+            json!(["sqs:CreateQueue", "sqs:TagQueue", "sqs:ReceiveMessage", "sqs:DeleteQueue"]),
+            json!(queues),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
             "ForPermissionsUnprotectOwnImages",
             json!("ec2:DisableImageDeregistrationProtection"),
             json!(images),
             json!({ "StringLike": made, "StringEquals": here }),
+        ),
+        allow(
+            "ForPermissionsFindParameters",
+            json!("ssm:DescribeParameters"),
+            json!("*"),
+            json!({ "StringEquals": here }),
+        ),
+        allow(
+            "ForPermissionsRemoveParameters",
+            json!("ssm:DeleteParameter"),
+            json!(parameters),
+            json!({ "StringEquals": here }),
         ),
         json!({
             "Sid": "ForPermissionsMakeUseAndRemoveRole",

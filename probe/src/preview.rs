@@ -38,9 +38,13 @@ pub const CALLS: &[Call] = &[
     call(
         "ec2",
         "CopyImage",
-        Count::CopiesAnd(8),
+        Count::CopiesAnd(10),
         "make copies: equal ones, with a taken name, with a bad key; repeat tokens",
     ),
+    call("events", "PutRule", Count::Exactly(1), "make a rule for EC2's events of AMIs"),
+    call("sqs", "CreateQueue", Count::Exactly(1), "make a queue for them"),
+    call("events", "PutTargets", Count::Exactly(1), "let the rule send to the queue"),
+    call("sqs", "ReceiveMessage", Count::AsNeeded, "wait for the events of two copies"),
     call("ec2", "DisableImage", Count::Exactly(1), "disable a copy"),
     call("ec2", "EnableImage", Count::Exactly(1), "enable it"),
     call("ec2", "CreateImageUsageReport", Count::Exactly(1), "order a usage report"),
@@ -48,10 +52,16 @@ pub const CALLS: &[Call] = &[
     call("ec2", "DeleteImageUsageReport", Count::AsNeeded, "remove it"),
     call("ec2", "DeregisterImage", Count::AsNeeded, "remove every AMI of the run, with its snapshots"),
     call("ec2", "DeleteSnapshot", Count::AsNeeded, "remove snapshots that are left"),
+    call("events", "ListRules", Count::AsNeeded, "find what to remove"),
+    call("events", "RemoveTargets", Count::AsNeeded, "remove the rule"),
+    call("events", "DeleteRule", Count::AsNeeded, "remove the rule"),
+    call("sqs", "ListQueues", Count::AsNeeded, "find what to remove"),
+    call("sqs", "DeleteQueue", Count::AsNeeded, "remove the queue"),
 ];
 
 /// What `--permissions` adds: with the user's own credentials, and, where the purpose says so, under the role.
 pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
+    call("sqs", "CreateQueue", Count::Exactly(2), "make a queue and a dead-letter queue for it"),
     call("iam", "CreateRole", Count::Exactly(1), "make a role"),
     call("iam", "PutRolePolicy", Count::Exactly(1), "give it the policy of the template"),
     call("sts", "AssumeRole", Count::AsNeeded, "use it"),
@@ -66,7 +76,7 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("ec2", "EnableImageDeprecation", Count::Exactly(1), "under the role"),
     call("ec2", "EnableImageDeregistrationProtection", Count::Exactly(1), "under the role"),
     call("ec2", "DisableImageDeregistrationProtection", Count::AsNeeded, "take the protection away"),
-    call("ec2", "CreateTags", Count::Exactly(2), "under the role: the courier's marks"),
+    call("ec2", "CreateTags", Count::Exactly(3), "under the role: the courier's marks; one where it must be refused"),
     call("ec2", "DisableImage", Count::Exactly(1), "under the role"),
     call("ec2", "EnableImage", Count::Exactly(1), "under the role"),
     call("ec2", "DeleteTags", Count::Exactly(1), "under the role: remove a mark"),
@@ -75,10 +85,20 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("ec2", "CreateImageUsageReport", Count::Exactly(1), "under the role"),
     call("ec2", "DescribeImageUsageReportEntries", Count::Exactly(1), "under the role"),
     call("ec2", "DeleteImageUsageReport", Count::Exactly(1), "under the role"),
+    call("sqs", "SendMessage", Count::Exactly(2), "under the role"),
+    call("sqs", "GetQueueAttributes", Count::Exactly(1), "under the role"),
+    call("sqs", "ReceiveMessage", Count::AsNeeded, "under the role; from the dead-letter queue it must be refused"),
+    call("sqs", "ChangeMessageVisibility", Count::Exactly(1), "under the role"),
+    call("sqs", "DeleteMessage", Count::Exactly(1), "under the role"),
+    call("ssm", "PutParameter", Count::Exactly(1), "under the role: publish the copy in a parameter"),
+    call("ssm", "GetParameter", Count::Exactly(3), "under the role; one must be refused"),
+    call("events", "PutEvents", Count::Exactly(2), "under the role: an event; one of another source must be refused"),
     call("ec2", "DeregisterImage", Count::Exactly(1), "under the role"),
     call("iam", "ListRoles", Count::AsNeeded, "find what to remove"),
     call("iam", "DeleteRolePolicy", Count::AsNeeded, "remove the policy"),
     call("iam", "DeleteRole", Count::AsNeeded, "remove the role"),
+    call("ssm", "DescribeParameters", Count::AsNeeded, "find what to remove"),
+    call("ssm", "DeleteParameter", Count::AsNeeded, "remove the parameter"),
 ];
 
 /// What `--long` adds.
@@ -99,7 +119,8 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
                 Count::CopiesAnd(more) => format!("{} x", plan.copies + more),
                 Count::AsNeeded => "as needed".to_owned(),
             };
-            format!("  {count:>9}  {}:{:<37} {}", call.service, call.action, call.purpose)
+            let name = format!("{}:{}", call.service, call.action);
+            format!("  {count:>9}  {name:<41} {}", call.purpose)
         })
         .collect();
     lines.join("\n")
@@ -107,32 +128,37 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
 
 /// What is made, for how long, and what it costs.
 #[must_use]
-pub fn summary(plan: &Plan, long: bool) -> String {
+pub fn summary(plan: &Plan, with_permissions: bool, long: bool) -> String {
     let Plan { region, source_region, copies, .. } = plan;
-    // Every wait has an end: five of an hour and some of minutes.
-    let hours = if long { 30.0 } else { 6.0 };
+    // Every wait has an end: six of an hour and some of minutes.
+    let hours = if long { 31.0 } else { 7.0 };
     let time = if long { "more than a day" } else { "as long as AWS needs for some copies and a usage report" };
     // One AMI and its copies, each with a snapshot; taken as if all were full.
-    let snapshots = copies + 8;
+    let snapshots = copies + 10;
     let cost = cost(snapshots, hours, source_region != region);
     format!(
-        "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}.\n\
+        "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, and up to {snapshots} copies of it in {region}, \
+         with a rule of EventBridge and a queue for their events{}.\n\
          All of it has the tag `{}`. The run takes {time}, at the most {hours} hours. It removes everything in the end.\n\
-         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}. \
+         It costs less than {cost:.2} US dollars. ({snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for a GiB and month{}, and up to {REQUESTS} requests to SQS. \
          Each holds one block only, so it costs less. Look up the prices of your Region.)\n",
+        if with_permissions { "; for --permissions a role, two queues, and a parameter (without the tag)" } else { "" },
         crate::lab::RUN_TAG,
         if source_region == region { "" } else { ", and 0.10 dollars for each GiB between Regions" },
     )
 }
 
+/// More than one look in each five seconds of an hour, and the removal. Events of AWS services are free.
+const REQUESTS: f64 = 1000.0;
+
 /// An upper bound in US dollars, rounded up to cents. The prices are assumed, and higher than those of most Regions:
-/// <https://aws.amazon.com/ebs/pricing/>.
+/// <https://aws.amazon.com/ebs/pricing/>, <https://aws.amazon.com/sqs/pricing/>.
 fn cost(snapshots: usize, hours: f64, between_regions: bool) -> f64 {
     let gib = f64::from(u32::try_from(snapshots).unwrap_or(u32::MAX));
     let storage = gib * 0.10 * hours / (30.0 * 24.0);
     // One block of each copy crosses Regions.
     let transfer = if between_regions { gib / 2048.0 * 0.10 } else { 0.0 };
-    ((storage + transfer) * 100.0).ceil() / 100.0
+    ((storage + transfer + REQUESTS * 0.50e-6) * 100.0).ceil() / 100.0
 }
 
 #[cfg(test)]
@@ -141,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_cost_is_rounded_up_to_cents() {
-        assert!((cost(28, 6.0, false) - 0.03).abs() < 1e-9);
-        assert!((cost(28, 30.0, true) - 0.12).abs() < 1e-9);
+        assert!((cost(30, 7.0, false) - 0.03).abs() < 1e-9);
+        assert!((cost(30, 31.0, true) - 0.14).abs() < 1e-9);
     }
 }

@@ -4,7 +4,7 @@ use crate::assumption::Assumption;
 use crate::aws::CallError;
 use crate::clean::{Cleaned, Leftovers, clean};
 use crate::finding::{Answer, Finding};
-use crate::lab::Lab;
+use crate::lab::{Kind, Lab};
 
 /// How an answer compares with what we assume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +71,13 @@ pub async fn ask(lab: &Lab, assumptions: &[Assumption], mut report: impl FnMut(&
 
 /// Removes everything that the run made.
 pub async fn clean_up(lab: &Lab) -> Cleaned {
-    let made = lab.made();
+    let mut made = lab.made();
+    if made.is_uncertain {
+        made.kinds.insert(Kind::UsageReport);
+    }
     let leftovers = Leftovers {
         regions: [lab.plan.region.clone(), lab.plan.source_region.clone()].into(),
         run: Some(lab.plan.run.clone()),
-        may_be_invisible: made.is_uncertain,
-        look_for_reports: made.has_report || made.is_uncertain,
-        look_for_roles: made.has_role,
         made,
     };
     clean(&lab.aws.unstoppable(), &leftovers).await

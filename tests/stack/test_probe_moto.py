@@ -23,12 +23,16 @@ def endpoint():
 
 
 def inventory(endpoint):
-    """Every AMI, tagged snapshot and role. Moto does not tag the snapshots of a copy, and does not delete them with their AMI; EC2 does both (documented)."""
+    """Every AMI, tagged snapshot, role, rule, queue and parameter. Moto does not tag the snapshots of a copy, and does not delete them with their AMI; EC2 does both (documented)."""
     found = []
     for region in [REGION, SOURCE_REGION]:
         ec2 = boto3.client("ec2", region_name=region, endpoint_url=endpoint, **KEYS)
         found += [image["ImageId"] for image in ec2.describe_images(Owners=["self"])["Images"]]
         found += [snapshot["SnapshotId"] for snapshot in ec2.describe_snapshots(OwnerIds=["self"], Filters=TAGGED)["Snapshots"]]
+        found += [rule["Name"] for rule in boto3.client("events", region_name=region, endpoint_url=endpoint, **KEYS).list_rules()["Rules"]]
+        found += boto3.client("sqs", region_name=region, endpoint_url=endpoint, **KEYS).list_queues().get("QueueUrls", [])
+        ssm = boto3.client("ssm", region_name=region, endpoint_url=endpoint, **KEYS)
+        found += [parameter["Name"] for parameter in ssm.describe_parameters()["Parameters"]]
     iam = boto3.client("iam", region_name=REGION, endpoint_url=endpoint, **KEYS)
     return found + [role["RoleName"] for role in iam.list_roles()["Roles"]]
 
@@ -51,8 +55,8 @@ def test_the_run_ends_by_itself_and_answers_every_question(run):
     done, answers, *_ = run
     # Moto does not have every call, so some questions have no answer.
     assert done.returncode == 2, done.stderr
-    assert len(answers) == 27, done.stderr
-    assert "27/27" in done.stderr and "Removed:" in done.stdout
+    assert len(answers) == 31, done.stderr
+    assert "31/31" in done.stderr and "Removed:" in done.stdout
 
 
 def test_it_leaves_nothing_behind(run):
@@ -69,9 +73,12 @@ def test_it_leaves_nothing_behind(run):
         ("does_the_same_token_make_nothing_further", "DIFFERENT", "a new copy: the token is not remembered"),
         ("is_the_same_token_with_other_parameters_refused", "DIFFERENT", "a new copy: the token is not remembered"),
         ("which_state_has_a_failed_copy", "DIFFERENT", "available, without a reason"),
+        ("does_ec2_send_an_event_when_a_copy_is_available", "DIFFERENT", "no event within 10 minutes"),
+        ("does_ec2_send_an_event_when_a_copy_has_failed", "DIFFERENT", "no event within 10 minutes"),
         ("does_a_copy_name_its_source", "DIFFERENT", "no"),
         ("does_a_copy_keep_blank_volumes", "DIFFERENT", "the blank volume is missing"),
         ("is_a_disabled_ami_hidden_unless_asked_for", "DIFFERENT", "state disabled; with IncludeDisabled state disabled"),
+        ("is_each_other_call_refused_to_the_role", "DIFFERENT", "4 of 4 calls allowed"),
         ("does_a_usage_report_become_available", "no answer", "HTTP 500"),
     ],
 )

@@ -104,6 +104,8 @@ pub struct Behaviour {
     /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: yes. Documented:
     /// best effort.
     pub events: bool,
+    /// Whether the event of a failed AMI has its reason in `ErrorMessage`. Default: yes (documented).
+    pub events_name_the_reason: bool,
     /// How long the check of an `aws:ec2:image` parameter takes. Default: no time. Documented: it is asynchronous.
     pub parameter_check_duration: Duration,
 }
@@ -150,6 +152,7 @@ impl Default for Behaviour {
             messages_counted_too_many: 0,
             page_size: 1000,
             events: true,
+            events_name_the_reason: true,
             parameter_check_duration: Duration::ZERO,
         }
     }

@@ -41,6 +41,7 @@ pub enum Effect {
 pub struct Fault {
     action: Option<String>,
     region: Option<String>,
+    naming: Option<String>,
     turns: Turns,
     effect: Effect,
     matched: u64,
@@ -63,13 +64,21 @@ impl Fault {
     /// For calls of any action of any service.
     #[must_use]
     pub fn on_any() -> Self {
-        Fault { action: None, region: None, turns: Turns::Every, effect: Effect::Error(internal_error()), matched: 0 }
+        let effect = Effect::Error(internal_error());
+        Fault { action: None, region: None, naming: None, turns: Turns::Every, effect, matched: 0 }
     }
 
     /// Only calls in this Region.
     #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Only calls with this text in their parameters.
+    #[must_use]
+    pub fn naming(mut self, text: &str) -> Self {
+        self.naming = Some(text.to_owned());
         self
     }
 
@@ -158,6 +167,7 @@ impl Fault {
     fn matches(&self, request: &Request) -> bool {
         self.action.as_ref().is_none_or(|action| *action == request.action)
             && self.region.as_ref().is_none_or(|region| *region == request.caller.region)
+            && self.naming.as_ref().is_none_or(|text| request.parameters.to_string().contains(text))
     }
 
     /// Counts the call if it matches. Returns whether it is hit.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::credentials::{Caller, Options};
 use super::endpoint;
-use super::error::{CallError, Refusal};
+use super::error::{CallError, Refusal, causes};
 use super::https::Https;
 use crate::clock::Clock;
 
@@ -76,13 +76,14 @@ pub(super) struct Reply {
 }
 
 impl Connection {
-    /// Finds the caller's credentials and Region, without a call to the services that are asked.
+    /// Finds the caller's Region and credentials, without a call to the services that are asked.
     ///
     /// # Errors
     /// No Region, no credentials, or no root certificates; with advice.
     pub async fn open(options: &Options, clock: Arc<dyn Clock>, stop: Stop) -> Result<Self, String> {
         let https = Https::new().map_err(|error| error.to_string())?;
         let caller = Caller::find(options, &https).await?;
+        caller.credentials().await?;
         Ok(Connection { https, caller, clock, stop })
     }
 
@@ -212,17 +213,7 @@ fn is_throttling(code: &str) -> bool {
             | "Throttling"
             | "ThrottlingException"
             | "EC2ThrottledException"
+            | "RequestThrottled"
             | "RequestThrottledException"
     )
-}
-
-/// An error with its causes: the outermost alone says little.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -10,7 +10,9 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 
 use tokio::sync::Mutex;
 
+use super::error::causes;
 use super::https::Https;
+use super::profile;
 
 /// Credentials of a role last an hour or more.
 const RENEWED_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
@@ -30,6 +32,8 @@ pub struct Options {
 #[derive(Clone, Debug)]
 pub struct Caller {
     provider: SharedCredentialsProvider,
+    /// The profile that the command line names.
+    profile: Option<String>,
     /// The credentials of the last call: to find them can take a call of its own.
     last: Arc<Mutex<Option<Credentials>>>,
     /// The Region that is asked about.
@@ -53,9 +57,12 @@ impl Caller {
         }
         let config = loader.load().await;
         let region = config.region().ok_or("no Region: add --region, such as --region eu-west-1")?.to_string();
-        let provider = config.credentials_provider().ok_or("no credentials")?;
+        let provider = match &options.profile {
+            Some(profile) => profile::credentials_of(profile, &config, https),
+            None => config.credentials_provider().ok_or("no credentials")?,
+        };
         let endpoint_url = options.endpoint_url.clone().or_else(|| config.endpoint_url().map(str::to_owned));
-        Ok(Caller { provider, last: Arc::default(), region, endpoint_url })
+        Ok(Caller { provider, profile: options.profile.clone(), last: Arc::default(), region, endpoint_url })
     }
 
     /// Keys that only an AWS on loopback accepts.
@@ -63,6 +70,7 @@ impl Caller {
         let keys = Credentials::new("AKIALOOPBACK", "secret", None, None, "loopback");
         Caller {
             provider: SharedCredentialsProvider::new(keys),
+            profile: None,
             last: Arc::default(),
             region: region.to_owned(),
             endpoint_url: Some(endpoint_url.to_owned()),
@@ -77,14 +85,22 @@ impl Caller {
         if let Some(known) = last.as_ref().filter(is_valid) {
             return Ok(known.clone());
         }
-        let found = self.provider.provide_credentials().await.map_err(|error| {
-            format!(
-                "no credentials ({error}): set AWS_PROFILE or --profile. For a profile with single sign-on or a credential process, first run: \
-                 eval \"$(aws configure export-credentials --profile PROFILE --format env)\""
-            )
-        })?;
+        let found = match self.provider.provide_credentials().await {
+            Ok(found) => found,
+            Err(error) => return Err(self.advice(&causes(&error)).await),
+        };
         *last = Some(found.clone());
         Ok(found)
+    }
+
+    /// What the user can do when there are no credentials.
+    async fn advice(&self, reason: &str) -> String {
+        match profile::signing_on_for(self.profile.as_deref()).await {
+            Some(profile) => format!(
+                "no credentials: sign on again with `aws sso login --profile {profile}`. The single sign-on of this profile failed: {reason}"
+            ),
+            None => format!("no credentials: add --profile, or set AWS_PROFILE ({reason})"),
+        }
     }
 
     /// The same place as another principal.

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::connection::{Call, Connection, Reply};
-use super::error::{CallError, Refusal};
+use super::connection::{Call, Connection};
+use super::error::CallError;
+use super::json::refusal;
 
 /// The size of a block: 512 KiB.
 const BLOCK: usize = 512 * 1024;
@@ -65,16 +66,4 @@ impl Connection {
         let call = Call { service: "ebs", region, method, path, headers, body };
         Ok(self.send(&call, refusal).await?.body)
     }
-}
-
-/// The code is in `__type` or `code`, with or without a namespace.
-fn refusal(reply: &Reply) -> Option<Refusal> {
-    let error: Value = serde_json::from_str(&reply.body).ok()?;
-    let text = |names: [&str; 2]| names.iter().find_map(|name| error[name].as_str()).map(str::to_owned);
-    let code = text(["__type", "code"]).unwrap_or_else(|| format!("HTTP {}", reply.status));
-    Some(Refusal {
-        status: reply.status,
-        code: code.rsplit('#').next().unwrap_or_default().to_owned(),
-        message: text(["Message", "message"]).unwrap_or_default(),
-    })
 }

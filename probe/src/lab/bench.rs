@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
-use super::things::{Copies, Copy, DeadCopy, Image, Role, Source};
+use super::things::{Copies, Copy, DeadCopy, Events, Image, Role, Source};
 use crate::aws::{CallError, Connection, Element, Parameters};
 
 /// The key of the tag on everything that a run makes; its value is the run's id.
@@ -33,6 +33,15 @@ pub struct Plan {
     pub verbose: bool,
 }
 
+/// What a run can make beside AMIs and snapshots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Parameter,
+    Role,
+    RuleOrQueue,
+    UsageReport,
+}
+
 /// What the run made and did not remove yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Made {
@@ -42,12 +51,23 @@ pub struct Made {
     pub snapshots: BTreeSet<(String, String)>,
     /// The AMIs that the run has removed: a token may name one of them again.
     pub removed_images: BTreeSet<String>,
-    /// Whether a usage report was ordered.
-    pub has_report: bool,
-    /// Whether a role was made.
-    pub has_role: bool,
+    /// (Region, URL).
+    pub queues: BTreeSet<(String, String)>,
+    /// The queues that the run has removed, by URL: SQS can list one for a minute more.
+    pub removed_queues: BTreeSet<String>,
+    /// What else may exist.
+    pub kinds: BTreeSet<Kind>,
     /// Whether a call that makes something had no answer: there may be more than is listed here.
     pub is_uncertain: bool,
+}
+
+impl Made {
+    /// What runs that nobody remembers may have made.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let kinds = [Kind::Parameter, Kind::Role, Kind::RuleOrQueue, Kind::UsageReport].into();
+        Made { kinds, is_uncertain: true, ..Made::default() }
+    }
 }
 
 /// The AWS that is asked, with what this run has there.
@@ -61,6 +81,7 @@ pub struct Lab {
     pub(super) finished: OnceCell<Result<Image, CallError>>,
     pub(super) dead: OnceCell<Result<DeadCopy, CallError>>,
     pub(super) failed: OnceCell<Result<Copy, CallError>>,
+    pub(super) events: OnceCell<Result<Events, CallError>>,
     pub(super) role: OnceCell<Result<Role, CallError>>,
 }
 
@@ -76,6 +97,7 @@ impl Lab {
             finished: OnceCell::new(),
             dead: OnceCell::new(),
             failed: OnceCell::new(),
+            events: OnceCell::new(),
             role: OnceCell::new(),
         }
     }
@@ -124,11 +146,16 @@ impl Lab {
 
     /// `CreateImageUsageReport`; noted.
     pub(crate) async fn order_report(&self, aws: &Connection, report: &Parameters) -> Result<Element, CallError> {
-        let answer = self.note_lost(aws.ec2(&self.plan.region, "CreateImageUsageReport", report).await);
-        if !matches!(answer, Err(CallError::Refused(_))) {
-            self.ledger().has_report = true;
+        let answer = aws.ec2(&self.plan.region, "CreateImageUsageReport", report).await;
+        self.note_made(Kind::UsageReport, answer)
+    }
+
+    /// Remembers that a call may have made something of this kind.
+    pub(super) fn note_made<T>(&self, kind: Kind, answer: Result<T, CallError>) -> Result<T, CallError> {
+        if !matches!(answer, Err(CallError::Refused(_) | CallError::Stopped)) {
+            self.ledger().kinds.insert(kind);
         }
-        answer
+        self.note_lost(answer)
     }
 
     /// Remembers when a call that makes something had no answer.

@@ -9,7 +9,7 @@ use crate::aws::{CallError, Parameters};
 /// A copy that is visible to nobody after this time is given up.
 pub(super) const GIVE_UP_LOOKING_AFTER: Duration = Duration::from_secs(20 * 60);
 /// A copy of an AMI with one block takes minutes.
-const GIVE_UP_COPYING_AFTER: Duration = Duration::from_secs(60 * 60);
+pub(super) const GIVE_UP_COPYING_AFTER: Duration = Duration::from_secs(60 * 60);
 const POLL: Duration = Duration::from_secs(5);
 
 impl Lab {

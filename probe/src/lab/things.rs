@@ -1,4 +1,4 @@
-//! What lies on the bench: AMIs, the source, copies, a role.
+//! What lies on the bench: AMIs, the source, copies, events, a role.
 
 use std::fmt;
 use std::time::Duration;
@@ -89,11 +89,41 @@ pub(crate) struct DeadCopy {
     pub(crate) snapshot_codes: Vec<String>,
 }
 
+/// EC2's event about the end of a copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub(crate) state: String,
+    /// Empty if there is none.
+    pub(crate) error_message: String,
+    /// How long after `DescribeImages` showed the end; `None`: before.
+    pub(crate) after: Option<Duration>,
+}
+
+/// The event of each of two copies: none if none came, an error if EC2 refused the copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    pub(crate) available: Result<Option<Event>, CallError>,
+    pub(crate) failed: Result<Option<Event>, CallError>,
+}
+
+/// A copy whose end is awaited.
+#[derive(Clone, Debug)]
+pub(super) struct EndOfCopy {
+    pub(super) image_id: Result<String, CallError>,
+    /// When `DescribeImages` showed it in another state than pending.
+    pub(super) ended_at: Option<Duration>,
+    pub(super) event: Option<Event>,
+}
+
 /// AWS under a role with the template's policy.
 #[derive(Clone, Debug)]
 pub(crate) struct Role {
     pub(crate) aws: Connection,
     pub(crate) account: String,
+    /// The URL of the queue that the courier would have.
+    pub(crate) queue: String,
+    /// The URL of its dead-letter queue.
+    pub(crate) dead_letters: String,
 }
 
 /// An AMI as `DescribeImages` shows it.

@@ -5,9 +5,12 @@
 
 pub(crate) mod deregistered;
 pub(crate) mod disabled;
+pub(crate) mod events;
 pub(crate) mod failed_copy;
 pub(crate) mod names;
+mod other_services;
 pub(crate) mod permissions;
+pub(crate) mod refusals;
 pub(crate) mod snapshots;
 pub(crate) mod source;
 pub(crate) mod tags;

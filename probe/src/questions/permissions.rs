@@ -5,16 +5,16 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::aws::{CallError, Connection, Parameters};
+use crate::aws::{CallError, Parameters};
 use crate::finding::{Answer, Finding};
-use crate::lab::Lab;
+use crate::lab::{Lab, Role};
 
 /// The tag by which the template's policy knows a copy.
 const SOURCE_IMAGE: &str = "ami-courier:source-image";
 
 pub(crate) async fn is_each_call_of_the_courier_allowed_to_its_role(lab: &Lab) -> Answer {
     let role = lab.role().await?;
-    let mut trial = Trial { lab, aws: &role.aws, calls: 0, refused: Vec::new() };
+    let mut trial = Trial { lab, role, calls: 0, refused: Vec::new() };
     let source = &lab.source().await?.image_id;
     let [run, skip] = lab.tags();
     let tags = [(SOURCE_IMAGE, source.as_str()), run, skip];
@@ -32,6 +32,9 @@ pub(crate) async fn is_each_call_of_the_courier_allowed_to_its_role(lab: &Lab) -
     trial.finish(&image_id, image.snapshot_ids(), &role.account).await?;
     trial.disable_and_enable(&image_id).await?;
     trial.ask_who_uses_it(&image_id).await?;
+    trial.use_queues().await?;
+    trial.use_parameters(&image_id).await?;
+    trial.put_event().await?;
     trial.retire(&image_id).await?;
     let seen = match trial.refused.as_slice() {
         [] => format!("yes: each of {} calls", trial.calls),
@@ -40,9 +43,9 @@ pub(crate) async fn is_each_call_of_the_courier_allowed_to_its_role(lab: &Lab) -
     Ok(Finding::of(trial.refused.is_empty(), seen))
 }
 
-struct Trial<'a> {
-    lab: &'a Lab,
-    aws: &'a Connection,
+pub(super) struct Trial<'a> {
+    pub(super) lab: &'a Lab,
+    pub(super) role: &'a Role,
     calls: usize,
     /// Each action with its error code.
     refused: Vec<String>,
@@ -55,12 +58,18 @@ impl Trial<'_> {
     }
 
     async fn call_in(&mut self, region: &str, action: &str, parameters: Parameters) -> Result<bool, CallError> {
+        let answer = self.role.aws.ec2(region, action, &parameters).await;
+        Ok(self.judge(action, answer)?.is_some())
+    }
+
+    /// Counts a call. Returns its answer, unless it was refused.
+    pub(super) fn judge<T>(&mut self, action: &str, answer: Result<T, CallError>) -> Result<Option<T>, CallError> {
         self.calls += 1;
-        match self.aws.ec2(region, action, &parameters).await {
-            Ok(_) => Ok(true),
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
             Err(CallError::Refused(refusal)) => {
                 self.refused.push(format!("{action} ({})", refusal.code));
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(error),
         }
@@ -141,15 +150,8 @@ impl Trial<'_> {
             .with("ResourceType.1.ResourceType", "ec2:Instance")
             .with("ClientToken", self.lab.token("report-by-role"))
             .tagged("image-usage-report", &[("ami-courier:usage-report", image_id), run, skip]);
-        self.calls += 1;
-        let answer = match self.lab.order_report(self.aws, &report).await {
-            Ok(answer) => answer,
-            Err(CallError::Refused(refusal)) => {
-                self.refused.push(format!("CreateImageUsageReport ({})", refusal.code));
-                return Ok(());
-            }
-            Err(error) => return Err(error),
-        };
+        let answer = self.lab.order_report(&self.role.aws, &report).await;
+        let Some(answer) = self.judge("CreateImageUsageReport", answer)? else { return Ok(()) };
         let id = answer.text_of("reportId").unwrap_or_default();
         let of_image = Parameters::default().with("ImageId.1", image_id);
         self.call("DescribeImageUsageReports", of_image.clone()).await?;

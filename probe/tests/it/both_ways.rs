@@ -9,7 +9,7 @@ use local::aws::{
 use probe::assumption::ASSUMPTIONS;
 use probe::run::Verdict;
 
-use super::stage::{REGION, Stage, Trick, question};
+use super::stage::{REGION, SOURCE_REGION, Stage, Trick, question};
 
 const AS_EXPECTED: Verdict = Verdict::AsExpected;
 const DIFFERENT: Verdict = Verdict::Different;
@@ -59,6 +59,23 @@ fn tokens_are_forgotten(world: &mut World) {
     world.behaviour.tokens_remembered_for = Some(Duration::ZERO);
 }
 
+fn without_events(world: &mut World) {
+    world.behaviour.events = false;
+}
+
+fn denied(action: &str) -> Fault {
+    Fault::on(action).error(400, "AccessDeniedException", "User is not authorized")
+}
+
+/// What IAM would do, which judges nothing in the embedded AWS. `tests/stack/test_probe.py` proves that the policy refuses these calls.
+fn deny_the_rest(world: &mut World) {
+    let mark = Fault::on("CreateTags").in_region(SOURCE_REGION).naming("ami-courier:finished");
+    world.fault(mark.error(403, "UnauthorizedOperation", "You are not authorized"));
+    world.fault(denied("ReceiveMessage").naming("-dead-letters"));
+    world.fault(denied("GetParameter").naming("/ami-courier-elsewhere"));
+    world.fault(denied("PutEvents").naming("\"ami-courier-probe\""));
+}
+
 const CASES: &[Case] = &[
     case("does_ec2_accept_a_shared_tag_on_an_image", |_| {}, AS_EXPECTED, "accepted"),
     case(
@@ -78,8 +95,8 @@ const CASES: &[Case] = &[
     tricked(
         "does_a_registered_ami_name_no_source",
         |world| {
-            for image in world.images(super::stage::SOURCE_REGION) {
-                let image = world.image_mut(super::stage::SOURCE_REGION, &image.id).expect("it exists");
+            for image in world.images(SOURCE_REGION) {
+                let image = world.image_mut(SOURCE_REGION, &image.id).expect("it exists");
                 image.source_image_id = Some("ami-00000001".to_owned());
             }
         },
@@ -183,6 +200,33 @@ const CASES: &[Case] = &[
     case("what_does_a_token_answer_once_its_copy_has_failed", |_| {}, AS_EXPECTED, DEAD_ID),
     case("what_does_a_token_answer_once_its_copy_has_failed", dead_tokens_are_errors, AS_EXPECTED, DEAD_ERROR),
     case("what_does_a_token_answer_once_its_copy_has_failed", tokens_are_forgotten, DIFFERENT, NEW),
+    case("does_ec2_send_an_event_when_a_copy_is_available", |_| {}, AS_EXPECTED, "State available, 0 s after"),
+    case(
+        "does_ec2_send_an_event_when_a_copy_is_available",
+        |world| {
+            hide(world, 17);
+            world.behaviour.copy_duration = Duration::from_secs(10 * 60);
+        },
+        AS_EXPECTED,
+        "State available, before DescribeImages",
+    ),
+    case("does_ec2_send_an_event_when_a_copy_is_available", without_events, DIFFERENT, "no event within 10 minutes"),
+    case("does_ec2_send_an_event_when_a_copy_has_failed", |_| {}, AS_EXPECTED, "State failed, 0 s after"),
+    case("does_ec2_send_an_event_when_a_copy_has_failed", without_events, DIFFERENT, "no event within 10 minutes"),
+    case(
+        "does_ec2_send_an_event_when_a_copy_has_failed",
+        |world| world.behaviour.copy_image_checks_keys = true,
+        Verdict::Unanswered,
+        "refused: InvalidKmsKeyId.NotFound",
+    ),
+    case("does_the_event_of_a_failed_copy_say_why", |_| {}, AS_EXPECTED, "ErrorMessage: Copy image failed"),
+    case(
+        "does_the_event_of_a_failed_copy_say_why",
+        |world| world.behaviour.events_name_the_reason = false,
+        DIFFERENT,
+        "the event has no ErrorMessage",
+    ),
+    case("does_the_event_of_a_failed_copy_say_why", without_events, DIFFERENT, "no event within 10 minutes"),
     case("does_a_copy_name_its_source", |_| {}, AS_EXPECTED, "SourceImageId and SourceImageRegion"),
     tricked(
         "does_a_copy_name_its_source",
@@ -272,7 +316,7 @@ const CASES: &[Case] = &[
         DIFFERENT,
         "pending after 3600 s",
     ),
-    case("is_each_call_of_the_courier_allowed_to_its_role", |_| {}, AS_EXPECTED, "yes: each of 20 calls"),
+    case("is_each_call_of_the_courier_allowed_to_its_role", |_| {}, AS_EXPECTED, "yes: each of 30 calls"),
     case(
         "is_each_call_of_the_courier_allowed_to_its_role",
         |world| {
@@ -281,7 +325,26 @@ const CASES: &[Case] = &[
             }
         },
         DIFFERENT,
-        "2 of 20 calls refused: ModifySnapshotAttribute (UnauthorizedOperation), EnableImage (UnauthorizedOperation)",
+        "2 of 30 calls refused: ModifySnapshotAttribute (UnauthorizedOperation), EnableImage (UnauthorizedOperation)",
+    ),
+    case(
+        "is_each_call_of_the_courier_allowed_to_its_role",
+        |world| {
+            world.fault(denied("SendMessage").naming("-dead-letters"));
+            world.fault(denied("PutParameter"));
+            world.fault(denied("GetParameter").in_region(SOURCE_REGION));
+            world.fault(denied("PutEvents"));
+        },
+        DIFFERENT,
+        "4 of 30 calls refused: SendMessage to the dead-letter queue (AccessDeniedException), PutParameter (AccessDeniedException), \
+         GetParameter in the source Region (AccessDeniedException), PutEvents (AccessDeniedException)",
+    ),
+    case("is_each_other_call_refused_to_the_role", deny_the_rest, AS_EXPECTED, "refused: each of 4 calls"),
+    case(
+        "is_each_other_call_refused_to_the_role",
+        |_| {},
+        DIFFERENT,
+        "4 of 4 calls allowed: CreateTags on the source AMI, ReceiveMessage from the dead-letter queue, GetParameter, PutEvents of another source",
     ),
     case("is_a_token_remembered_for_a_day", |_| {}, AS_EXPECTED, "the id of the first call"),
     case(
@@ -334,7 +397,7 @@ fn each_question_has_a_case_for_each_way() {
 #[tokio::test]
 async fn at_its_kindest_and_at_its_weakest_aws_is_as_we_assume() {
     for behaviour in [Behaviour::default(), Behaviour::weakest()] {
-        let stage = Stage::new().await.with(|world| world.behaviour = behaviour);
+        let stage = Stage::new().await.with(|world| world.behaviour = behaviour).with(deny_the_rest);
         let answers = stage.ask(20, ASSUMPTIONS).await;
         assert_eq!(answers.len(), ASSUMPTIONS.len());
         for answered in &answers {

@@ -4,6 +4,7 @@
 
 mod both_ways;
 mod command_line;
+mod credentials;
 mod docs;
 mod nothing_left;
 mod preview;

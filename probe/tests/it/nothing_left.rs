@@ -11,7 +11,7 @@ use probe::lab;
 use probe::run::{ask, clean_up};
 use tokio::task::JoinSet;
 
-use super::stage::{REGION, SOURCE_REGION, Stage};
+use super::stage::{REGION, SOURCE_REGION, Stage, question};
 
 fn short_questions() -> Vec<Assumption> {
     ASSUMPTIONS.iter().filter(|assumption| assumption.needs != Needs::ADay).copied().collect()
@@ -54,16 +54,12 @@ async fn run_all<F: Future<Output = ()> + Send + 'static>(runs: Vec<F>) {
 }
 
 /// `probe --clean`.
+fn every_run() -> Leftovers {
+    Leftovers { regions: [REGION.to_owned(), SOURCE_REGION.to_owned()].into(), run: None, made: lab::Made::unknown() }
+}
+
 async fn clean_every_run(stage: &Stage) {
-    let leftovers = Leftovers {
-        regions: [REGION.to_owned(), SOURCE_REGION.to_owned()].into(),
-        run: None,
-        made: lab::Made::default(),
-        may_be_invisible: true,
-        look_for_reports: true,
-        look_for_roles: true,
-    };
-    let cleaned = clean(&stage.connection(), &leftovers).await;
+    let cleaned = clean(&stage.connection(), &every_run()).await;
     assert!(cleaned.left.is_empty(), "{cleaned}");
 }
 
@@ -92,7 +88,7 @@ async fn calls(behaviour: Behaviour) -> Vec<Made> {
         .iter()
         .map(|call| Made {
             number: call.number,
-            changes: !["Describe", "Get", "List"].iter().any(|look| call.action.starts_with(look)),
+            changes: !["Describe", "Get", "List", "Receive"].iter().any(|look| call.action.starts_with(look)),
             asks: call.number <= asked,
         })
         .collect();
@@ -194,4 +190,22 @@ async fn a_call_whose_answer_is_lost_leaves_nothing_behind() {
         }
     }
     run_all(losses).await;
+}
+
+#[tokio::test]
+async fn a_user_who_may_make_no_rule_is_not_kept_waiting_and_leaves_nothing_behind() {
+    let stage = quick_stage(Behaviour::default()).await.with(|world| {
+        for action in ["PutRule", "ListRules", "CreateQueue", "ListQueues"] {
+            world.fault(Fault::on(action).error(400, "AccessDeniedException", "User is not authorized"));
+        }
+    });
+    let before = stage.inventory();
+    let answers = stage.ask(2, &[question("does_ec2_send_an_event_when_a_copy_has_failed")]).await;
+    assert_eq!(answers[0].seen(), "refused: AccessDeniedException");
+    assert_eq!(stage.inventory(), before);
+    let begun = stage.aws.world().now();
+    let cleaned = clean(&stage.connection(), &every_run()).await;
+    assert_eq!(cleaned.notes.len(), 4, "{cleaned}");
+    assert!(cleaned.notes.iter().all(|note| note.contains("were not looked for: AccessDeniedException")), "{cleaned}");
+    assert!(cleaned.left.is_empty() && stage.aws.world().now() - begun < Duration::from_secs(30 * 60), "{cleaned}");
 }

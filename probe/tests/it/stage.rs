@@ -128,7 +128,7 @@ impl Stage {
         file.write_all(text.as_bytes()).expect("the record is written");
     }
 
-    /// Every AMI, snapshot and usage report in both Regions, by id.
+    /// Every AMI, snapshot and usage report in both Regions, by id; every role, rule, queue and parameter.
     pub fn inventory(&self) -> Vec<String> {
         let world = self.aws.world();
         [REGION, SOURCE_REGION]
@@ -138,6 +138,9 @@ impl Stage {
                 images.chain(world.snapshots(region)).chain(world.usage_report_ids(region)).collect::<Vec<_>>()
             })
             .chain(world.role_policies().into_iter().map(|(name, _)| name))
+            .chain(world.rule_names())
+            .chain(world.queue_urls())
+            .chain(world.parameter_names().into_iter().map(|(_, name)| name))
             .collect()
     }
 }

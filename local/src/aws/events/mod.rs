@@ -1,6 +1,7 @@
-//! `EventBridge`: the events that AWS services send, and those that a client puts.
+//! `EventBridge`: the events that AWS services send, and those that a client puts. Rules send the former to queues.
 
 mod put_events;
+mod rules;
 mod service_event;
 
 use serde_json::Value;
@@ -14,6 +15,11 @@ pub(super) use service_event::ServiceEvent;
 
 pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
     match action {
+        "DeleteRule" => rules::delete_rule(world, caller, &typed(parameters)?),
+        "ListRules" => Ok(rules::list_rules(world, caller, &typed(parameters)?)),
+        "PutRule" => rules::put_rule(world, caller, &typed(parameters)?),
+        "PutTargets" => rules::put_targets(world, caller, typed(parameters)?),
+        "RemoveTargets" => rules::remove_targets(world, caller, &typed(parameters)?),
         "PutEvents" => put_events::put_events(world, caller, typed(parameters)?),
         _ => Err(ApiError::client("UnknownOperationException", format!("The embedded EventBridge has no {action}"))),
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::aws::request::Caller;
 use crate::aws::timestamp::event_time;
 use crate::aws::world::World;
 
@@ -32,7 +33,7 @@ impl World {
         }
         let id = self.new_uuid();
         let time = event_time(self.now());
-        self.state_mut::<Sent>().0.push(json!({
+        let sent = json!({
             "version": "0",
             "id": id,
             "detail-type": event.detail_type,
@@ -42,6 +43,9 @@ impl World {
             "region": event.region,
             "resources": [event.resource],
             "detail": event.detail,
-        }));
+        });
+        let owner = Caller { region: event.region.to_owned(), account: event.account.to_owned() };
+        self.route(&owner, event.source, event.detail_type, &sent.to_string());
+        self.state_mut::<Sent>().0.push(sent);
     }
 }

@@ -1,10 +1,12 @@
 //! SQS: standard queues with visibility timeouts, receive counts and redrive, on the world's clock.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/>
 //!
-//! `queue` has the rules; `queues`, `send`, `send_batch` and `receive` the actions; `checksum` the digests that SDKs verify.
+//! `queue` has the rules; `queues`, `send`, `send_batch` and `receive` the actions; `policy` is who may send from outside; `checksum` has
+//! the digests that SDKs verify.
 
 mod address;
 mod checksum;
+mod policy;
 pub(super) mod queue;
 mod queues;
 mod receive;
@@ -19,6 +21,8 @@ use super::world::World;
 
 pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
     match action {
+        "ListQueues" => Ok(queues::list_queues(world, caller, &typed(parameters)?)),
+        "DeleteQueue" => queues::delete_queue(world, caller, &typed(parameters)?),
         "CreateQueue" => queues::create_queue(world, caller, &typed(parameters)?),
         "GetQueueUrl" => queues::get_queue_url(world, caller, &typed(parameters)?),
         "GetQueueAttributes" => queues::get_queue_attributes(world, caller, &typed(parameters)?),

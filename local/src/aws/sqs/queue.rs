@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use super::address::Address;
@@ -78,6 +79,8 @@ impl Attribute {
 #[derive(Debug, Default)]
 pub(super) struct StoredQueue {
     pub(super) settings: Queue,
+    /// Who may use it from outside of the account's own policies.
+    pub(super) policy: Option<Value>,
     pub(super) messages: Vec<Message>,
     /// How many messages were sent so far.
     sent: u64,
@@ -140,6 +143,20 @@ impl World {
         self.queue(url).messages.iter().map(|message| message.visible_at).min()
     }
 
+    /// The URL of every queue.
+    #[must_use]
+    pub fn queue_urls(&self) -> Vec<String> {
+        self.addresses().map(Address::url).collect()
+    }
+
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.state::<Queues>().into_iter().flat_map(|queues| queues.0.keys())
+    }
+
+    pub(super) fn remove_queue(&mut self, url: &str) {
+        self.state_mut::<Queues>().0.retain(|address, _| address.url() != url);
+    }
+
     pub(super) fn create_queue(&mut self, address: Address, settings: Queue) -> String {
         let url = address.url();
         self.state_mut::<Queues>().0.entry(address).or_default().settings = settings;
@@ -167,7 +184,7 @@ impl World {
             .unwrap_or_else(|| panic!("there is no queue {url}"))
     }
 
-    fn queue_mut(&mut self, url: &str) -> &mut StoredQueue {
+    pub(super) fn queue_mut(&mut self, url: &str) -> &mut StoredQueue {
         Address::of_url(url)
             .and_then(|address| self.state_mut::<Queues>().0.get_mut(&address))
             .unwrap_or_else(|| panic!("there is no queue {url}"))

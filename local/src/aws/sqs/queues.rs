@@ -1,4 +1,4 @@
-//! `CreateQueue`, `GetQueueUrl`, `GetQueueAttributes`.
+//! `CreateQueue`, `DeleteQueue`, `ListQueues`, `GetQueueUrl`, `GetQueueAttributes`.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html>
 
 use std::collections::BTreeMap;
@@ -58,7 +58,41 @@ pub(super) fn create_queue(world: &mut World, caller: &Caller, request: &CreateQ
             .ok_or_else(|| invalid("RedrivePolicy"))?;
         queue.dead_letter_queue = Some(dead_letter_queue.url());
     }
-    Ok(json!({ "QueueUrl": world.create_queue(Address::of_caller(caller, name), queue) }))
+    let policy = request.attributes.get("Policy").map(|policy| serde_json::from_str(policy));
+    let policy: Option<Value> = policy.transpose().map_err(|_| invalid("Policy"))?;
+    let url = world.create_queue(Address::of_caller(caller, name), queue);
+    world.queue_mut(&url).policy = policy;
+    Ok(json!({ "QueueUrl": url }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DeleteQueue {
+    queue_url: String,
+}
+
+pub(super) fn delete_queue(world: &mut World, caller: &Caller, request: &DeleteQueue) -> Answer {
+    let url = world.existing_queue(caller, &request.queue_url)?;
+    world.remove_queue(&url);
+    Ok(json!({}))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListQueues {
+    #[serde(default)]
+    queue_name_prefix: String,
+}
+
+/// All at once: a page is never full here.
+pub(super) fn list_queues(world: &World, caller: &Caller, request: &ListQueues) -> Value {
+    let is_wanted = |address: &&Address| {
+        address.region == caller.region
+            && address.account == caller.account
+            && address.name.starts_with(&request.queue_name_prefix)
+    };
+    let urls: Vec<String> = world.addresses().filter(is_wanted).map(Address::url).collect();
+    if urls.is_empty() { json!({}) } else { json!({ "QueueUrls": urls }) }
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,38 @@ pub(super) fn get_parameter(world: &World, caller: &Caller, request: &GetParamet
     Ok(json!({ "Parameter": read(world, caller, &request.name)? }))
 }
 
+pub(super) fn delete_parameter(world: &mut World, caller: &Caller, request: &GetParameter) -> Answer {
+    if world.remove_parameter(caller, &request.name) {
+        return Ok(json!({}));
+    }
+    Err(ApiError::client("ParameterNotFound", ""))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct DescribeParameters {
+    #[serde(default)]
+    parameter_filters: Vec<NameFilter>,
+}
+
+/// The only filter here: `BeginsWith` on the name.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NameFilter {
+    values: Vec<String>,
+}
+
+pub(super) fn describe_parameters(world: &World, caller: &Caller, request: &DescribeParameters) -> Value {
+    let is_wanted = |name: &&String| {
+        let mut filters = request.parameter_filters.iter();
+        filters.all(|filter| filter.values.iter().any(|prefix| name.starts_with(prefix)))
+    };
+    let names = world.parameter_names().into_iter().filter(|(owner, _)| owner == caller).map(|(_, name)| name);
+    let found: Vec<Value> =
+        names.collect::<Vec<_>>().iter().filter(is_wanted).map(|name| json!({ "Name": name })).collect();
+    json!({ "Parameters": found })
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct GetParameters {

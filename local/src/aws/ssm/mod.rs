@@ -17,6 +17,8 @@ pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, paramet
         "GetParameter" => actions::get_parameter(world, caller, &typed(parameters)?),
         "GetParameters" => actions::get_parameters(world, caller, &typed(parameters)?),
         "PutParameter" => actions::put_parameter(world, caller, typed(parameters)?),
+        "DeleteParameter" => actions::delete_parameter(world, caller, &typed(parameters)?),
+        "DescribeParameters" => Ok(actions::describe_parameters(world, caller, &typed(parameters)?)),
         "AddTagsToResource" => actions::add_tags_to_resource(world, caller, typed(parameters)?),
         _ => Err(ApiError::client("UnknownOperationException", format!("The embedded SSM has no {action}"))),
     }

@@ -97,6 +97,17 @@ impl World {
             .collect()
     }
 
+    /// The owner and name of every parameter.
+    #[must_use]
+    pub fn parameter_names(&self) -> Vec<(Caller, String)> {
+        self.state::<Parameters>().into_iter().flat_map(|parameters| parameters.0.keys().cloned()).collect()
+    }
+
+    /// Returns whether there was one.
+    pub(super) fn remove_parameter(&mut self, caller: &Caller, name: &str) -> bool {
+        self.state_mut::<Parameters>().0.remove(&(caller.clone(), name.to_owned())).is_some()
+    }
+
     pub(super) fn stored_parameter(&self, caller: &Caller, name: &str) -> Option<&StoredParameter> {
         self.state::<Parameters>()?.0.get(&key(caller, name))
     }

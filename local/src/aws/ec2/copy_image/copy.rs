@@ -155,8 +155,9 @@ fn end(world: &mut World, region: &str, image_id: &str, failure: Option<CopyFail
         snapshot.state = snapshot_state;
         snapshot.state_message.clone_from(&snapshot_message);
     }
-    let error_message = state_reason.as_ref().map_or(String::new(), |reason| reason.message.clone());
+    let reason = state_reason.as_ref().map_or(String::new(), |reason| reason.message.clone());
     image.state_reason = state_reason;
     let owner = image.owner.clone();
+    let error_message = if world.behaviour.events_name_the_reason { reason } else { String::new() };
     world.emit_image_state(region, &owner, image_id, state, &error_message);
 }

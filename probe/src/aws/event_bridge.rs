@@ -1,0 +1,109 @@
+//! `EventBridge`: a rule on the default bus that sends to a queue. <https://docs.aws.amazon.com/eventbridge/latest/APIReference/>
+
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::error::{CallError, Refusal};
+use super::json::JsonService;
+
+const EVENT_BRIDGE: JsonService =
+    JsonService { name: "events", target: "AWSEvents", content_type: "application/x-amz-json-1.1" };
+/// The rule's one target.
+const TARGET: &str = "probe";
+
+impl Connection {
+    /// A call of `EventBridge` in a Region.
+    ///
+    /// # Errors
+    /// `EventBridge`'s own, or that there is no answer.
+    pub async fn event_bridge(&self, region: &str, action: &str, parameters: &Value) -> Result<Value, CallError> {
+        self.json(&EVENT_BRIDGE, region, action, parameters).await
+    }
+
+    /// `PutRule`. Returns the rule's ARN.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge).
+    pub async fn put_rule(
+        &self,
+        region: &str,
+        name: &str,
+        pattern: &Value,
+        tag: (&str, &str),
+    ) -> Result<String, CallError> {
+        let tags = json!([{ "Key": tag.0, "Value": tag.1 }]);
+        let parameters = json!({ "Name": name, "EventPattern": pattern.to_string(), "Tags": tags });
+        let answer = self.event_bridge(region, "PutRule", &parameters).await?;
+        let arn = answer["RuleArn"].as_str();
+        arn.map(str::to_owned).ok_or_else(|| CallError::Lost("the answer has no RuleArn".to_owned()))
+    }
+
+    /// `PutTargets`: the rule sends to this queue.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge), and why the target is refused.
+    pub async fn put_target(&self, region: &str, rule: &str, queue_arn: &str) -> Result<(), CallError> {
+        let parameters = json!({ "Rule": rule, "Targets": [{ "Id": TARGET, "Arn": queue_arn }] });
+        let answer = self.event_bridge(region, "PutTargets", &parameters).await?;
+        match answer["FailedEntries"][0]["ErrorCode"].as_str() {
+            None => Ok(()),
+            Some(code) => Err(CallError::Lost(format!("the rule has no target: {code}"))),
+        }
+    }
+
+    /// `PutEvents`: one event on the default bus.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge), and those of the entry.
+    pub async fn put_event(
+        &self,
+        region: &str,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) -> Result<(), CallError> {
+        let entry = json!({ "Source": source, "DetailType": detail_type, "Detail": detail.to_string() });
+        let answer = self.event_bridge(region, "PutEvents", &json!({ "Entries": [entry] })).await?;
+        let entry = &answer["Entries"][0];
+        let text = |name: &str| entry[name].as_str().map(str::to_owned);
+        match text("ErrorCode") {
+            None => Ok(()),
+            Some(code) => {
+                let message = text("ErrorMessage").unwrap_or_default();
+                Err(CallError::Refused(Refusal { status: 200, code, message }))
+            }
+        }
+    }
+
+    /// `ListRules`: the names of the rules that begin so.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge).
+    pub async fn rules(&self, region: &str, name_prefix: &str) -> Result<Vec<String>, CallError> {
+        let mut names = Vec::new();
+        let mut page = json!({ "NamePrefix": name_prefix });
+        loop {
+            let answer = self.event_bridge(region, "ListRules", &page).await?;
+            let rules = answer["Rules"].as_array().into_iter().flatten();
+            names.extend(rules.filter_map(|rule| rule["Name"].as_str()).map(str::to_owned));
+            match &answer["NextToken"] {
+                Value::Null => return Ok(names),
+                token => page["NextToken"] = token.clone(),
+            }
+        }
+    }
+
+    /// `RemoveTargets` and `DeleteRule`.
+    ///
+    /// # Errors
+    /// As [`event_bridge`](Self::event_bridge).
+    pub async fn remove_rule(&self, region: &str, name: &str) -> Result<(), CallError> {
+        let target = json!({ "Rule": name, "Ids": [TARGET] });
+        match self.event_bridge(region, "RemoveTargets", &target).await {
+            // The rule is gone. DeleteRule takes that for success.
+            Err(error) if error.code() == Some("ResourceNotFoundException") => {}
+            answer => drop(answer?),
+        }
+        self.event_bridge(region, "DeleteRule", &json!({ "Name": name })).await.map(drop)
+    }
+}
