@@ -92,8 +92,9 @@ def test_the_source_region_forwards_to_each_bus(deployed):
 def test_the_removal_leaves_nothing_of_the_page_but_the_keys(deployed):
     """Moto deletes the queues and the log groups, too, although their DeletionPolicy keeps them."""
     deployed.run(script("two-regions", having="$ output()").split("\n\n")[0] + "\n" + script("two-regions-removal"))
-    left = (deployed.folder / "left.txt").read_text().split()
-    assert len(left) == 1 + 2 * len(FIRST) and "None" not in left
+    left = [line.split() for line in (deployed.folder / "left.txt").read_text().splitlines()]
+    assert [(line[0], len(line)) for line in left] == [(SOURCE, 2), *((region, 3) for region in FIRST)]
+    assert all("DeadLetterQueue" in line[1] for line in left) and all("LogGroup" in line[2] for line in left[1:])
     for region in (SOURCE, *FIRST):
         assert deployed.stacks(region) == {}
         assert deployed.client("sns", region).list_topics()["Topics"] == []
