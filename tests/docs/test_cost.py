@@ -21,7 +21,7 @@ def monthly(**letters):
 @pytest.mark.parametrize("row", PAGE.table("## Examples"), ids=" ".join)
 def test_an_example_is_what_the_formula_gives(row):
     *counts, total = row
-    assert monthly(**dict(zip("RNGSQ", map(int, counts), strict=True))) == pytest.approx(dollars(total), abs=0.004)
+    assert monthly(**dict(zip("RNGSQK", map(int, counts), strict=True))) == pytest.approx(dollars(total), abs=0.004)
 
 
 def test_the_formula_has_the_prices_of_the_table():
@@ -31,7 +31,7 @@ def test_the_formula_has_the_prices_of_the_table():
 
 def test_the_parts_of_the_courier_are_within_its_price():
     parts = [dollars(price) for _, _, price in PAGE.table("## The courier")]
-    assert 9.00 < sum(parts) <= monthly(R=1, N=0, G=0, S=0, Q=0) == 9.20
+    assert 9.00 < sum(parts) <= monthly(R=1, N=0, G=0, S=0, Q=0, K=0) == 9.20
 
 
 def test_lambda_takes_what_the_table_says():

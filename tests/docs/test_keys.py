@@ -6,6 +6,7 @@ import re
 import pytest
 from aws_on_loopback import started
 from pages import blocks, read
+from policy import Request, allowing
 from stack import ACCOUNT, REGION, options, rendered, statements, template
 from test_commands import run_here
 
@@ -52,6 +53,42 @@ def test_the_commands_put_the_statements_into_the_key_policy(tmp_path):
         put = json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Statement"]
     assert first >= 1
     assert [statement["Principal"]["AWS"] for statement in put[first:]] == [ROLE, ROLE]
+
+
+def of_launchers(policy, account):
+    """The statements whose principal is this account, or everybody."""
+    return [statement for statement in policy if statement["Principal"] in ("*", {"AWS": f"arn:aws:iam::{account}:root"})]
+
+
+def may_launch(policy, account, organization):
+    """Whether a principal may do all that launching a copy takes: the key's actions, and a grant for EBS."""
+    context = {"kms:GrantIsForAWSResource": "true"} | ({"aws:PrincipalOrgID": organization} if organization else {})
+    actions = [*policies()[2][0]["Action"], policies()[2][1]["Action"]]
+    return [allowing(of_launchers(policy, account), Request(action, "key", context)) is not None for action in actions]
+
+
+MEMBER, STRANGER = "222233334444", "999999999999"
+
+
+def test_the_account_may_launch_a_shared_copy_and_nobody_else():
+    account = policies()[2]
+    assert all(may_launch(account, "111122223333", "o-a1b2c3d4e5"))
+    assert not any(may_launch(account, MEMBER, "o-a1b2c3d4e5"))
+
+
+def test_every_account_of_the_organization_may_launch_a_shared_copy_and_no_other():
+    organization = policies()[3]
+    assert all(may_launch(organization, MEMBER, "o-a1b2c3d4e5"))
+    assert not any(may_launch(organization, STRANGER, "o-z9y8x7w6v5"))
+    assert not any(may_launch(organization, STRANGER, None))
+
+
+@pytest.mark.parametrize("policy", policies()[2:], ids=["account", "organization"])
+def test_a_grant_to_launch_is_for_ebs_only(policy):
+    use, grant = policy
+    asked = Request("kms:CreateGrant", "key", {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "kms:GrantIsForAWSResource": "false"})
+    assert allowing(policy, asked) is None
+    assert grant["Action"] == "kms:CreateGrant" and grant["Action"] not in use["Action"]
 
 
 def explanation(text):

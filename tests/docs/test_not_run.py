@@ -72,6 +72,20 @@ def test_the_shell_can_read(block):
     assert done.returncode == 0, done.stderr
 
 
+def modified(script):
+    """Variables that zsh, the shell of macOS, reads with a modifier: `$account:event-bus` becomes `vent-bus`."""
+    return re.findall(r"\$\w+:[A-Za-z&]", script)
+
+
+@pytest.mark.parametrize("block", [block for page in pages() for block in page.blocks if block.is_console], ids=lambda block: block.place)
+def test_zsh_takes_no_text_for_a_modifier(block):
+    assert modified(block.script) == []
+
+
+def test_a_modifier_of_zsh_is_found():
+    assert modified('echo "arn:aws:events:$region:$account:event-bus/x" "${account}:e"') == ["$account:e"]
+
+
 @pytest.mark.parametrize("block", blocks("needs-aws"), ids=lambda block: block.place)
 def test_aws_and_sam_know(block):
     assert list(complaints(block.script)) == []
