@@ -94,7 +94,7 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
                 rounds: announcements.div_ceil(of_a_round),
                 announcements: Some(of_a_round),
                 // Time-outs and the SDK's own pauses take real time, not work.
-                lanes: 40,
+                lanes: 104,
                 executions: 2,
                 attempts: 3,
                 ..few
