@@ -156,6 +156,7 @@ def write_template(folder, text=None):
     if len(body) > MOST_BYTES:
         raise NotReleasable(f"the template has {len(body)} bytes; CloudFormation takes {MOST_BYTES} inline")
     path = Path(folder) / "ami-courier.template.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(body)
     shutil.copy(ROOT / "source-region.yaml", folder)
     return path
