@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The screenshots in docs/, of the pages that `cargo test --test it status::pictures -- --ignored` has written. It needs chromium and
+# The screenshots in docs/, of the pages that `cargo test --test it status::pictures` has written. It needs chromium and
 # pngquant (Debian's packages).
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -4,9 +4,8 @@
 //! that is neither.
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use tinystr::TinyAsciiStr;
 
 /// A text that does not have the accepted form.
@@ -34,53 +33,15 @@ pub fn shortened(text: &str) -> String {
     }
 }
 
-/// A text that is checked once, where it enters. Its rule is part of the error.
+/// A text that is checked once, where it enters. Its rule is part of the error. A short one can be stored without memory of its own.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $rule:literal, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The accepted form, as errors name it.
-            pub const RULE: &'static str = $rule;
-
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = $crate::identity::Malformed;
-
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                let check: fn(&str) -> bool = $check;
-                if check(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err($crate::identity::Malformed { value: text.to_owned(), accepted: Self::RULE })
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
+        $crate::identity::checked_text!($(#[$doc])* $name as String, $rule, $check);
     };
-}
-
-pub(crate) use checked_text;
-
-/// A checked text of at most so many characters, all ASCII, that needs no memory of its own: a sweep keeps a hundred thousand.
-macro_rules! checked_short_text {
-    ($(#[$doc:meta])* $name:ident, $length:literal, $rule:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident as $stored:ty, $rule:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(TinyAsciiStr<$length>);
+        pub struct $name($stored);
 
         impl $name {
             /// The accepted form, as errors name it.
@@ -92,44 +53,44 @@ macro_rules! checked_short_text {
             }
         }
 
-        impl FromStr for $name {
-            type Err = Malformed;
+        impl std::str::FromStr for $name {
+            type Err = $crate::identity::Malformed;
 
-            fn from_str(text: &str) -> Result<Self, Malformed> {
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let check: fn(&str) -> bool = $check;
-                let short = TinyAsciiStr::try_from_str(text).ok().filter(|_| check(text));
-                short.map(Self).ok_or_else(|| Malformed { value: text.to_owned(), accepted: Self::RULE })
+                let stored = Some(text).filter(|text| check(text)).and_then(|text| text.parse().ok());
+                stored.map(Self).ok_or_else(|| $crate::identity::Malformed { value: text.to_owned(), accepted: Self::RULE })
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
             }
         }
     };
 }
 
-checked_short_text!(
-    /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits.
-    ImageId,
-    21,
+pub(crate) use checked_text;
+
+checked_text!(
+    /// An AMI's id: `ami-` and 8 or 17 hexadecimal digits. A sweep keeps a hundred thousand.
+    ImageId as TinyAsciiStr<21>,
     "an AMI id (`ami-` and 8 or 17 hexadecimal digits)",
     |text| text.strip_prefix("ami-").is_some_and(|digits| {
         matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
     })
 );
 
-checked_short_text!(
+checked_text!(
     /// An AWS Region's code, such as `us-east-1` or `us-gov-west-1`: at most 32 characters.
-    Region,
-    32,
+    Region as TinyAsciiStr<32>,
     "an AWS Region (such as `us-east-1`)",
     |text| {
         let parts: Vec<&str> = text.split('-').collect();
@@ -140,10 +101,9 @@ checked_short_text!(
     }
 );
 
-checked_short_text!(
+checked_text!(
     /// An AWS account's id: 12 digits.
-    AccountId,
-    12,
+    AccountId as TinyAsciiStr<12>,
     "an account id (12 digits)",
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );

@@ -63,6 +63,13 @@ fn an_error_of_the_function_goes_to_stderr_with_exit_code_1() {
 }
 
 #[test]
+fn an_event_that_fails_and_changes_nothing_shows_no_table() {
+    let output =
+        invoke(r#"{"fail": "no such AMI", "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1"}"#, &[]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{output:?}");
+}
+
+#[test]
 fn without_amis_there_is_no_empty_table() {
     let output = invoke(r#"{"echo": {"Name": "golden"}}"#, &[]);
     assert!(!text(&output.stdout).contains("Snapshots"), "{output:?}");
@@ -81,7 +88,8 @@ fn a_function_that_does_not_start_shows_its_log_with_exit_code_1() {
 fn a_payload_that_is_not_json_is_sent_unchanged() {
     let output = invoke("not JSON", &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(!text(&output.stderr).is_empty());
+    assert!(text(&output.stderr).starts_with("The event is not JSON: "), "{output:?}");
+    assert!(text(&output.stderr).lines().count() > 1, "the function's own words: {output:?}");
     assert_eq!(text(&output.stdout), "", "there are no AMIs to show");
 }
 

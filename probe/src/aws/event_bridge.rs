@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::error::{CallError, Refusal};
-use super::json::JsonService;
+use super::json::{JsonService, text};
 
 const EVENT_BRIDGE: JsonService =
     JsonService { name: "events", target: "AWSEvents", content_type: "application/x-amz-json-1.1" };
@@ -33,9 +33,7 @@ impl Connection {
     ) -> Result<String, CallError> {
         let tags = json!([{ "Key": tag.0, "Value": tag.1 }]);
         let parameters = json!({ "Name": name, "EventPattern": pattern.to_string(), "Tags": tags });
-        let answer = self.event_bridge(region, "PutRule", &parameters).await?;
-        let arn = answer["RuleArn"].as_str();
-        arn.map(str::to_owned).ok_or_else(|| CallError::Lost("the answer has no RuleArn".to_owned()))
+        text(&self.event_bridge(region, "PutRule", &parameters).await?, "RuleArn")
     }
 
     /// `PutTargets`: the rule sends to this queue.
@@ -65,11 +63,10 @@ impl Connection {
         let entry = json!({ "Source": source, "DetailType": detail_type, "Detail": detail.to_string() });
         let answer = self.event_bridge(region, "PutEvents", &json!({ "Entries": [entry] })).await?;
         let entry = &answer["Entries"][0];
-        let text = |name: &str| entry[name].as_str().map(str::to_owned);
-        match text("ErrorCode") {
-            None => Ok(()),
-            Some(code) => {
-                let message = text("ErrorMessage").unwrap_or_default();
+        match text(entry, "ErrorCode") {
+            Err(_) => Ok(()),
+            Ok(code) => {
+                let message = text(entry, "ErrorMessage").unwrap_or_default();
                 Err(CallError::Refused(Refusal { status: 200, code, message }))
             }
         }
@@ -80,17 +77,7 @@ impl Connection {
     /// # Errors
     /// As [`event_bridge`](Self::event_bridge).
     pub async fn rules(&self, region: &str, name_prefix: &str) -> Result<Vec<String>, CallError> {
-        let mut names = Vec::new();
-        let mut page = json!({ "NamePrefix": name_prefix });
-        loop {
-            let answer = self.event_bridge(region, "ListRules", &page).await?;
-            let rules = answer["Rules"].as_array().into_iter().flatten();
-            names.extend(rules.filter_map(|rule| rule["Name"].as_str()).map(str::to_owned));
-            match &answer["NextToken"] {
-                Value::Null => return Ok(names),
-                token => page["NextToken"] = token.clone(),
-            }
-        }
+        self.names(&EVENT_BRIDGE, region, "ListRules", json!({ "NamePrefix": name_prefix }), "Rules").await
     }
 
     /// `RemoveTargets` and `DeleteRule`.

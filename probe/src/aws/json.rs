@@ -1,7 +1,7 @@
 //! The protocol awsJson, of SQS, `EventBridge` and Parameter Store.
 //! <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::connection::{Call, Connection, Reply};
 use super::error::{CallError, Refusal};
@@ -39,6 +39,33 @@ impl Connection {
         serde_json::from_str(&reply.body)
             .map_err(|error| CallError::Lost(format!("the answer cannot be read: {error}")))
     }
+
+    /// The names in a list, page by page.
+    pub(super) async fn names(
+        &self,
+        service: &JsonService,
+        region: &str,
+        action: &str,
+        mut page: Value,
+        list: &str,
+    ) -> Result<Vec<String>, CallError> {
+        let mut names = Vec::new();
+        loop {
+            let answer = self.json(service, region, action, &page).await?;
+            let listed = answer[list].as_array().into_iter().flatten();
+            names.extend(listed.filter_map(|one| one["Name"].as_str()).map(str::to_owned));
+            match answer["NextToken"].as_str() {
+                None | Some("") => return Ok(names),
+                Some(token) => page["NextToken"] = json!(token),
+            }
+        }
+    }
+}
+
+/// A field that every answer of the action has.
+pub(super) fn text(answer: &Value, field: &str) -> Result<String, CallError> {
+    let text = answer[field].as_str().map(str::to_owned);
+    text.ok_or_else(|| CallError::Lost(format!("the answer has no {field}")))
 }
 
 /// The code is in `__type` or `code`, with or without a namespace.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::error::CallError;
-use super::json::JsonService;
+use super::json::{JsonService, text};
 
 const SQS: JsonService = JsonService { name: "sqs", target: "AmazonSQS", content_type: "application/x-amz-json-1.0" };
 
@@ -29,9 +29,7 @@ impl Connection {
         tag: (&str, &str),
     ) -> Result<String, CallError> {
         let parameters = json!({ "QueueName": name, "Attributes": attributes, "tags": { tag.0: tag.1 } });
-        let answer = self.sqs(region, "CreateQueue", &parameters).await?;
-        let url = answer["QueueUrl"].as_str();
-        url.map(str::to_owned).ok_or_else(|| CallError::Lost("the answer has no QueueUrl".to_owned()))
+        text(&self.sqs(region, "CreateQueue", &parameters).await?, "QueueUrl")
     }
 
     /// `ListQueues`: the URLs of the queues whose name begins so; a thousand at the most.

@@ -23,17 +23,7 @@ impl Connection {
     /// As [`ssm`](Self::ssm).
     pub async fn parameters(&self, region: &str, name_prefix: &str) -> Result<Vec<String>, CallError> {
         let filter = json!({ "Key": "Name", "Option": "BeginsWith", "Values": [name_prefix] });
-        let mut page = json!({ "ParameterFilters": [filter] });
-        let mut names = Vec::new();
-        loop {
-            let answer = self.ssm(region, "DescribeParameters", &page).await?;
-            let found = answer["Parameters"].as_array().into_iter().flatten();
-            names.extend(found.filter_map(|parameter| parameter["Name"].as_str()).map(str::to_owned));
-            match answer["NextToken"].as_str() {
-                None | Some("") => return Ok(names),
-                Some(token) => page["NextToken"] = json!(token),
-            }
-        }
+        self.names(&SSM, region, "DescribeParameters", json!({ "ParameterFilters": [filter] }), "Parameters").await
     }
 
     /// `DeleteParameter`.

@@ -53,7 +53,7 @@ async fn run_all<F: Future<Output = ()> + Send + 'static>(runs: Vec<F>) {
     workers.join_all().await;
 }
 
-/// `probe --clean`.
+/// What `probe --clean` removes.
 fn every_run() -> Leftovers {
     Leftovers { regions: [REGION.to_owned(), SOURCE_REGION.to_owned()].into(), run: None, made: lab::Made::unknown() }
 }

@@ -1,9 +1,9 @@
 //! The pages of which `docs/` has screenshots: the widget's HTML of 0, 5 and 500 AMIs, in both themes, in a frame like a
 //! dashboard's.
 //!
-//! `cargo test --test it status::pictures -- --ignored` writes them into `target/widget/`, and `tests/screenshots.sh` takes the
-//! pictures.
+//! The test writes them into `target/widget/`, and `tests/screenshots.sh` takes the pictures.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -53,18 +53,29 @@ fn five_hundred(stage: &Stage) {
     }
 }
 
+/// How many AMIs the page counts, by state.
+fn counts(html: &str) -> BTreeMap<&str, usize> {
+    let counted = html.split("</svg> <b>").skip(1).filter_map(|after| {
+        let (count, after) = after.split_once("</b> ")?;
+        Some((after.split_once('<')?.0, count.parse().ok()?))
+    });
+    counted.collect()
+}
+
 #[tokio::test]
-#[ignore = "writes pages for screenshots"]
-async fn the_pages_of_the_screenshots() {
+async fn the_pages_of_the_screenshots_count_every_ami_and_show_every_state() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("widget");
     fs::create_dir_all(&folder).unwrap();
-    for (count, fill) in [(0, (|_| {}) as fn(&Stage)), (5, five), (500, five_hundred)] {
+    for (count, states, fill) in [(0, 0, (|_| {}) as fn(&Stage)), (5, 5, five), (500, 11, five_hundred)] {
         let stage = stage().await.set("RETIRE_WITH_SOURCE", "true");
         fill(&stage);
         let function = stage.function().await;
         for (theme, background, text) in FRAME {
             let html = asked(&stage, &function, call(json!({}), json!({}), theme)).await;
             let html = html.as_str().unwrap();
+            let counts = counts(html);
+            assert_eq!((counts.values().sum::<usize>(), counts.len()), (count, states), "{counts:?}");
+            assert_eq!(html.contains("<div class=\"ami-courier dark\">"), theme == "dark");
             let button = "a.btn{border:1px solid;border-radius:16px;padding:3px 16px}";
             let page = format!(
                 "<!doctype html><meta charset=\"utf-8\"><style>body{{margin:0;padding:12px 16px;background:{background};color:{text};\

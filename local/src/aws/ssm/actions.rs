@@ -43,13 +43,16 @@ struct NameFilter {
 }
 
 pub(super) fn describe_parameters(world: &World, caller: &Caller, request: &DescribeParameters) -> Value {
-    let is_wanted = |name: &&String| {
+    let is_wanted = |name: &String| {
         let mut filters = request.parameter_filters.iter();
         filters.all(|filter| filter.values.iter().any(|prefix| name.starts_with(prefix)))
     };
-    let names = world.parameter_names().into_iter().filter(|(owner, _)| owner == caller).map(|(_, name)| name);
-    let found: Vec<Value> =
-        names.collect::<Vec<_>>().iter().filter(is_wanted).map(|name| json!({ "Name": name })).collect();
+    let found: Vec<Value> = world
+        .parameter_names()
+        .into_iter()
+        .filter(|(owner, name)| owner == caller && is_wanted(name))
+        .map(|(_, name)| json!({ "Name": name }))
+        .collect();
     json!({ "Parameters": found })
 }
 

@@ -10,6 +10,7 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::options::{self, FunctionOptions};
@@ -30,6 +31,11 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Ok(payload) => payload,
         Err(error) => return output::fail(format!("cannot read {}: {error}", arguments.event.display())),
     };
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(&payload) {
+        eprintln!(
+            "The event is not JSON: {error}. Lambda refuses such an event itself. Here it goes to the function as it is:"
+        );
+    }
     if arguments.picture.is_some() && arguments.until == Goal::Answer {
         return output::fail("--picture draws what --until prints: add --until finished");
     }
@@ -93,7 +99,7 @@ async fn on_embedded_aws(arguments: &Arguments, payload: &[u8]) -> Result<(), St
     let mut simulation = Simulation::new(aws, host, queues, &options.region, arguments.until);
     let outcome = simulation.run(event, payload).await;
     print_logs(options, simulation.host());
-    simulation.print_images(&seeding);
+    simulation.print_images(&seeding, outcome.is_ok());
     let drawn = arguments.picture.as_deref().map_or(Ok(()), |path| picture::write(path, simulation.moments()));
     outcome.and(drawn)
 }

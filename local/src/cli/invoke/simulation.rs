@@ -222,8 +222,9 @@ impl Simulation {
         self.moments.push(Moment { since_start, who: who.to_owned(), what: what.to_owned() });
     }
 
-    /// Prints the AMIs of the Regions that the event names and of the function's Region, and the rejected messages.
-    pub(super) fn print_images(&self, seeding: &Seeding) {
+    /// Prints the AMIs of the Regions that the event names and of the function's Region, and the rejected messages. An event that
+    /// failed and changed nothing has no AMIs to show.
+    pub(super) fn print_images(&self, seeding: &Seeding, is_done: bool) {
         let world = self.aws.world();
         let others: BTreeSet<&str> = seeding.regions().filter(|region| *region != self.region).collect();
         let rows: Vec<_> = others
@@ -231,7 +232,8 @@ impl Simulation {
             .chain([self.region.as_str()])
             .flat_map(|region| world.images(region).into_iter().map(|image| (region.to_owned(), image)))
             .collect();
-        if !rows.is_empty() {
+        let is_new = |image: &Image| seeding.images.iter().all(|seed| seed.image_id != image.id);
+        if rows.iter().any(|(_, image)| is_done || is_new(image)) {
             output::say(format_args!("\n{}", report::images(&rows)));
         }
         for message in world.messages(&self.queues.dead_letters) {
