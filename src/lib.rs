@@ -1,20 +1,23 @@
 //! **ami-courier** copies every announced AMI into its Region, exactly once, and finishes it, or reports plainly why not.
 //!
-//! One stack stands in each destination Region. The data goes one way:
+//! Deploy one stack in each destination Region. The data goes one way:
 //!
 //! ```text
-//! payload ─► delivery ─► announcement ─► courier ──────────────────► report ─► delivery ─► response
-//!            how Lambda   what one        the steps: copy, finish,     what      told, sent,   batch failures,
-//!            handed it    message says    post-mortem, retire, sweep   came      cleaned up    a value, an error
+//! payload ─► delivery ─► message ─► courier: dispatch ─► a step ──────► reports ─► courier: close ─► delivery ─► answer
+//!            how Lambda  what it    which step           copy, finish,             event, message,   batch failures,
+//!            handed it   says                            retire, sweep             letter, last step  a value, an error
 //! ```
 //!
-//! - [`delivery`]: how Lambda hands work over and takes answers. It carries out what the steps return: events, messages, dead
-//!   letters, back-off.
-//! - [`courier`]: the steps. Each looks at EC2, acts on AMIs, and returns a report.
-//! - [`aws`]: the only folder that knows the AWS SDK, with the table that sorts AWS's error codes.
-//! - [`telemetry`]: log lines and metrics.
-//! - [`courier_core`], a crate of its own in `core/`: everything pure. What a message says, what is wanted, the exact call, the
-//!   protocol of exactly once, the outcomes, the settings.
+//! - A new kind of message: `core/src/announcement/recognise.rs`, and a file for it beside that.
+//! - Which step a message asks for: `courier/dispatch.rs`. What is wanted here: `core/src/selection.rs`.
+//! - How a copy is made: `courier/copy/`; the rules of exactly once: `core/src/protocol.rs`; the exact call: `core/src/plan.rs`.
+//! - A new step of the finish: `courier/finish.rs`. Why a copy failed: `courier/post_mortem.rs`.
+//! - Retirement: `courier/retire.rs`; its rules: `core/src/retirement.rs`.
+//! - What sweep and status make of what they list: `core/src/survey.rs`.
+//! - Events, the courier's own messages, which rejection becomes a dead letter, the removal of a failed copy: `courier/close.rs`.
+//! - Batches, back-off, answers: [`delivery`]. It never calls EC2.
+//! - AWS: [`aws`], the only folder that knows the SDK, with the table that sorts AWS's error codes in `aws/error.rs`.
+//! - Settings: `core/src/settings.rs`. [`courier_core`] is everything pure.
 //!
 //! Dependencies point one way: `delivery -> courier -> {aws, core}`, and never back.
 //!

@@ -202,8 +202,8 @@ impl Tag {
     }
 }
 
-/// All parameters of a `CopyImage` call except the token and `DryRun`. It has no time, no random number and nothing of the message's
-/// envelope: the same try is always the same call.
+/// All parameters of a `CopyImage` call. It has no time, no random number and nothing of the message's envelope: the same try is
+/// always the same call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyImageCall {
     pub source: Identity,
@@ -216,4 +216,6 @@ pub struct CopyImageCall {
     /// In the order in which they are sent; each key once.
     pub image_tags: Vec<Tag>,
     pub snapshot_tags: Vec<Tag>,
+    pub client_token: Option<ClientToken>,
+    pub dry_run: bool,
 }

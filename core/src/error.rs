@@ -3,9 +3,7 @@
 //! *Retry* is temporary: the same message is delivered again. *Rejected* is permanent: an operator decides. The kind decides
 //! where a message goes next, so there is no third.
 
-use std::error::Error as StdError;
 use std::fmt;
-use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
@@ -25,6 +23,7 @@ pub mod code {
     pub const NESTED_TOO_DEEP: &str = "NestedTooDeep";
     pub const NO_ANSWER: &str = "NoAnswer";
     pub const NO_CALLER: &str = "NoCaller";
+    pub const NO_QUEUE: &str = "NoQueue";
     pub const NO_SUCH_REGION: &str = "NoSuchRegion";
     pub const NOT_UNDERSTOOD: &str = "NotUnderstood";
     pub const NOT_VISIBLE_YET: &str = "NotVisibleYet";
@@ -41,30 +40,6 @@ pub mod code {
     pub const VALIDATION: &str = "ValidationException";
 }
 
-/// The error behind an error, for the log. Two causes are equal only if they are the same occurrence.
-#[derive(Clone, Debug)]
-pub struct Cause(Arc<dyn StdError + Send + Sync>);
-
-impl Cause {
-    pub fn new(cause: impl StdError + Send + Sync + 'static) -> Self {
-        Self(Arc::new(cause))
-    }
-}
-
-impl From<Box<dyn StdError + Send + Sync>> for Cause {
-    fn from(cause: Box<dyn StdError + Send + Sync>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl PartialEq for Cause {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Cause {}
-
 /// When to try again after a temporary error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RetryAfter {
@@ -76,89 +51,66 @@ pub enum RetryAfter {
     Until(OffsetDateTime),
 }
 
-/// A temporary error: the same message may succeed later.
+/// Why a message has no outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retry {
-    pub after: RetryAfter,
-    /// AWS's code, or one of [`code`].
-    pub code: String,
-    pub message: String,
-    pub cause: Option<Cause>,
-}
-
-/// A permanent error: the same message would fail again, so an operator decides.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub struct Error {
     /// AWS's code, or one of [`code`].
     pub code: String,
     /// What happened, to which AMI, in which Region.
     pub message: String,
-    /// What to do now. May be empty.
-    pub advice: String,
-    pub cause: Option<Cause>,
+    pub remedy: Remedy,
+    /// What lies behind it, for the log alone.
+    pub cause: Option<String>,
 }
 
-/// Why an announcement has no outcome.
+/// What helps against an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Error {
-    Retry(Retry),
-    Rejected(Rejection),
-}
-
-impl Rejection {
-    pub fn new(code: impl Into<String>, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), advice: advice.into(), cause: None }
-    }
+pub enum Remedy {
+    /// *Retry*: the same message may succeed later.
+    Retry(RetryAfter),
+    /// *Rejected*: the same message would fail again. What an operator can do; may be empty.
+    Advice(String),
 }
 
 impl Error {
     pub fn retry(after: RetryAfter, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Retry(Retry { after, code: code.into(), message: message.into(), cause: None })
+        Self { code: code.into(), message: message.into(), remedy: Remedy::Retry(after), cause: None }
     }
 
     pub fn rejected(code: impl Into<String>, message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self::Rejected(Rejection::new(code, message, advice))
+        Self { code: code.into(), message: message.into(), remedy: Remedy::Advice(advice.into()), cause: None }
     }
 
-    /// The same error with its cause.
-    #[must_use]
-    pub fn caused_by(mut self, because: Option<Cause>) -> Self {
-        match &mut self {
-            Self::Retry(Retry { cause, .. }) | Self::Rejected(Rejection { cause, .. }) => *cause = because,
-        }
-        self
-    }
-
-    #[must_use]
-    pub fn code(&self) -> &str {
-        match self {
-            Self::Retry(retry) => &retry.code,
-            Self::Rejected(rejection) => &rejection.code,
-        }
+    /// An error that only a mistake in the courier can lead to.
+    pub fn bug(message: impl Into<String>) -> Self {
+        Self::rejected(code::BUG, format!("internal error: {}", message.into()), "report this as a bug")
     }
 
     /// When to try again. `None` for a permanent error.
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
-        match self {
-            Self::Retry(retry) => Some(retry.after),
-            Self::Rejected(_) => None,
+        match &self.remedy {
+            Remedy::Retry(after) => Some(*after),
+            Remedy::Advice(_) => None,
+        }
+    }
+
+    /// What an operator can do about a permanent error. `None` for a temporary one.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        match &self.remedy {
+            Remedy::Retry(_) => None,
+            Remedy::Advice(advice) => Some(advice),
         }
     }
 
     /// The error's kind, as logs, metrics and `errorType` name it.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::Retry(_) => "Retry",
-            Self::Rejected(_) => "Rejected",
+        match self.remedy {
+            Remedy::Retry(_) => "Retry",
+            Remedy::Advice(_) => "Rejected",
         }
-    }
-}
-
-impl From<Rejection> for Error {
-    fn from(rejection: Rejection) -> Self {
-        Self::Rejected(rejection)
     }
 }
 
@@ -180,40 +132,15 @@ pub(crate) fn minute(time: OffsetDateTime) -> String {
     next.format(format).unwrap_or_default()
 }
 
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { code, message, advice, .. } = self;
-        if advice.is_empty() { write!(f, "{code}: {message}") } else { write!(f, "{code}: {message}; {advice}") }
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Retry(Retry { code, message, after, .. }) => {
-                write!(f, "{code}: {message}; temporary, will be retried {after}")
-            }
-            Self::Rejected(rejection) => rejection.fmt(f),
+        let Self { code, message, remedy, .. } = self;
+        match remedy {
+            Remedy::Retry(after) => write!(f, "{code}: {message}; temporary, will be retried {after}"),
+            Remedy::Advice(advice) if advice.is_empty() => write!(f, "{code}: {message}"),
+            Remedy::Advice(advice) => write!(f, "{code}: {message}; {advice}"),
         }
     }
 }
 
-fn source(cause: Option<&Cause>) -> Option<&(dyn StdError + 'static)> {
-    let Cause(cause) = cause?;
-    Some(cause.as_ref())
-}
-
-impl StdError for Rejection {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        source(self.cause.as_ref())
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Retry(retry) => source(retry.cause.as_ref()),
-            Self::Rejected(rejection) => source(rejection.cause.as_ref()),
-        }
-    }
-}
+impl std::error::Error for Error {}

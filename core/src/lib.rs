@@ -21,6 +21,7 @@
 
 pub mod announcement;
 pub mod copy_image;
+pub mod copy_state;
 pub mod error;
 pub mod identity;
 pub mod image;
@@ -29,11 +30,11 @@ pub mod origin;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;
-pub mod question;
 pub mod region;
 pub mod retirement;
 pub mod selection;
 pub mod settings;
 pub mod status;
+pub mod survey;
 pub mod usage_report;
 pub mod widget;

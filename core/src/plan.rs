@@ -3,7 +3,7 @@
 //! A field of a request wins over a setting; the settings decide what the request leaves out. An announcement leaves out
 //! everything but the AMI.
 //!
-//! [`Plan::attempt`] adds what differs between tries: the tag that records the try, and the client token. The same try is
+//! [`Plan::call_of`] adds what differs between tries: the tag that records the try, and the client token. The same try is
 //! always the same call.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::announcement::CopyRequest;
 use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Encryption, Tag};
-use crate::error::{Rejection, code};
+use crate::error::{Error, code};
 use crate::identity::{Identity, Region};
 use crate::image::tag::is_couriers;
 use crate::image::{Image, MadeFor, tag};
@@ -45,14 +45,6 @@ pub enum TokenRule {
     DryRun(Option<ClientToken>),
 }
 
-/// One try of a plan: the call and its token.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attempt {
-    pub call: CopyImageCall,
-    pub token: Option<ClientToken>,
-    pub dry_run: bool,
-}
-
 /// Plans the copy of `image`, the AMI that `source` names, into `stack_region`.
 ///
 /// # Errors
@@ -63,7 +55,7 @@ pub fn plan(
     request: Option<&CopyRequest>,
     settings: &Copying,
     stack_region: &Region,
-) -> Result<Plan, Rejection> {
+) -> Result<Plan, Error> {
     let requested = |which: fn(&CopyRequest) -> &Vec<Tag>| request.map(which).cloned().unwrap_or_default();
     let copies_tags = CopiesTags::of(request, image, settings);
     let own = own_tags(image);
@@ -74,6 +66,7 @@ pub fn plan(
         let may: Vec<Tag> = own.iter().filter(|tag| carried && takes(tag)).cloned().collect();
         gathered(&must, &may, source, &mut left_out)
     };
+    let dry_run = request.and_then(|request| request.dry_run).unwrap_or(settings.dry_run);
     let call = CopyImageCall {
         source: source.clone(),
         name: match request {
@@ -91,9 +84,10 @@ pub fn plan(
         copy_image_tags: copies_tags.by_ec2,
         image_tags: tags(requested(|request| &request.image_tags), copies_tags.to_image, |_| true)?,
         snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots, not_shared)?,
+        client_token: None,
+        dry_run,
     };
     let own_token = request.and_then(|request| request.client_token.clone());
-    let dry_run = request.and_then(|request| request.dry_run).unwrap_or(settings.dry_run);
     let token = match (dry_run, own_token, request) {
         (true, own_token, _) => TokenRule::DryRun(own_token),
         (false, Some(token), _) => TokenRule::Own(token),
@@ -106,18 +100,13 @@ pub fn plan(
 }
 
 impl Plan {
-    #[must_use]
-    pub fn is_dry_run(&self) -> bool {
-        matches!(self.token, TokenRule::DryRun(_))
-    }
-
-    /// The call and the token of one try.
+    /// The call of one try.
     ///
     /// # Errors
     /// None in practice: text and numbers can always be written as JSON.
-    pub fn attempt(&self, at: Try, stack_region: &Region) -> Result<Attempt, Rejection> {
+    pub fn call_of(&self, at: Try, stack_region: &Region) -> Result<CopyImageCall, Error> {
         let source = &self.call.source;
-        let token = match &self.token {
+        let client_token = match &self.token {
             TokenRule::Origin(origin) => Some(token(source, &(origin, stack_region, at.epoch, at.number))?),
             TokenRule::Request(request) => {
                 Some(token(source, &(stack_region, request.substance(), at.epoch, at.number))?)
@@ -125,14 +114,14 @@ impl Plan {
             TokenRule::Own(token) => Some(token.clone()),
             TokenRule::DryRun(token) => token.clone(),
         };
-        let mut call = self.call.clone();
+        let mut call = CopyImageCall { client_token, ..self.call.clone() };
         if let Some(mark) = self.made_for(at).tag() {
             for tags in [&mut call.image_tags, &mut call.snapshot_tags] {
                 tags.push(Tag { key: tag::TRY.to_owned(), value: mark.clone() });
                 tags.sort();
             }
         }
-        Ok(Attempt { call, token, dry_run: self.is_dry_run() })
+        Ok(call)
     }
 
     fn made_for(&self, at: Try) -> MadeFor {
@@ -149,9 +138,9 @@ impl Plan {
 const NAMESPACE: Uuid = Uuid::from_u128(0x6c1f_5f0e_4b1d_4f6a_9a53_0c7d_2e8b_71a4);
 
 /// A `UUIDv5` of these parts in canonical form: fields in the order of their declaration, tags sorted.
-fn token(source: &Identity, parts: &impl serde::Serialize) -> Result<ClientToken, Rejection> {
+fn token(source: &Identity, parts: &impl serde::Serialize) -> Result<ClientToken, Error> {
     let canonical = serde_json::to_string(parts)
-        .map_err(|why| Rejection::new(code::BUG, format!("no token for {source}: {why}"), "report this as a bug"))?;
+        .map_err(|why| Error::rejected(code::BUG, format!("no token for {source}: {why}"), "report this as a bug"))?;
     Ok(ClientToken::from_uuid(Uuid::new_v5(&NAMESPACE, canonical.as_bytes())))
 }
 
@@ -177,16 +166,16 @@ impl CopiesTags {
     }
 }
 
-fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName, Rejection> {
+fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName, Error> {
     let filled = settings.name.fill(image, &source.region).map_err(|missing| {
-        Rejection::new(
+        Error::rejected(
             code::NAME_MALFORMED,
             format!("COPY_NAME cannot be filled for {source}: {missing}"),
             "tag the source AMI or change COPY_NAME, then send the message again",
         )
     })?;
     filled.parse().map_err(|why| {
-        Rejection::new(
+        Error::rejected(
             code::NAME_MALFORMED,
             format!("COPY_NAME makes a name for the copy of {source} that EC2 does not accept: {why}"),
             "change COPY_NAME (or the tag that it uses), then send the message again",
@@ -194,10 +183,10 @@ fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName,
     })
 }
 
-fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<Option<Description>, Rejection> {
+fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<Option<Description>, Error> {
     let text = match &settings.description {
         Some(template) => template.fill(image, &source.region).map_err(|missing| {
-            Rejection::new(
+            Error::rejected(
                 code::INVALID_VALUE,
                 format!("COPY_DESCRIPTION cannot be filled for {source}: {missing}"),
                 "tag the source AMI or change COPY_DESCRIPTION, then send the message again",
@@ -213,15 +202,11 @@ fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<O
     Ok(cut.parse().ok().filter(|_| !cut.is_empty()))
 }
 
-fn encryption(
-    request: Option<&CopyRequest>,
-    settings: &Copying,
-    stack_region: &Region,
-) -> Result<Encryption, Rejection> {
+fn encryption(request: Option<&CopyRequest>, settings: &Copying, stack_region: &Region) -> Result<Encryption, Error> {
     let encryption = request.and_then(|request| request.encryption.as_ref()).unwrap_or(&settings.encryption);
     match encryption.key() {
         // EC2 would accept the call, and the copy would fail later.
-        Some(key) if !key.can_be_in(stack_region) => Err(Rejection::new(
+        Some(key) if !key.can_be_in(stack_region) => Err(Error::rejected(
             code::INVALID_VALUE,
             format!("`KmsKeyId` is `{key}`; it must be a key of {stack_region}, where the copy is made"),
             "use a key of that Region and send the request again",
@@ -230,7 +215,7 @@ fn encryption(
     }
 }
 
-fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<Vec<Tag>, Rejection> {
+fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<Vec<Tag>, Error> {
     let owner = image.owner.as_ref().map(|owner| (tag::SOURCE_OWNER, owner.to_string()));
     let origin = if settings.is_shared { Origin::of(image, source) } else { Origin::handed_on(image) };
     let origin = origin.map(|origin| (tag::ORIGIN, origin.to_string()));
@@ -240,7 +225,7 @@ fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<
         .chain(origin)
         .map(|(key, value)| {
             Tag::new(key, value)
-                .map_err(|why| Rejection::new(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
+                .map_err(|why| Error::rejected(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
         })
         .collect()
 }
@@ -265,7 +250,7 @@ fn gathered(
     may: &[Tag],
     source: &Identity,
     left_out: &mut BTreeSet<String>,
-) -> Result<Vec<Tag>, Rejection> {
+) -> Result<Vec<Tag>, Error> {
     /// Four places are kept for the tags that come later: `ami-courier:try`, `finished`, `source-gone-since`, `disabled-with-source`.
     const MOST: usize = Tag::MOST - 4;
     let mut tags: Vec<Tag> = Vec::new();
@@ -275,7 +260,7 @@ fn gathered(
         }
     }
     if tags.len() > MOST {
-        return Err(Rejection::new(
+        return Err(Error::rejected(
             code::TOO_MANY_TAGS,
             format!(
                 "the copy of {source} would have {} tags, from the request, EXTRA_TAGS and the courier; there is room for {}",

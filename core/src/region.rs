@@ -1,7 +1,7 @@
 //! Which Regions exist, so that a typing error is rejected at once. A name of the right form may be a Region that AWS added
 //! after this list was written.
 
-use crate::error::{Rejection, code};
+use crate::error::{Error, code};
 use crate::identity::Region;
 
 /// The Regions of all partitions, in November 2026. <https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html>
@@ -90,11 +90,11 @@ pub fn nearest(region: &Region) -> &'static str {
 ///
 /// # Errors
 /// `NoSuchRegion`, with the known Region that has the most similar name.
-pub fn check(region: &Region) -> Result<(), Rejection> {
+pub fn check(region: &Region) -> Result<(), Error> {
     if is_known(region) || may_be_new(region) {
         return Ok(());
     }
-    Err(Rejection::new(
+    Err(Error::rejected(
         code::NO_SUCH_REGION,
         format!("AWS has no Region `{region}`: did you mean `{}`?", nearest(region)),
         "correct the Region and send the message again",

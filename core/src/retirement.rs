@@ -9,7 +9,7 @@
 //! A disabled source disables its copy, unless the copy is in use. The copy is marked first, so a source that is enabled
 //! again enables its copy again. A copy that somebody else disabled has no such mark and stays disabled.
 //!
-//! The caller asks [`next`], does what it says, and asks again, until it says that the copy stays, or is out of service.
+//! The caller asks [`decide`], does what it says, and asks again, until it says that the copy stays, or is out of service.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ pub enum Usage {
 
 /// All that the decision depends on.
 #[derive(Clone, Debug)]
-pub struct Look<'a> {
+pub struct Evidence<'a> {
     pub source: SourceState,
     pub copy: &'a Image,
     pub usage: &'a Usage,
@@ -57,7 +57,7 @@ pub struct Look<'a> {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum Verdict {
     /// Nothing: the copy stays as it is.
     Stay(Reason),
     /// Put [`tag::SOURCE_GONE_SINCE`] on the copy.
@@ -120,43 +120,45 @@ const ALL: &[&str] = &[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE];
 
 /// What to do next about a live copy of the courier's.
 #[must_use]
-pub fn next(look: &Look<'_>) -> Next {
-    let copy = look.copy;
+pub fn decide(evidence: &Evidence<'_>) -> Verdict {
+    let copy = evidence.copy;
     let since = copy.source_gone_since();
-    match look.source {
+    match evidence.source {
         SourceState::InService => match copy.state {
-            State::Disabled if copy.is_disabled_with_source() => Next::Enable,
-            _ if has_any(copy, ALL) => Next::Unmark(ALL),
-            State::Disabled => Next::Stay(Reason::DisabledByOthers),
-            _ => Next::Stay(Reason::SourceInService),
+            State::Disabled if copy.is_disabled_with_source() => Verdict::Enable,
+            _ if has_any(copy, ALL) => Verdict::Unmark(ALL),
+            State::Disabled => Verdict::Stay(Reason::DisabledByOthers),
+            _ => Verdict::Stay(Reason::SourceInService),
         },
-        SourceState::Disabled if has_any(copy, GONE) => Next::Unmark(GONE),
-        SourceState::Disabled => match (copy.state, look.usage) {
-            (State::Disabled, _) => Next::Stay(Reason::DisabledAlready),
-            (State::Available, Usage::NotLookedFor) => Next::LookForUsage,
-            (State::Available, Usage::Unused) => Next::Disable,
-            (State::Available, Usage::InUse(by)) => Next::Stay(Reason::InUse(by.clone())),
-            (State::Pending | State::Failed | State::Deregistered, _) => Next::Stay(Reason::StillPending),
+        SourceState::Disabled if has_any(copy, GONE) => Verdict::Unmark(GONE),
+        SourceState::Disabled => match (copy.state, evidence.usage) {
+            (State::Disabled, _) => Verdict::Stay(Reason::DisabledAlready),
+            (State::Available, Usage::NotLookedFor) => Verdict::LookForUsage,
+            (State::Available, Usage::Unused) => Verdict::Disable,
+            (State::Available, Usage::InUse(by)) => Verdict::Stay(Reason::InUse(by.clone())),
+            (State::Pending | State::Failed | State::Deregistered, _) => Verdict::Stay(Reason::StillPending),
         },
-        SourceState::Deregistered => since.map_or(Next::Mark, |since| after_mark(look, since)),
+        SourceState::Deregistered => since.map_or(Verdict::Mark, |since| after_mark(evidence, since)),
         // EC2 returns a deregistered AMI of another account only for a short time. The mark says that it was seen so.
-        SourceState::NotVisible => since.map_or(Next::Stay(Reason::SourceNotVisible), |since| after_mark(look, since)),
+        SourceState::NotVisible => {
+            since.map_or(Verdict::Stay(Reason::SourceNotVisible), |since| after_mark(evidence, since))
+        }
     }
 }
 
 /// The source was found gone at `since`, and is still gone.
-fn after_mark(look: &Look<'_>, since: OffsetDateTime) -> Next {
-    let until = since + Duration::days(look.retire_after_days.into());
-    if look.now < until {
-        return Next::Stay(Reason::Waiting { since, until });
+fn after_mark(evidence: &Evidence<'_>, since: OffsetDateTime) -> Verdict {
+    let until = since + Duration::days(evidence.retire_after_days.into());
+    if evidence.now < until {
+        return Verdict::Stay(Reason::Waiting { since, until });
     }
-    let held = |by: String| Next::Stay(Reason::Held(Hold { source_gone_since: since, since: until, by }));
-    match look.usage {
-        _ if look.trigger == Trigger::Event => Next::Stay(Reason::LeftToSweep { since }),
-        _ if look.copy.protected => held("it is protected from deregistration".to_owned()),
-        Usage::NotLookedFor => Next::LookForUsage,
+    let held = |by: String| Verdict::Stay(Reason::Held(Hold { source_gone_since: since, since: until, by }));
+    match evidence.usage {
+        _ if evidence.trigger == Trigger::Event => Verdict::Stay(Reason::LeftToSweep { since }),
+        _ if evidence.copy.protected => held("it is protected from deregistration".to_owned()),
+        Usage::NotLookedFor => Verdict::LookForUsage,
         Usage::InUse(by) => held(by.clone()),
-        Usage::Unused => Next::Deregister,
+        Usage::Unused => Verdict::Deregister,
     }
 }
 
@@ -179,16 +181,21 @@ impl fmt::Display for Reason {
             Self::InUse(by) => write!(f, "its source AMI is disabled, but {by}"),
             Self::Waiting { since, until } => write!(
                 f,
-                "its source AMI is gone since {}; a sweep retires the copy on {} or later, unless the source comes back or the copy \
+                "its source AMI has been gone since {}; a sweep retires the copy on {} or later, unless the source comes back or the copy \
                  is in use",
                 day(*since),
                 day(*until)
             ),
             Self::LeftToSweep { since } => {
-                write!(f, "its source AMI is gone since {}; the next sweep decides about the copy", day(*since))
+                write!(f, "its source AMI has been gone since {}; the next sweep decides about the copy", day(*since))
             }
             Self::Held(Hold { source_gone_since, since, by }) => {
-                write!(f, "its source AMI is gone since {}; held since {}: {by}", day(*source_gone_since), day(*since))
+                write!(
+                    f,
+                    "its source AMI has been gone since {}; held since {}: {by}",
+                    day(*source_gone_since),
+                    day(*since)
+                )
             }
         }
     }

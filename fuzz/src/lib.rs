@@ -1,6 +1,6 @@
 //! What the fuzz targets share.
 
-use courier_core::error::Rejection;
+use courier_core::error::Error;
 use courier_core::identity::Stack;
 
 /// The stack that the files in `events/` are meant for.
@@ -16,8 +16,9 @@ pub fn stack() -> Stack {
 ///
 /// # Panics
 /// When it does not hold: that is what the fuzzer looks for.
-pub fn check(rejection: &Rejection) {
-    let Rejection { code, message, advice, .. } = rejection;
-    assert!(!code.is_empty() && !message.is_empty() && !advice.is_empty(), "{rejection}");
+pub fn check(rejection: &Error) {
+    let Error { code, message, .. } = rejection;
+    let has_advice = rejection.advice().is_some_and(|advice| !advice.is_empty());
+    assert!(!code.is_empty() && !message.is_empty() && has_advice, "{rejection}");
     assert!(rejection.to_string().len() < 4000, "{rejection}");
 }

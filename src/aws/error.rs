@@ -4,9 +4,10 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 
 use std::error::Error as StdError;
+use std::fmt;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use courier_core::error::{Cause, Error, RetryAfter, code};
+use courier_core::error::{Error, RetryAfter, code};
 
 /// A call to AWS that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,8 @@ pub struct CallError {
     pub code: Option<String>,
     /// The service's message, or what happened to the connection.
     pub message: String,
-    cause: Option<Cause>,
+    /// What the SDK knows beyond that, for the log: the id of the request, for one.
+    cause: Option<String>,
 }
 
 impl CallError {
@@ -41,38 +43,61 @@ impl CallError {
         self.is(code::IMAGE_NOT_FOUND) || self.is(code::SNAPSHOT_NOT_FOUND)
     }
 
-    /// The same failure as a temporary error.
+    /// The same failure as a temporary error. `doing` says what was done: the action, the AMI and the Region.
     #[must_use]
-    pub fn retry(self, after: RetryAfter, attempt: &str) -> Error {
-        let message = format!("{attempt}: {}", self.message);
-        Error::retry(after, self.code.unwrap_or_else(|| code::NO_ANSWER.to_owned()), message).caused_by(self.cause)
+    pub fn retry(self, after: RetryAfter, doing: impl fmt::Display) -> Error {
+        let (code, message, cause) = self.parts(doing);
+        Error { cause, ..Error::retry(after, code, message) }
     }
 
     /// The same failure as a permanent error.
     #[must_use]
-    pub fn reject(self, attempt: &str, advice: impl Into<String>) -> Error {
-        let message = format!("{attempt}: {}", self.message);
-        Error::rejected(self.code.unwrap_or_else(|| code::NO_ANSWER.to_owned()), message, advice).caused_by(self.cause)
+    pub fn reject(self, doing: impl fmt::Display, advice: impl Into<String>) -> Error {
+        let (code, message, cause) = self.parts(doing);
+        Error { cause, ..Error::rejected(code, message, advice) }
+    }
+
+    /// The same failure as the kind of error that its code stands for.
+    #[must_use]
+    pub fn sorted(self, doing: impl fmt::Display) -> Error {
+        match self.code.as_deref() {
+            None => self.retry(RetryAfter::Seconds, doing),
+            Some(code) if is_limit(code) || TAKES_MINUTES.contains(&code) => self.retry(RetryAfter::Minutes, doing),
+            Some(code) => match advice(code) {
+                Some(advice) => self.reject(doing, advice),
+                None => self.retry(RetryAfter::Seconds, doing),
+            },
+        }
+    }
+
+    fn parts(self, doing: impl fmt::Display) -> (String, String, Option<String>) {
+        let code = self.code.unwrap_or_else(|| code::NO_ANSWER.to_owned());
+        (code, format!("{doing}: {}", self.message), self.cause)
     }
 }
 
-/// Sorts a failed call by its code. `attempt` says what was attempted: the action, the AMI and the Region.
-pub fn attempting(attempt: String) -> impl FnOnce(CallError) -> Error {
-    move |failed| match failed.code.as_deref() {
-        None => failed.retry(RetryAfter::Seconds, &attempt),
-        Some(code) if is_limit(code) || TAKES_MINUTES.contains(&code) => failed.retry(RetryAfter::Minutes, &attempt),
-        Some(code) => match advice(code) {
-            Some(advice) => failed.reject(&attempt, advice),
-            None => failed.retry(RetryAfter::Seconds, &attempt),
-        },
-    }
+/// What was done when a call failed. In one line with the call: `ec2.image(id).await.when(format_args!("describing {id}"))?`.
+pub trait When<T> {
+    /// # Errors
+    /// The failure, sorted by its code.
+    fn when(self, doing: fmt::Arguments<'_>) -> Result<T, Error>;
+
+    /// The same, for an AMI that was seen a moment ago: that it is not found now is temporary. The next delivery looks again.
+    ///
+    /// # Errors
+    /// The failure, sorted by its code.
+    fn when_seen(self, doing: fmt::Arguments<'_>) -> Result<T, Error>;
 }
 
-/// As [`attempting`], for an AMI that was visible a moment ago: that it is not found now is temporary. The next delivery looks
-/// again.
-pub fn attempting_on_visible(attempt: String) -> impl FnOnce(CallError) -> Error {
-    move |failed| {
-        if failed.is_not_found() { failed.retry(RetryAfter::Seconds, &attempt) } else { attempting(attempt)(failed) }
+impl<T> When<T> for Result<T, CallError> {
+    fn when(self, doing: fmt::Arguments<'_>) -> Result<T, Error> {
+        self.map_err(|failed| failed.sorted(doing))
+    }
+
+    fn when_seen(self, doing: fmt::Arguments<'_>) -> Result<T, Error> {
+        self.map_err(|failed| {
+            if failed.is_not_found() { failed.retry(RetryAfter::Seconds, doing) } else { failed.sorted(doing) }
+        })
     }
 }
 
@@ -151,7 +176,9 @@ where
         (Some(_), message) => message.unwrap_or("(no message)").to_owned(),
         (None, _) => with_sources(&error),
     };
-    CallError { code, message, cause: error.into_source().ok().map(Cause::from) }
+    // Without a code, the message has all of it.
+    let cause = code.is_some().then(|| error.into_source().ok().map(|source| with_sources(&*source))).flatten();
+    CallError { code, message, cause }
 }
 
 /// An error that is not AWS's own, down to its origin: "dispatch failure: io error: … connection refused".

@@ -1,52 +1,79 @@
-//! The dispatcher: which step an announcement asks for.
+//! The dispatcher: which step a message asks for. All routing is here.
 
-use courier_core::announcement::{AnnouncedBy, Announcement, ImageState, OwnMessage, Pointer, SecondLook, Why};
-use courier_core::identity::Identity;
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, SecondLook, Why};
+use courier_core::error::{Error, RetryAfter, code};
+use courier_core::identity::{Identity, ImageId};
+use courier_core::image::{Image, State};
 use courier_core::protocol::Resume;
 use courier_core::selection;
+use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
-use super::copy::{CopyOrder, CopyReason};
-use super::report::{Handled, Report};
-use super::step::{Courier, DeliveryAttempt};
+use super::close::{Close, Closed};
+use super::copy::Copy;
+use super::finish::Finish;
+use super::post_mortem::post_mortem;
+use super::report::Report;
+use super::retire::Retirements;
+use super::source::Search;
+use super::stack::{Courier, Delivery};
+use super::sweep::Sweep;
+use crate::aws::error::When;
 
 impl Courier {
-    /// Does what one announcement asks for.
-    pub async fn handle(&self, announcement: &Announcement, attempt: DeliveryAttempt) -> Handled {
+    /// Does what one message asks for, and closes it.
+    pub async fn handle(&self, message: Result<Vec<Announcement>, Error>, delivery: &Delivery<'_>) -> Closed {
+        let started = Instant::now();
+        let reports = match message {
+            Ok(announcements) => {
+                let mut reports = Vec::new();
+                for announcement in &announcements {
+                    // Boxed: all the steps and the SDK below them are one deep future.
+                    let mut of_it = Box::pin(self.dispatch(announcement, delivery)).await;
+                    of_it.iter_mut().for_each(|report| report.is_from_sweep = announcement.is_from_sweep());
+                    reports.extend(of_it);
+                }
+                reports
+            }
+            Err(error) => vec![Report::rejected(error)],
+        };
+        Box::pin(Close { courier: self, delivery, started }.all(reports)).await
+    }
+
+    async fn dispatch(&self, announcement: &Announcement, delivery: &Delivery<'_>) -> Vec<Report> {
         match announcement {
-            Announcement::Nothing { ami, reason } => vec![self.ignored(ami.as_ref(), reason.clone())].into(),
-            Announcement::Built { ami, announced_by } => self.built(ami, *announced_by, attempt).await.into(),
+            Announcement::Nothing { ami, reason } => vec![self.ignored(ami.as_ref(), reason.clone())],
+            Announcement::Built { ami, announced_by } => self.built(ami, *announced_by, delivery).await,
             Announcement::Request(request) => {
-                let order = CopyOrder::new(&request.source, CopyReason::Requested(request), Resume::FromStart);
-                self.copy_traced(order, attempt).await.into()
+                let why = Why::Requested(request.clone());
+                self.copy(&request.source, &why, Resume::FromStart, delivery).await
             }
             Announcement::StateChanged { ami, state, error_message } => {
-                self.state_changed(ami, *state, error_message, attempt).await.into()
+                self.state_changed(ami, *state, error_message, delivery).await
             }
-            Announcement::Own(message) => self.own(message, attempt).await.into(),
-            Announcement::Sweep => self.sweep(attempt).await,
+            Announcement::Own(message) => self.own(message, delivery).await,
+            Announcement::Sweep => Sweep { courier: self, delivery }.run().await,
+            Announcement::Question(_) => vec![self.failed(None, Error::bug("a question is answered, not carried out"))],
         }
     }
 
-    async fn built(&self, ami: &Pointer, announced_by: AnnouncedBy, attempt: DeliveryAttempt) -> Vec<Report> {
+    async fn built(&self, ami: &Pointer, announced_by: AnnouncedBy, delivery: &Delivery<'_>) -> Vec<Report> {
+        let search = Search { courier: self, delivery };
         let found = match ami {
             Pointer::Images(images) => match selection::first_allowed(images, &self.settings) {
                 Ok(source) => Ok(vec![source.clone()]),
                 Err(reason) => return vec![self.ignored(images.first(), reason)],
             },
-            Pointer::ImageBuilder { region, arn } => self.made_by_image_builder(region, arn, attempt).await,
-            Pointer::Parameter { region, name } => {
-                self.held_by_parameter(region, name).await.map(|source| vec![source])
-            }
+            Pointer::ImageBuilder { region, arn } => search.made_by_image_builder(region, arn).await,
+            Pointer::Parameter { region, name } => search.held_by_parameter(region, name).await.map(|ami| vec![ami]),
         };
         let sources = match found {
             Ok(sources) => sources,
-            Err(end) => return vec![self.ended(None, end)],
+            Err(stop) => return vec![self.stopped(None, stop)],
         };
         let mut reports = Vec::new();
         for source in sources {
-            let order = CopyOrder::new(&source, CopyReason::Announced(announced_by), Resume::FromStart);
-            reports.extend(self.copy_traced(order, attempt).await);
+            reports.extend(self.copy(&source, &Why::Announced(announced_by), Resume::FromStart, delivery).await);
         }
         reports
     }
@@ -54,57 +81,93 @@ impl Courier {
     async fn state_changed(
         &self,
         ami: &Identity,
-        state: ImageState,
+        state: State,
         error_message: &str,
-        attempt: DeliveryAttempt,
+        delivery: &Delivery<'_>,
     ) -> Vec<Report> {
         let is_local = ami.region == self.settings.stack_region;
         match state {
             // It may be a source of another account.
-            ImageState::Deregistered | ImageState::Disabled if is_local && self.copies_within_region() => {
-                self.retire_copies_of(ami).await
+            State::Deregistered | State::Disabled if is_local && self.copies_within_region() => {
+                Retirements { courier: self }.of_copies_of(ami).await
             }
-            ImageState::Deregistered if is_local => {
+            State::Deregistered if is_local => {
                 vec![self.ignored(None, format!("{ami} is deregistered; no action needed"))]
             }
-            _ if is_local => self.changed_here(&ami.image, attempt).await,
-            ImageState::Available => {
-                let order = CopyOrder::new(ami, CopyReason::Announced(AnnouncedBy::Ec2), Resume::FromStart);
-                self.copy_traced(order, attempt).await
+            _ if is_local => self.changed_here(&ami.image, delivery).await,
+            State::Available | State::Pending => {
+                self.copy(ami, &Why::Announced(AnnouncedBy::Ec2), Resume::FromStart, delivery).await
             }
-            ImageState::Deregistered | ImageState::Disabled => self.retire_copies_of(ami).await,
-            ImageState::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
+            State::Deregistered | State::Disabled => Retirements { courier: self }.of_copies_of(ami).await,
+            State::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
+        }
+    }
+
+    /// An AMI of this Region changed state, as EC2 or a sweep reports. That is a hint; the AMI itself decides what to do.
+    async fn changed_here(&self, id: &ImageId, delivery: &Delivery<'_>) -> Vec<Report> {
+        let ec2 = self.local_ec2();
+        let nothing = |reason: &str| vec![self.ignored(None, format!("{id} in {}: {reason}", ec2.region))];
+        let image = match ec2.image(id, None).await.when(format_args!("describing {id} in {}", ec2.region)) {
+            Ok(Some(image)) => image,
+            // A failed copy may become visible later than its event.
+            Ok(None) if delivery.may_wait(self.aws.now()) => {
+                let message = format!("{id} in {} is not visible yet", ec2.region);
+                return vec![self.failed(None, Error::retry(RetryAfter::Seconds, code::IMAGE_NOT_FOUND, message))];
+            }
+            Ok(None) => return nothing("the AMI is gone, or not visible"),
+            Err(error) => return vec![self.failed(None, error)],
+        };
+        if self.copies_within_region() && delivery.is_of_another_account(&image) {
+            let why = Why::Announced(AnnouncedBy::Ec2);
+            return self.copy(&image.identity(&ec2.region), &why, Resume::FromStart, delivery).await;
+        }
+        let Some(source) = image.courier_source() else { return nothing("not a copy of the courier's") };
+        let span = info_span!("source", image = %source.image, region = %source.region);
+        vec![self.copy_changed(&image, &source).instrument(span).await]
+    }
+
+    /// The next step for a copy of the courier's, by the state that it is in.
+    async fn copy_changed(&self, copy: &Image, source: &Identity) -> Report {
+        let nothing = |reason: &str| self.ignored(Some(source), format!("the copy {}: {reason}", copy.id));
+        match copy.state {
+            State::Available => Finish { courier: self, copy, source }.run().await,
+            State::Failed => post_mortem(self, copy, source).await,
+            State::Pending => {
+                let message = format!("the copy {} of {source} is still pending", copy.id);
+                self.failed(Some(source), Error::retry(RetryAfter::Seconds, code::INCORRECT_STATE, message))
+            }
+            State::Disabled => nothing("it is disabled"),
+            State::Deregistered => nothing("it is deregistered"),
         }
     }
 
     /// Does what the courier has asked itself to do.
-    pub(super) async fn own(&self, message: &OwnMessage, attempt: DeliveryAttempt) -> Vec<Report> {
-        let order = match message {
-            OwnMessage::Unfinished { copy } => return self.changed_here(copy, attempt).await,
+    async fn own(&self, message: &OwnMessage, delivery: &Delivery<'_>) -> Vec<Report> {
+        match message {
+            OwnMessage::Unfinished { copy } => self.changed_here(copy, delivery).await,
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
-                return vec![self.retire_copy(copy).await];
+                vec![Retirements { courier: self }.of_copy(copy).await]
             }
             OwnMessage::Missed { source } => {
-                CopyOrder::new(source, CopyReason::Announced(AnnouncedBy::Sweep), Resume::FromStart)
+                self.copy(source, &Why::Announced(AnnouncedBy::Sweep), Resume::FromStart, delivery).await
             }
             OwnMessage::NextTry { source, next, request } => {
-                let announced = CopyReason::Announced(AnnouncedBy::Publisher);
-                let reason = request.as_deref().map_or(announced, CopyReason::Requested);
-                CopyOrder::new(source, reason, Resume::DeadLetter(*next))
+                let why = request.clone().map_or(Why::Announced(AnnouncedBy::Publisher), Why::Requested);
+                self.copy(source, &why, Resume::DeadLetter(*next), delivery).await
             }
             OwnMessage::SecondLook(SecondLook { source, resume, why, .. }) => {
-                let reason = match why {
-                    Why::Announced(announced_by) => CopyReason::Announced(*announced_by),
-                    Why::Requested(request) => CopyReason::Requested(request),
-                };
-                CopyOrder::new(source, reason, Resume::SecondLook(*resume))
+                self.copy(source, why, Resume::SecondLook(*resume), delivery).await
             }
-        };
-        self.copy_traced(order, attempt).await
+        }
     }
 
-    pub(super) async fn copy_traced(&self, order: CopyOrder<'_>, attempt: DeliveryAttempt) -> Vec<Report> {
-        let span = info_span!("source", image = %order.source.image, region = %order.source.region);
-        self.copy(order, attempt).instrument(span).await
+    async fn copy(&self, source: &Identity, why: &Why, resume: Resume, delivery: &Delivery<'_>) -> Vec<Report> {
+        let span = info_span!("source", image = %source.image, region = %source.region);
+        Copy { courier: self, delivery, source, why, resume }.run().instrument(span).await
+    }
+
+    /// Whether AMIs of other accounts in this stack's own Region are copied.
+    fn copies_within_region(&self) -> bool {
+        self.settings.sources.regions.contains(&self.settings.stack_region)
     }
 }

@@ -9,9 +9,9 @@ use courier_core::settings::Sources;
 use time::Duration;
 use tokio::time::{Instant, Interval, interval_at};
 
-use super::step::Courier;
+use super::stack::{Courier, Delivery};
 use crate::aws::ec2::Page;
-use crate::aws::error::attempting;
+use crate::aws::error::When;
 
 /// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
 /// each Region, and others need them too. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>
@@ -28,8 +28,7 @@ impl Courier {
         while let Some(page) = next {
             let copies;
             pace.tick().await;
-            (copies, next) =
-                ec2.page(page).await.map_err(attempting(format!("looking at the copies in {}", ec2.region)))?;
+            (copies, next) = ec2.page(page).await.when(format_args!("looking at the copies in {}", ec2.region))?;
             copies.into_iter().for_each(&mut hand_over);
         }
         Ok(())
@@ -42,20 +41,21 @@ impl Courier {
         region: &Region,
         sources: &Sources,
         days: u16,
+        delivery: &Delivery<'_>,
         mut hand_over: impl FnMut(Image),
     ) -> Result<(), Error> {
         let ec2 = self.aws.ec2(region);
         let now = self.aws.now();
         let since = now - Duration::days(days.into());
         let mut pace = pace();
-        let stack = self.stack();
+        let stack = delivery.stack;
         let mut next = Some(Page::of_sources(sources, &sources.owners_in(region, &stack.region), since, now));
         while let Some(page) = next {
             let images;
             pace.tick().await;
-            (images, next) = ec2.page(page).await.map_err(attempting(format!("looking at the AMIs of {region}")))?;
+            (images, next) = ec2.page(page).await.when(format_args!("looking at the AMIs of {region}"))?;
             let young = |image: &Image| image.created.is_none_or(|created| created >= since);
-            let from_elsewhere = |image: &Image| selection::comes_from_elsewhere(image, region, &stack).is_ok();
+            let from_elsewhere = |image: &Image| selection::comes_from_elsewhere(image, region, stack).is_ok();
             images.into_iter().filter(young).filter(from_elsewhere).for_each(&mut hand_over);
         }
         Ok(())

@@ -6,39 +6,36 @@
 use std::collections::BTreeSet;
 
 use courier_core::announcement::OwnMessage;
-use courier_core::error::{Error, Rejection, code};
+use courier_core::error::{Error, code};
 use courier_core::identity::Identity;
 use courier_core::image::{Image, MadeFor};
 use serde_json::json;
 
 use super::report::{LastStep, Report};
-use super::step::Courier;
+use super::stack::Courier;
 use crate::aws::ec2::SnapshotState;
-use crate::aws::error::attempting;
+use crate::aws::error::When;
 
-impl Courier {
-    pub(super) async fn post_mortem(&self, failed: &Image, source: &Identity) -> Report {
-        let route = Some(self.route(source));
-        let snapshots = match self.snapshots_of(failed).await {
-            Ok(snapshots) => snapshots,
-            Err(error) => return Report::new(route, Err(error)),
-        };
-        let rejection = explain(failed, source, &snapshots, self.settings.stack_region.as_str());
-        Report::new(route, Err(Error::Rejected(rejection)))
-            .with_letter(letter(failed, source))
-            .then(LastStep::DeregisterFailedCopy(failed.id.clone()))
-    }
+pub(super) async fn post_mortem(courier: &Courier, failed: &Image, source: &Identity) -> Report {
+    let snapshots = match snapshots_of(courier, failed).await {
+        Ok(snapshots) => snapshots,
+        Err(error) => return courier.failed(Some(source), error),
+    };
+    let rejection = explain(failed, source, &snapshots, courier.settings.stack_region.as_str());
+    courier
+        .failed(Some(source), rejection)
+        .with_letter(letter(failed, source))
+        .then(LastStep::RemoveFailedCopy(failed.id.clone()))
+}
 
-    async fn snapshots_of(&self, failed: &Image) -> Result<Vec<SnapshotState>, Error> {
-        let ids = failed.snapshots();
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ec2 = self.local_ec2();
-        let looking =
-            attempting(format!("describing the snapshots of the failed copy {} in {}", failed.id, ec2.region));
-        ec2.snapshots(ids).await.map_err(looking)
+async fn snapshots_of(courier: &Courier, failed: &Image) -> Result<Vec<SnapshotState>, Error> {
+    let ids = failed.snapshots();
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
+    let ec2 = courier.local_ec2();
+    let found = ec2.snapshots(ids).await;
+    found.when(format_args!("describing the snapshots of the failed copy {} in {}", failed.id, ec2.region))
 }
 
 /// What an operator sends back once the cause is removed. A copy made for an announcement names its next try. A request is
@@ -135,7 +132,7 @@ fn cause_in(messages: &[String]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], region: &str) -> Rejection {
+fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], region: &str) -> Error {
     let mut said: Vec<String> = failed.state_reason.iter().map(|message| format!("the AMI says `{message}`")).collect();
     said.extend(
         snapshots
@@ -158,7 +155,7 @@ fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], regio
     let keys: Vec<&str> = keys.into_iter().collect();
     let key = if keys.is_empty() { String::new() } else { format!(" (key {})", keys.join(", ")) };
     let said = if said.is_empty() { "EC2 says nothing".to_owned() } else { said.join(", ") };
-    Rejection::new(
+    Error::rejected(
         code::COPY_FAILED,
         format!("the copy {} of {source} to {region} as `{}` failed: {meaning}{key}: {said}", failed.id, failed.name),
         advice,

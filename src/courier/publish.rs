@@ -4,33 +4,37 @@
 //! accepts an AMI only after a check whose result the writer does not get. But it counts versions, and keeps them. So after
 //! a write, the courier looks until the parameter has a new version, and compares what it overwrote without having seen it.
 
-use courier_core::error::{Error, Rejection, RetryAfter, code};
+use std::time::Duration;
+
+use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State, tag};
 use courier_core::naming::Template;
 use time::OffsetDateTime;
 use tokio::time::sleep;
 
-use super::step::{Courier, StepEnd};
-use crate::aws::ec2::ImageLookup;
-use crate::aws::error::attempting;
+use super::stack::Courier;
+use crate::aws::error::When;
 use crate::aws::parameter_store::{Parameter, ParameterStore};
 
 /// How new a copy is: by its source's creation; a copy whose source is gone is older than any other, and counts by its own
 /// creation. The id decides between equals.
 type Newness = (Option<OffsetDateTime>, Option<OffsetDateTime>, ImageId);
 
-impl Courier {
-    pub(super) async fn publish(
-        &self,
-        copy: &Image,
-        source: &Identity,
-        source_image: Option<&Image>,
-    ) -> Result<(), StepEnd> {
-        let Some(template) = &self.settings.finishing.parameter_name else { return Ok(()) };
-        let name = parameter_name(template, copy, source, source_image)?;
-        let store = self.aws.parameter_store(&self.settings.stack_region);
-        let mut newest: Newness = (source_image.and_then(|source| source.created), copy.created, copy.id.clone());
+/// The publication of one copy.
+pub(super) struct Publish<'a> {
+    pub(super) courier: &'a Courier,
+    pub(super) copy: &'a Image,
+    pub(super) source: &'a Identity,
+    pub(super) source_image: Option<&'a Image>,
+}
+
+impl Publish<'_> {
+    pub(super) async fn run(&self, template: &Template) -> Result<(), Error> {
+        let name = self.parameter_name(template)?;
+        let store = self.courier.aws.parameter_store(&self.courier.settings.stack_region);
+        let created = self.source_image.and_then(|source| source.created);
+        let mut newest: Newness = (created, self.copy.created, self.copy.id.clone());
         let mut compared = None;
         let mut current = read(&store, &name).await?;
         // Another round is needed only when another writer comes between this read and this write, so the loop ends.
@@ -43,52 +47,46 @@ impl Courier {
             }
             let seen = current.map_or(0, |current| current.version);
             compared = Some(seen);
-            let writing = attempting(format!("writing {} to the parameter `{name}` in {}", newest.2, store.region));
-            store.put_image(&name, &newest.2).await.map_err(writing)?;
+            let put = store.put_image(&name, &newest.2).await;
+            put.when(format_args!("writing {} to the parameter `{name}` in {}", newest.2, store.region))?;
             current = Some(new_version(&store, &name, seen, &newest.2).await?);
         }
+    }
+
+    /// The parameter's name for the copy of this source. If the source is gone, its copy still has its name and tags, as far as
+    /// `COPY_NAME` and `COPY_TAGS` carried them over.
+    fn parameter_name(&self, template: &Template) -> Result<String, Error> {
+        let Self { copy, source, .. } = self;
+        let owner = copy.tags.get(tag::SOURCE_OWNER).and_then(|owner| owner.parse().ok());
+        let remembered = || Image { id: source.image.clone(), owner, created: None, ..(*copy).clone() };
+        let facts = self.source_image.cloned().unwrap_or_else(remembered);
+        template.fill(&facts, &source.region).map_err(|missing| {
+            Error::rejected(
+                code::VALIDATION,
+                format!("PARAMETER_NAME cannot be filled in for the copy {} of {source}: {missing}", copy.id),
+                "tag the source AMI or change PARAMETER_NAME, then send the message again",
+            )
+        })
     }
 
     /// For a copy, when its source was created; for any other AMI, when it was created itself. An AMI that cannot be launched
     /// is older than any other.
     async fn newness_of(&self, holder: ImageId) -> Result<Newness, Error> {
-        let ec2 = self.local_ec2();
-        let looking = attempting(format!("describing {holder} in {}, which the parameter holds", ec2.region));
-        let image = match ec2.image(&holder, None).await.map_err(looking)? {
-            ImageLookup::Image(image) if image.state == State::Available => image,
-            _ => return Ok((None, None, holder)),
+        let ec2 = self.courier.local_ec2();
+        let found = ec2.image(&holder, None).await;
+        let found = found.when(format_args!("describing {holder} in {}, which the parameter holds", ec2.region))?;
+        let Some(image) = found.filter(|image| image.state == State::Available) else {
+            return Ok((None, None, holder));
         };
         let Some(source) = image.courier_source() else { return Ok((image.created, image.created, holder)) };
-        let looking = attempting(format!("describing {source}, the source of {holder}"));
-        match self.aws.ec2(&source.region).image(&source.image, None).await.map_err(looking)? {
-            ImageLookup::Image(source) => Ok((source.created, image.created, holder)),
-            ImageLookup::Empty | ImageLookup::Unavailable | ImageLookup::NotFound => Ok((None, image.created, holder)),
-        }
+        let found = self.courier.aws.ec2(&source.region).image(&source.image, None).await;
+        let source = found.when(format_args!("describing {source}, the source of {holder}"))?;
+        Ok((source.and_then(|source| source.created), image.created, holder))
     }
 }
 
-/// The parameter's name for the copy of this source. If the source is gone, its copy still has its name and tags, as far as
-/// `COPY_NAME` and `COPY_TAGS` carried them over.
-fn parameter_name(
-    template: &Template,
-    copy: &Image,
-    source: &Identity,
-    source_image: Option<&Image>,
-) -> Result<String, Rejection> {
-    let owner = copy.tags.get(tag::SOURCE_OWNER).and_then(|owner| owner.parse().ok());
-    let remembered = || Image { id: source.image.clone(), owner, created: None, ..copy.clone() };
-    let facts = source_image.cloned().unwrap_or_else(remembered);
-    template.fill(&facts, &source.region).map_err(|missing| {
-        Rejection::new(
-            code::VALIDATION,
-            format!("PARAMETER_NAME cannot be filled in for the copy {} of {source}: {missing}", copy.id),
-            "tag the source AMI or change PARAMETER_NAME, then send the message again",
-        )
-    })
-}
-
 async fn read(store: &ParameterStore, name: &str) -> Result<Option<Parameter>, Error> {
-    store.get(name).await.map_err(attempting(format!("reading the parameter `{name}` in {}", store.region)))
+    store.get(name).await.when(format_args!("reading the parameter `{name}` in {}", store.region))
 }
 
 /// The AMIs other than `ours` that the parameter held, of the versions from `at` back to, not including, `compared`: each may
@@ -120,7 +118,10 @@ async fn others(
 
 /// The parameter, once it has a version after `seen`.
 async fn new_version(store: &ParameterStore, name: &str, seen: i64, image: &ImageId) -> Result<Parameter, Error> {
-    let mut pauses = Courier::PAUSES.iter();
+    /// SSM usually needs a moment.
+    const PAUSES: [Duration; 4] =
+        [Duration::from_millis(250), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+    let mut pauses = PAUSES.iter();
     loop {
         match (read(store, name).await?, pauses.next()) {
             (Some(parameter), _) if parameter.version > seen => return Ok(parameter),

@@ -1,5 +1,4 @@
-//! What steps return, as data: what became of each AMI, what remains to be done about it, and what a sweep found. Delivery
-//! carries it out.
+//! What steps return, as data: what became of each AMI, and what remains to be done about it. `close` carries it out.
 
 use courier_core::announcement::OwnMessage;
 use courier_core::error::Error;
@@ -7,107 +6,111 @@ use courier_core::identity::ImageId;
 use courier_core::outcome::{Outcome, Route};
 use time::OffsetDateTime;
 
-/// What came of one announcement.
-#[derive(Debug, Default)]
-pub struct Handled {
-    /// One for each AMI that it concerns.
-    pub reports: Vec<Report>,
-    /// What a sweep found.
-    pub sweep: Option<Sweep>,
-}
-
-impl From<Vec<Report>> for Handled {
-    fn from(reports: Vec<Report>) -> Self {
-        Self { reports, sweep: None }
-    }
-}
-
-/// What a sweep announces, and the figures for its metrics.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sweep {
-    pub tally: Tally,
-    /// For the courier's own queue, in the order in which they are to be sent.
-    pub announcements: Vec<OwnMessage>,
-}
-
-/// The figures of a sweep.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Copies that are pending, and since when the oldest of them is.
-    pub in_progress: usize,
-    pub oldest_in_progress_seconds: i64,
-    /// Wanted source AMIs without a copy.
-    pub missed: usize,
-    /// Available copies that are not finished.
-    pub unfinished: usize,
-    pub failed: usize,
-    /// What was found and left to the next sweep: the queue is full enough, or time was up.
-    pub left: usize,
-    /// Whether everything was looked at.
-    pub complete: bool,
-}
-
-/// What became of one AMI.
+/// What became of one AMI; or of a sweep.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    pub route: Option<Route>,
-    pub result: Result<Outcome, Error>,
-    /// For the courier's own queue.
-    pub messages: Vec<OwnMessage>,
+pub(super) struct Report {
+    pub(super) route: Option<Route>,
+    /// `None`: there is nothing to tell but the figures of a sweep.
+    pub(super) result: Result<Option<Outcome>, Error>,
+    /// For the courier's own queue, in the order in which they are to be sent.
+    pub(super) messages: Vec<OwnMessage>,
     /// The body of the dead letter, where it is not the message as it came.
-    pub letter: Option<String>,
+    pub(super) letter: Option<String>,
     /// What is done after all reporting.
-    pub last: Option<LastStep>,
-    /// Of a retirement that something holds: for how many whole days.
-    pub held_days: Option<i64>,
+    pub(super) last: Option<LastStep>,
+    pub(super) figures: Option<Figures>,
+    /// Whether only a sweep stands behind it: then the next one finds it again.
+    pub(super) is_from_sweep: bool,
 }
 
 /// What is done after all reporting: not before, since a crash in between would lose the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LastStep {
+pub(super) enum LastStep {
     /// Deregister a failed copy.
-    DeregisterFailedCopy(ImageId),
+    RemoveFailedCopy(ImageId),
     /// Record on the copy that it is finished.
     MarkFinished { copy: ImageId, at: OffsetDateTime },
 }
 
+/// Figures for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Figures {
+    /// Of a retirement that something holds: for how many whole days.
+    HeldDays(i64),
+    Sweep(Tally),
+}
+
+/// The figures of a sweep.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Copies that are pending, and since when the oldest of them is.
+    pub(super) in_progress: usize,
+    pub(super) oldest_in_progress_seconds: i64,
+    /// Wanted source AMIs without a copy.
+    pub(super) missed: usize,
+    /// Available copies that are not finished.
+    pub(super) unfinished: usize,
+    pub(super) failed: usize,
+    /// What was found and left to the next sweep: the queue is full enough, or time was up.
+    pub(super) left: usize,
+    /// Whether everything was looked at.
+    pub(super) complete: bool,
+}
+
 impl Report {
-    #[must_use]
-    pub fn new(route: Option<Route>, result: Result<Outcome, Error>) -> Self {
-        Self { route, result, messages: Vec::new(), letter: None, last: None, held_days: None }
+    pub(super) fn new(route: Option<Route>, result: Result<Outcome, Error>) -> Self {
+        Self {
+            route,
+            result: result.map(Some),
+            messages: Vec::new(),
+            letter: None,
+            last: None,
+            figures: None,
+            is_from_sweep: false,
+        }
+    }
+
+    /// A message that no step could take up.
+    pub(super) fn rejected(error: Error) -> Self {
+        Self::new(None, Err(error))
+    }
+
+    /// What a sweep found.
+    pub(super) fn swept(tally: Tally, messages: Vec<OwnMessage>) -> Self {
+        let figures = Some(Figures::Sweep(tally));
+        Self { route: None, result: Ok(None), messages, letter: None, last: None, figures, is_from_sweep: true }
     }
 
     #[must_use]
-    pub fn rejected(error: impl Into<Error>) -> Self {
-        Self::new(None, Err(error.into()))
-    }
-
-    #[must_use]
-    pub fn then(self, last: LastStep) -> Self {
+    pub(super) fn then(self, last: LastStep) -> Self {
         Self { last: Some(last), ..self }
     }
 
     #[must_use]
-    pub fn held(self, days: i64) -> Self {
-        Self { held_days: Some(days), ..self }
+    pub(super) fn held(self, days: i64) -> Self {
+        Self { figures: Some(Figures::HeldDays(days)), ..self }
     }
 
     #[must_use]
-    pub fn send(self, message: OwnMessage) -> Self {
+    pub(super) fn send(self, message: OwnMessage) -> Self {
         Self { messages: vec![message], ..self }
     }
 
     #[must_use]
-    pub fn with_letter(self, body: String) -> Self {
+    pub(super) fn with_letter(self, body: String) -> Self {
         Self { letter: Some(body), ..self }
     }
 
     /// The failed copy that this report is about, if it is about one.
-    #[must_use]
-    pub fn failed_copy(&self) -> Option<&ImageId> {
+    pub(super) fn failed_copy(&self) -> Option<&ImageId> {
         match &self.last {
-            Some(LastStep::DeregisterFailedCopy(copy)) => Some(copy),
+            Some(LastStep::RemoveFailedCopy(copy)) => Some(copy),
             _ => None,
         }
+    }
+
+    /// The reason of a rejection.
+    pub(super) fn rejection(&self) -> Option<&Error> {
+        self.result.as_ref().err().filter(|error| error.retry_after().is_none())
     }
 }

@@ -8,244 +8,250 @@ use courier_core::error::Error;
 use courier_core::identity::{AccountId, Identity, ImageId};
 use courier_core::image::{Image, State, tag};
 use courier_core::outcome::Outcome;
-use courier_core::retirement::{self, Look, Next, Reason, SourceState, Trigger, Usage};
+use courier_core::retirement::{self, Evidence, Reason, SourceState, Trigger, Usage, Verdict};
 use courier_core::selection;
 use tracing::{Instrument, info, info_span};
 
 use super::report::Report;
-use super::step::Courier;
-use crate::aws::ec2::{Deregistered, ImageLookup};
-use crate::aws::error::{attempting, attempting_on_visible};
+use super::stack::Courier;
+use super::usage::Users;
+use crate::aws::ec2::Deregistered;
+use crate::aws::error::When;
 
-impl Courier {
-    /// Looks at the courier's copies of a source that is out of service, says EC2.
-    pub(super) async fn retire_copies_of(&self, source: &Identity) -> Vec<Report> {
-        let nothing = |reason: &str| vec![self.ignored(Some(source), reason.to_owned())];
-        if !self.settings.retire_with_source {
+/// Whose copies are looked at.
+pub(super) struct Retirements<'a> {
+    pub(super) courier: &'a Courier,
+}
+
+/// The retirement of one copy.
+struct Retirement<'a> {
+    courier: &'a Courier,
+    /// As it is now, with what was done to it.
+    copy: Image,
+    source: &'a Identity,
+    trigger: Trigger,
+}
+
+impl Retirements<'_> {
+    /// Looks at the courier's copies of a source that is out of service, as EC2 reports.
+    pub(super) async fn of_copies_of(&self, source: &Identity) -> Vec<Report> {
+        let courier = self.courier;
+        let nothing = |reason: &str| vec![courier.ignored(Some(source), reason.to_owned())];
+        if !courier.settings.retire_with_source {
             return nothing("the source AMI is out of service; its copies stay (RETIRE_WITH_SOURCE is not set)");
         }
-        if let Err(reason) = selection::region_is_allowed(&source.region, &self.settings) {
+        if let Err(reason) = selection::region_is_allowed(&source.region, &courier.settings) {
             return nothing(&reason);
         }
-        let ec2 = self.local_ec2();
-        let looking = attempting(format!("looking for copies of {source} in {}", ec2.region));
-        let copies: Vec<Image> = match ec2.copies_of(source).await.map_err(looking) {
+        let ec2 = courier.local_ec2();
+        let copies = ec2.copies_of(source).await;
+        let copies: Vec<Image> = match copies.when(format_args!("looking for copies of {source} in {}", ec2.region)) {
             Ok(copies) => copies.into_iter().filter(|copy| is_own_copy(copy, source)).collect(),
-            Err(error) => return vec![self.ended(Some(source), error.into())],
+            Err(error) => return vec![courier.failed(Some(source), error)],
         };
         if copies.is_empty() {
             return nothing("the source AMI is out of service; there is no copy of the courier's here");
         }
         let mut reports = Vec::new();
-        for copy in &copies {
-            reports.push(self.retire(copy, source, Trigger::Event).await);
+        for copy in copies {
+            reports.push(Retirement { courier, copy, source, trigger: Trigger::Event }.run().await);
         }
         reports
     }
 
     /// Looks at the copy with this id, whose source a sweep found out of service, or back.
-    pub(super) async fn retire_copy(&self, id: &ImageId) -> Report {
-        let ec2 = self.local_ec2();
-        let describing = attempting(format!("describing the copy {id} in {}", ec2.region));
-        let copy = match ec2.image(id, None).await.map_err(describing) {
-            Ok(ImageLookup::Image(copy)) if copy.state.is_live() => copy,
-            Ok(_) => return self.ignored(None, format!("the copy {id} is gone")),
-            Err(error) => return self.ended(None, error.into()),
+    pub(super) async fn of_copy(&self, id: &ImageId) -> Report {
+        let courier = self.courier;
+        let ec2 = courier.local_ec2();
+        let copy = match ec2.image(id, None).await.when(format_args!("describing the copy {id} in {}", ec2.region)) {
+            Ok(Some(copy)) if copy.state.is_live() => copy,
+            Ok(_) => return courier.ignored(None, format!("the copy {id} is gone")),
+            Err(error) => return courier.failed(None, error),
         };
-        let Some(source) = copy.courier_source().filter(|_| self.settings.retire_with_source) else {
-            return self.ignored(
+        let Some(source) = copy.courier_source().filter(|_| courier.settings.retire_with_source) else {
+            return courier.ignored(
                 None,
                 format!("{id} is not retired: not a copy of the courier's, or RETIRE_WITH_SOURCE is off"),
             );
         };
         let span = info_span!("source", image = %source.image, region = %source.region);
-        self.retire(&copy, &source, Trigger::Sweep).instrument(span).await
+        let retirement = Retirement { courier, copy, source: &source, trigger: Trigger::Sweep };
+        retirement.run().instrument(span).await
     }
 
     /// The source is in service: what was done to its copies because it was not is undone.
     pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
-        if !self.settings.retire_with_source {
+        let courier = self.courier;
+        if !courier.settings.retire_with_source {
             return Ok(());
         }
         for copy in copies.iter().filter(|copy| copy.is_marked() && is_own_copy(copy, source)) {
-            let report = self.follow(copy, source, SourceState::InService, Trigger::Event).await?;
-            if let Ok(Outcome::Ignored { reason, .. }) = &report.result {
+            let retirement = Retirement { courier, copy: copy.clone(), source, trigger: Trigger::Event };
+            let report = retirement.follow(SourceState::InService).await?;
+            if let Ok(Some(Outcome::Ignored { reason, .. })) = &report.result {
                 info!("{reason}");
             }
         }
         Ok(())
     }
+}
 
-    async fn retire(&self, copy: &Image, source: &Identity, trigger: Trigger) -> Report {
-        let state = match self.source_state(source, copy).await {
-            Ok(state) => state,
-            Err(error) => return self.ended(Some(source), error.into()),
+impl Retirement<'_> {
+    async fn run(self) -> Report {
+        let (courier, source) = (self.courier, self.source);
+        let followed = match self.source_state().await {
+            Ok(state) => self.follow(state).await,
+            Err(error) => Err(error),
         };
-        let followed = self.follow(copy, source, state, trigger).await;
-        followed.unwrap_or_else(|error| self.ended(Some(source), error.into()))
+        followed.unwrap_or_else(|error| courier.failed(Some(source), error))
     }
 
-    /// Does what the rules say, until the copy stays or is out of service.
-    async fn follow(
-        &self,
-        copy: &Image,
-        source: &Identity,
-        state: SourceState,
-        trigger: Trigger,
-    ) -> Result<Report, Error> {
-        let mut copy = copy.clone();
+    /// Does what the rules say, until the copy is kept or is out of service.
+    async fn follow(mut self, state: SourceState) -> Result<Report, Error> {
         let mut usage = Usage::NotLookedFor;
-        let mut done = "stays";
+        let mut done = KEPT;
         loop {
-            let retire_after_days = self.settings.retire_after_days;
-            let now = self.aws.now();
-            let look = Look { source: state, copy: &copy, usage: &usage, trigger, retire_after_days, now };
-            match retirement::next(&look) {
-                Next::Stay(reason) => return self.report_stay(&copy, source, done, reason, trigger).await,
-                Next::LookForUsage => usage = self.usage_of(&copy).await?,
-                Next::Mark => {
+            let evidence = Evidence {
+                source: state,
+                copy: &self.copy,
+                usage: &usage,
+                trigger: self.trigger,
+                retire_after_days: self.courier.settings.retire_after_days,
+                now: self.courier.aws.now(),
+            };
+            match retirement::decide(&evidence) {
+                Verdict::Stay(reason) => return self.report_stay(done, reason).await,
+                Verdict::LookForUsage => usage = self.users().usage().await?,
+                Verdict::Mark => {
                     // The report first: without the permission to order it, the copy is not even marked.
-                    self.order_first_report(&copy).await?;
-                    self.mark(&mut copy, tag::SOURCE_GONE_SINCE).await?;
-                    done = "stays, marked now";
+                    self.users().order_first_report().await?;
+                    self.mark(tag::SOURCE_GONE_SINCE).await?;
+                    done = "is kept, and now marked";
                 }
-                Next::Unmark(keys) => {
-                    self.unmark(&mut copy, keys).await?;
-                    if done == "stays" {
-                        done = "stays, no longer marked";
+                Verdict::Unmark(keys) => {
+                    self.unmark(keys).await?;
+                    if done == KEPT {
+                        done = "is kept, and no longer marked";
                     }
                 }
-                Next::Enable => {
-                    self.enable(&mut copy).await?;
+                Verdict::Enable => {
+                    self.enable().await?;
                     done = "is enabled again, and finished again by EC2's event or the next sweep";
                 }
-                Next::Disable => {
-                    self.disable(&mut copy).await?;
-                    return Ok(self.retired(&copy, source, "it is disabled, as its source AMI is".to_owned()));
+                Verdict::Disable => {
+                    self.disable().await?;
+                    return Ok(self.retired("it is disabled, as its source AMI is".to_owned()));
                 }
-                Next::Deregister => match self.deregister(&copy).await? {
-                    Deregistration::Done(how) => return Ok(self.retired(&copy, source, how)),
-                    Deregistration::Refused(why) => usage = Usage::InUse(why),
+                Verdict::Deregister => match self.courier.local_ec2().deregister(&self.copy.id).await {
+                    // With a cool-down, EC2 refuses for a day after protection was disabled, which a description does not show.
+                    Err(refused) if refused.is("OperationNotPermitted") => {
+                        usage = Usage::InUse(format!("EC2 does not let it be deregistered: {}", refused.message));
+                    }
+                    answer => {
+                        let region = &self.courier.settings.stack_region;
+                        let done = answer.when(format_args!("deregistering the copy {} in {region}", self.copy.id))?;
+                        return Ok(self.retired(how(done)));
+                    }
                 },
             }
         }
     }
 
-    /// The copy stays, for this reason.
-    async fn report_stay(
-        &self,
-        copy: &Image,
-        source: &Identity,
-        done: &str,
-        reason: Reason,
-        trigger: Trigger,
-    ) -> Result<Report, Error> {
-        let mut text = format!("the copy {} {done}: {reason}", copy.id);
-        if let (Reason::Waiting { .. }, Trigger::Sweep, "stays") = (&reason, trigger, done)
-            && let Some(users) = self.known_users_of(copy).await?
+    fn users(&self) -> Users<'_> {
+        Users { courier: self.courier, copy: &self.copy }
+    }
+
+    /// The copy is kept, for this reason.
+    async fn report_stay(&self, done: &str, reason: Reason) -> Result<Report, Error> {
+        let mut text = format!("the copy {} {done}: {reason}", self.copy.id);
+        if let (Reason::Waiting { .. }, Trigger::Sweep, KEPT) = (&reason, self.trigger, done)
+            && let Some(users) = self.users().known().await?
         {
             text = format!("{text}; {users}");
         }
-        let report = self.ignored(Some(source), text);
+        let report = self.courier.ignored(Some(self.source), text);
         Ok(match reason {
-            Reason::Held(hold) => report.held(hold.days(self.aws.now())),
+            Reason::Held(hold) => report.held(hold.days(self.courier.aws.now())),
             _ => report,
         })
     }
 
-    fn retired(&self, copy: &Image, source: &Identity, reason: String) -> Report {
-        let route = self.route(source);
-        let (image_id, name) = (copy.id.clone(), copy.name.clone());
+    fn retired(&self, reason: String) -> Report {
+        let route = self.courier.route(self.source);
+        let (image_id, name) = (self.copy.id.clone(), self.copy.name.clone());
         Report::new(Some(route.clone()), Ok(Outcome::Retired { image_id, name, route, reason }))
     }
 
     /// Puts the time on the copy.
-    async fn mark(&self, copy: &mut Image, key: &'static str) -> Result<(), Error> {
-        let ec2 = self.local_ec2();
-        let time = tag::time(self.aws.now());
-        let marking = attempting_on_visible(format!("putting the tag {key} on the copy {} in {}", copy.id, ec2.region));
-        ec2.tag(&copy.id, key, &time).await.map_err(marking)?;
+    async fn mark(&mut self, key: &'static str) -> Result<(), Error> {
+        let (copy, ec2) = (&mut self.copy, self.courier.local_ec2());
+        let time = tag::time(self.courier.aws.now());
+        let marked = ec2.tag(&copy.id, key, &time).await;
+        marked.when_seen(format_args!("putting the tag {key} on the copy {} in {}", copy.id, ec2.region))?;
         copy.tags.insert(key.to_owned(), time);
         Ok(())
     }
 
     /// Removes tags from the copy, if they still have the values that were seen.
-    async fn unmark(&self, copy: &mut Image, keys: &[&str]) -> Result<(), Error> {
+    async fn unmark(&mut self, keys: &[&str]) -> Result<(), Error> {
+        let (copy, ec2) = (&mut self.copy, self.courier.local_ec2());
         let seen = copy.tags.iter().filter(|(key, _)| keys.contains(&key.as_str()));
         let seen: Vec<(&str, &str)> = seen.map(|(key, value)| (key.as_str(), value.as_str())).collect();
         if seen.is_empty() {
             return Ok(());
         }
-        let ec2 = self.local_ec2();
-        let unmarking = attempting_on_visible(format!("removing tags from the copy {} in {}", copy.id, ec2.region));
-        ec2.untag(&copy.id, &seen).await.map_err(unmarking)?;
+        let removed = ec2.untag(&copy.id, &seen).await;
+        removed.when_seen(format_args!("removing tags from the copy {} in {}", copy.id, ec2.region))?;
         copy.tags.retain(|key, _| !keys.contains(&key.as_str()));
         Ok(())
     }
 
     /// Marked first: a copy that is disabled without the mark would stay disabled for ever.
-    async fn disable(&self, copy: &mut Image) -> Result<(), Error> {
-        self.mark(copy, tag::DISABLED_WITH_SOURCE).await?;
-        let ec2 = self.local_ec2();
-        let disabling = attempting_on_visible(format!("disabling the copy {} in {}", copy.id, ec2.region));
-        ec2.disable(&copy.id).await.map_err(disabling)
+    async fn disable(&mut self) -> Result<(), Error> {
+        self.mark(tag::DISABLED_WITH_SOURCE).await?;
+        let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
+        ec2.disable(copy).await.when_seen(format_args!("disabling the copy {copy} in {}", ec2.region))
     }
 
     /// No longer finished first: a copy that is enabled and looks finished would never be shared again.
-    async fn enable(&self, copy: &mut Image) -> Result<(), Error> {
-        self.unmark(copy, &[tag::FINISHED]).await?;
-        let ec2 = self.local_ec2();
-        let enabling = attempting_on_visible(format!("enabling the copy {} in {}", copy.id, ec2.region));
-        ec2.enable(&copy.id).await.map_err(enabling)?;
+    async fn enable(&mut self) -> Result<(), Error> {
+        self.unmark(&[tag::FINISHED]).await?;
+        let (copy, ec2) = (&mut self.copy, self.courier.local_ec2());
+        let enabled = ec2.enable(&copy.id).await;
+        enabled.when_seen(format_args!("enabling the copy {} in {}", copy.id, ec2.region))?;
         copy.state = State::Available;
         Ok(())
     }
 
-    async fn deregister(&self, copy: &Image) -> Result<Deregistration, Error> {
-        let ec2 = self.local_ec2();
-        match ec2.deregister(&copy.id).await {
-            Ok(Deregistered::Done { snapshots_left }) if !snapshots_left.is_empty() => {
-                Ok(Deregistration::Done(format!(
-                    "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
-                    snapshots_left.join(", ")
-                )))
-            }
-            // Another delivery may have deregistered it a moment ago.
-            Ok(Deregistered::Done { .. } | Deregistered::NotFound) => {
-                Ok(Deregistration::Done("it is deregistered with its snapshots, as its source AMI is".to_owned()))
-            }
-            // With a cool-down, EC2 refuses for a day after protection was disabled, which a description does not show.
-            Err(refused) if refused.is("OperationNotPermitted") => {
-                Ok(Deregistration::Refused(format!("EC2 does not let it be deregistered: {}", refused.message)))
-            }
-            Err(failed) => Err(attempting(format!("deregistering the copy {} in {}", copy.id, ec2.region))(failed)),
-        }
-    }
-
-    async fn source_state(&self, source: &Identity, copy: &Image) -> Result<SourceState, Error> {
-        let looking = attempting(format!("describing the source AMI {source}"));
-        let lookup = self.aws.ec2(&source.region).image(&source.image, None).await.map_err(looking)?;
-        Ok(match lookup {
-            ImageLookup::Image(image) => match image.state {
-                State::Deregistered => SourceState::Deregistered,
-                State::Disabled => SourceState::Disabled,
-                _ => SourceState::InService,
-            },
+    async fn source_state(&self) -> Result<SourceState, Error> {
+        let source = self.source;
+        let found = self.courier.aws.ec2(&source.region).image(&source.image, None).await;
+        Ok(match found.when(format_args!("describing the source AMI {source}"))?.map(|image| image.state) {
+            Some(State::Deregistered) => SourceState::Deregistered,
+            Some(State::Disabled) => SourceState::Disabled,
+            Some(_) => SourceState::InService,
             // EC2 always shows an account its own AMIs; another account's may be shared no more, or not be allowed any more.
             // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html>
-            ImageLookup::Empty | ImageLookup::NotFound | ImageLookup::Unavailable if is_of_own_source(copy) => {
-                SourceState::Deregistered
-            }
-            ImageLookup::Empty | ImageLookup::NotFound | ImageLookup::Unavailable => SourceState::NotVisible,
+            None if is_of_own_source(&self.copy) => SourceState::Deregistered,
+            None => SourceState::NotVisible,
         })
     }
 }
 
-/// What EC2 answered.
-enum Deregistration {
-    /// With what was done.
-    Done(String),
-    Refused(String),
+/// Nothing was done to the copy.
+const KEPT: &str = "is kept";
+
+fn how(done: Deregistered) -> String {
+    match done {
+        Deregistered::Done { snapshots_left } if !snapshots_left.is_empty() => format!(
+            "it is deregistered, as its source AMI is, but EC2 left its snapshots {} behind: delete them by hand",
+            snapshots_left.join(", ")
+        ),
+        // Another delivery may have deregistered it a moment ago.
+        Deregistered::Done { .. } | Deregistered::NotFound => {
+            "it is deregistered with its snapshots, as its source AMI is".to_owned()
+        }
+    }
 }
 
 /// Whether this is a live copy of `source` that the courier made.

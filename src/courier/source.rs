@@ -6,157 +6,129 @@ use courier_core::image::{Image, State, tag};
 use courier_core::settings::Owner;
 use courier_core::{region, selection};
 
-use super::step::{Courier, DeliveryAttempt, StepEnd};
-use crate::aws::ec2::{Ec2, ImageLookup};
-use crate::aws::error::{CallError, attempting};
+use super::stack::{Courier, Delivery, Stop};
+use crate::aws::error::{CallError, When};
 
-/// What was found in place of a source AMI that can be copied.
-pub(super) enum Found {
-    Ready(Box<Image>),
-    /// It exists, and its owner is not one of `SOURCE_OWNERS`.
-    NotTrusted(String),
-    /// It existed once.
-    Gone(String),
+/// The search for source AMIs that a message names.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) courier: &'a Courier,
+    pub(super) delivery: &'a Delivery<'a>,
 }
 
-impl Courier {
+/// Why an AMI that EC2 knows is not the source of a copy: a code, and the reason.
+pub(super) type Unfit = (&'static str, String);
+
+impl Search<'_> {
     /// Looks for the source AMI among those of `owners`.
-    pub(super) async fn find(
-        &self,
-        source: &Identity,
-        owners: &[Owner],
-        attempt: DeliveryAttempt,
-    ) -> Result<Found, Error> {
-        let ec2 = self.aws.ec2(&source.region);
-        match self.look_up(&ec2, source, Some(owners), attempt).await? {
-            ImageLookup::Image(image) => ready(source, *image),
-            ImageLookup::Empty => self.explain_absence(&ec2, source, attempt).await,
-            ImageLookup::NotFound | ImageLookup::Unavailable => self.not_visible(source, attempt),
+    pub(super) async fn find(&self, source: &Identity, owners: &[Owner]) -> Result<Result<Image, Unfit>, Error> {
+        match self.look_up(source, Some(owners)).await? {
+            Some(image) => ready(source, image),
+            None => self.explain_absence(source).await,
         }
     }
 
-    async fn look_up(
-        &self,
-        ec2: &Ec2,
-        source: &Identity,
-        owners: Option<&[Owner]>,
-        attempt: DeliveryAttempt,
-    ) -> Result<ImageLookup, Error> {
-        let describing = format!("describing the source AMI {source}");
-        ec2.image(&source.image, owners)
-            .await
-            .map_err(|failed| self.no_such_region(source, &describing, failed, attempt))
+    async fn look_up(&self, source: &Identity, owners: Option<&[Owner]>) -> Result<Option<Image>, Error> {
+        let found = self.courier.aws.ec2(&source.region).image(&source.image, owners).await;
+        found.map_err(|failed| self.no_such_region(source, failed))
     }
 
     /// EC2 of a Region that is not known does not answer: after a while it is taken for a Region that does not exist.
-    fn no_such_region(
-        &self,
-        source: &Identity,
-        describing: &str,
-        failed: CallError,
-        attempt: DeliveryAttempt,
-    ) -> Error {
+    fn no_such_region(&self, source: &Identity, failed: CallError) -> Error {
         let has_answered = failed.code.is_some();
-        if has_answered || region::is_known(&source.region) || attempt.may_wait(self.aws.now()) {
-            return attempting(describing.to_owned())(failed);
+        let describing = format!("describing the source AMI {source}");
+        let may_wait = self.delivery.may_wait(self.courier.aws.now());
+        if has_answered || region::is_known(&source.region) || may_wait {
+            return failed.sorted(describing);
         }
         let nearest = region::nearest(&source.region);
         failed.reject(
-            &format!("{describing} (AWS has perhaps no such Region; did you mean `{nearest}`?)"),
+            format_args!("{describing} (AWS has perhaps no such Region; did you mean `{nearest}`?)"),
             "correct the Region and send the message again; if the Region is new, check that it is enabled for this account",
         )
     }
 
     /// No trusted owner has it. Only the explanation needs to know whether anybody has.
-    async fn explain_absence(&self, ec2: &Ec2, source: &Identity, attempt: DeliveryAttempt) -> Result<Found, Error> {
-        match self.look_up(ec2, source, None, attempt).await? {
-            ImageLookup::Image(image) if image.state != State::Deregistered => {
-                if let Err(reason) = selection::is_not_here_already(&image, &source.region, &self.stack()) {
-                    return Ok(Found::NotTrusted(reason));
-                }
-                let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
-                let trusted = self.trusted_owners();
-                Ok(Found::NotTrusted(format!("its owner {owner} is not one of SOURCE_OWNERS ({trusted})")))
+    async fn explain_absence(&self, source: &Identity) -> Result<Result<Image, Unfit>, Error> {
+        let image = match self.look_up(source, None).await? {
+            Some(image) if image.state == State::Deregistered => {
+                return Ok(Err((code::IMAGE_UNAVAILABLE, "the source AMI is deregistered".to_owned())));
             }
-            ImageLookup::Image(_) => Ok(Found::Gone("the source AMI is deregistered".to_owned())),
-            _ => self.not_visible(source, attempt),
+            Some(image) => image,
+            None => return Err(self.not_visible(source)),
+        };
+        if let Err(reason) = selection::is_not_here_already(&image, &source.region, self.delivery.stack) {
+            return Ok(Err((code::SOURCE_NOT_ALLOWED, reason)));
         }
+        let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
+        let trusted: Vec<&str> = self.courier.settings.sources.owners.iter().map(Owner::as_str).collect();
+        let reason = format!("its owner {owner} is not one of SOURCE_OWNERS ({})", trusted.join(", "));
+        Ok(Err((code::SOURCE_NOT_ALLOWED, reason)))
     }
 
     /// A new AMI may be invisible for minutes, and another account may share it only after the event.
-    fn not_visible(&self, source: &Identity, attempt: DeliveryAttempt) -> Result<Found, Error> {
-        if attempt.may_wait(self.aws.now()) {
+    fn not_visible(&self, source: &Identity) -> Error {
+        if self.delivery.may_wait(self.courier.aws.now()) {
             let message = format!("the source AMI {source} is not visible yet");
-            return Err(Error::retry(RetryAfter::Seconds, code::IMAGE_NOT_FOUND, message));
+            return Error::retry(RetryAfter::Seconds, code::IMAGE_NOT_FOUND, message);
         }
-        Err(Error::rejected(
+        Error::rejected(
             code::IMAGE_NOT_FOUND,
             format!("the source AMI {source} does not exist, or is not visible to this account"),
             "check the image id and its Region, and that its owner shares the AMI with this account; then announce it again",
-        ))
-    }
-
-    fn trusted_owners(&self) -> String {
-        let owners: Vec<&str> = self.settings.sources.owners.iter().map(Owner::as_str).collect();
-        owners.join(", ")
+        )
     }
 
     /// The AMIs in `region` that EC2 Image Builder tagged with the ARN of its image. Empty when it made none there.
-    pub(super) async fn made_by_image_builder(
-        &self,
-        region: &Region,
-        arn: &str,
-        attempt: DeliveryAttempt,
-    ) -> Result<Vec<Identity>, StepEnd> {
-        selection::region_is_allowed(region, &self.settings).map_err(StepEnd::Ignored)?;
-        let stack = self.stack();
+    pub(super) async fn made_by_image_builder(&self, region: &Region, arn: &str) -> Result<Vec<Identity>, Stop> {
+        let settings = &self.courier.settings;
+        selection::region_is_allowed(region, settings).map_err(Stop::Ignored)?;
+        let stack = self.delivery.stack;
         let is_own = *region == stack.region && arn.split(':').nth(4) == stack.account.as_ref().map(AccountId::as_str);
         if is_own {
-            return Err(StepEnd::Ignored(format!("Image Builder of this account made {arn} in {region} already")));
+            return Err(Stop::Ignored(format!("Image Builder of this account made {arn} in {region} already")));
         }
-        let owners = self.settings.sources.owners_in(region, &stack.region);
-        let looking = attempting(format!("looking in {region} for the AMI that Image Builder made as {arn}"));
-        let found = self.aws.ec2(region).tagged(tag::IMAGE_BUILDER, arn, &owners).await.map_err(looking)?;
+        let owners = settings.sources.owners_in(region, &stack.region);
+        let found = self.courier.aws.ec2(region).tagged(tag::IMAGE_BUILDER, arn, &owners).await;
+        let found = found.when(format_args!("looking in {region} for the AMI that Image Builder made as {arn}"))?;
         if !found.is_empty() {
             return Ok(found.into_iter().map(|image| image.identity(region)).collect());
         }
-        if attempt.may_wait(self.aws.now()) {
+        if self.delivery.may_wait(self.courier.aws.now()) {
             let message = format!("no AMI in {region} has the tag Ec2ImageBuilderArn={arn} yet");
             return Err(Error::retry(RetryAfter::Seconds, code::IMAGE_NOT_FOUND, message).into());
         }
-        Err(StepEnd::Ignored(format!("no AMI of SOURCE_OWNERS in {region} has the tag Ec2ImageBuilderArn={arn}")))
+        Err(Stop::Ignored(format!("no AMI of SOURCE_OWNERS in {region} has the tag Ec2ImageBuilderArn={arn}")))
     }
 
     /// The AMI that an SSM parameter in `region` holds.
-    pub(super) async fn held_by_parameter(&self, region: &Region, name: &str) -> Result<Identity, StepEnd> {
-        selection::region_is_allowed(region, &self.settings).map_err(StepEnd::Ignored)?;
-        let reading = format!("reading the parameter `{name}` in {region}");
-        let parameter = match self.aws.parameter_store(region).get(name).await {
-            Ok(Some(parameter)) => parameter,
-            Ok(None) => {
-                return Err(StepEnd::Ignored(format!("the parameter `{name}` in {region} does not exist any more")));
-            }
+    pub(super) async fn held_by_parameter(&self, region: &Region, name: &str) -> Result<Identity, Stop> {
+        selection::region_is_allowed(region, &self.courier.settings).map_err(Stop::Ignored)?;
+        let parameter = match self.courier.aws.parameter_store(region).get(name).await {
             // It is named by its ARN: it belongs to another account, which has not shared it, or is not one of SenderAccounts.
             Err(failed) if failed.is("AccessDeniedException") && name.starts_with("arn:") => {
-                return Err(StepEnd::Ignored(format!(
-                    "the function may not read the parameter `{name}` of another account: {}",
-                    failed.message
+                let message = failed.message;
+                return Err(Stop::Ignored(format!(
+                    "the function may not read the parameter `{name}` of another account: {message}"
                 )));
             }
-            Err(failed) => return Err(attempting(reading)(failed).into()),
+            answer => answer.when(format_args!("reading the parameter `{name}` in {region}"))?,
+        };
+        let Some(parameter) = parameter else {
+            return Err(Stop::Ignored(format!("the parameter `{name}` in {region} does not exist any more")));
         };
         match parameter.value.parse() {
             Ok(image) => Ok(Identity { region: region.clone(), image }),
-            Err(why) => Err(StepEnd::Ignored(format!("the parameter `{name}` in {region} holds no AMI: {why}"))),
+            Err(why) => Err(Stop::Ignored(format!("the parameter `{name}` in {region} holds no AMI: {why}"))),
         }
     }
 }
 
 /// A source AMI can be copied once it is available.
-fn ready(source: &Identity, image: Image) -> Result<Found, Error> {
-    let gone = |what: &str| Ok(Found::Gone(format!("the source AMI {what}")));
+fn ready(source: &Identity, image: Image) -> Result<Result<Image, Unfit>, Error> {
+    let gone = |what: &str| Ok(Err((code::IMAGE_UNAVAILABLE, format!("the source AMI {what}"))));
     match image.state {
-        State::Available => Ok(Found::Ready(Box::new(image))),
+        State::Available => Ok(Ok(image)),
         State::Pending => Err(Error::retry(
             RetryAfter::Minutes,
             code::INCORRECT_STATE,

@@ -2,21 +2,56 @@
 
 use std::cell::RefCell;
 
+use courier_core::announcement::{Question, StatusRequest, WidgetRequest};
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::Region;
-use courier_core::status::{Ledger, NotListed, Status, StatusRequest};
+use courier_core::status::{Ledger, NotListed, Status};
+use courier_core::widget::{DOCUMENTATION, Widget};
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
 
-use super::step::Courier;
+use super::stack::{Courier, Delivery};
 
 impl Courier {
+    /// Answers a question: a status as JSON, the widget as a string of HTML, its documentation as a string of Markdown.
+    ///
+    /// # Errors
+    /// The status is not known. A viewer of the widget reads the reason in the widget instead.
+    pub async fn answer(
+        &self,
+        question: &Question,
+        function_arn: &str,
+        delivery: &Delivery<'_>,
+    ) -> Result<Value, Error> {
+        Ok(match question {
+            Question::Documentation => json!(DOCUMENTATION),
+            Question::Status(request) => json!(self.status(request.as_ref().map_err(Clone::clone)?, delivery).await?),
+            Question::Widget(request) => json!(self.widget(request, function_arn, delivery).await),
+        })
+    }
+
+    async fn widget(&self, request: &WidgetRequest, function_arn: &str, delivery: &Delivery<'_>) -> String {
+        let status = match &request.status {
+            Ok(asked) => self.status(asked, delivery).await,
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = &status {
+            warn!(%error, "the widget shows why there is no status");
+        }
+        Widget { request, function_arn, status: status.as_ref().map_err(ToString::to_string) }.html().into_string()
+    }
+
     /// Looks at this Region, then at all source Regions at the same time, and answers one page.
     ///
     /// # Errors
     /// The copies could not be listed in time: without them, nothing is known of any AMI. A source Region that could not be
     /// listed is named in the answer.
-    pub async fn status(&self, request: &StatusRequest, deadline: Instant) -> Result<Status, Error> {
+    async fn status(&self, request: &StatusRequest, delivery: &Delivery<'_>) -> Result<Status, Error> {
+        let started = Instant::now();
+        let deadline = delivery.deadline;
+        let days = request.days_or(self.settings.backfill_days);
         let mut listed = self.settings.sources.clone();
         if !request.name_patterns.is_empty() {
             // What EC2 looks for. The selection's own patterns are asked afterwards.
@@ -29,7 +64,7 @@ impl Courier {
         let ledger = RefCell::new(ledger);
         let sources = join_all(self.settings.sources.regions.iter().map(async |region| {
             let add = |image| ledger.borrow_mut().add_source(image, region);
-            let listing = in_time(deadline, self.list_sources(region, &listed, request.days, add)).await;
+            let listing = in_time(deadline, self.list_sources(region, &listed, days, delivery, add)).await;
             (region, listing.err().map(|error| error.to_string()))
         }))
         .await;
@@ -41,7 +76,10 @@ impl Courier {
             }
         }
         let rows = ledger.into_inner().rows(as_of);
-        Ok(Status::page(request, rows, &self.settings.stack_region, as_of, regions))
+        let status = Status::page(request, rows, &self.settings, as_of, regions);
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(images = status.total, milliseconds, "status");
+        Ok(status)
     }
 }
 

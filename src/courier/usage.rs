@@ -13,87 +13,94 @@ use courier_core::retirement::Usage;
 use courier_core::usage_report::{self, ReportNext, UsageReport};
 use time::{Date, Duration, OffsetDateTime};
 
-use super::step::Courier;
+use super::stack::Courier;
 use crate::aws::ec2::UseByAccount;
-use crate::aws::error::attempting_on_visible;
+use crate::aws::error::When;
 
 /// An AMI that was launched within this time counts as in use, even when nothing refers to it.
 const LATELY: Duration = Duration::days(30);
 /// How many references or accounts are named.
 const NAMED: usize = 5;
 
-impl Courier {
+/// Who needs one copy.
+#[derive(Clone, Copy)]
+pub(super) struct Users<'a> {
+    pub(super) courier: &'a Courier,
+    pub(super) copy: &'a Image,
+}
+
+impl Users<'_> {
     /// Who or what uses the copy. Orders an image usage report if that is needed to know it.
-    pub(super) async fn usage_of(&self, copy: &Image) -> Result<Usage, Error> {
-        if let Some(launched) = copy.last_launched.filter(|launched| self.aws.now() - *launched < LATELY) {
+    pub(super) async fn usage(self) -> Result<Usage, Error> {
+        let now = self.courier.aws.now();
+        if let Some(launched) = self.copy.last_launched.filter(|launched| now - *launched < LATELY) {
             return Ok(Usage::InUse(format!("it was launched on {}", launched.date())));
         }
-        if let Some(references) = self.references_to(copy).await? {
+        if let Some(references) = self.references().await? {
             return Ok(Usage::InUse(format!("{references} refer to it")));
         }
-        if self.others_may_launch(copy).await? { self.use_by_others(copy).await } else { Ok(Usage::Unused) }
+        if self.others_may_launch().await? { self.by_others().await } else { Ok(Usage::Unused) }
     }
 
     /// Orders the first image usage report of a copy, if others may launch it. It is the early warning while the copy waits.
-    pub(super) async fn order_first_report(&self, copy: &Image) -> Result<(), Error> {
-        if self.others_may_launch(copy).await? {
-            let reports = self.usage_reports_of(copy).await?;
-            if let ReportNext::Order { outdated } = usage_report::next(&reports, self.aws.now()) {
-                self.order_report(copy, &outdated).await?;
+    pub(super) async fn order_first_report(self) -> Result<(), Error> {
+        if self.others_may_launch().await? {
+            let reports = self.reports().await?;
+            if let ReportNext::Order { outdated } = usage_report::next(&reports, self.courier.aws.now()) {
+                self.order_report(&outdated).await?;
             }
         }
         Ok(())
     }
 
     /// The other accounts that use the copy, as far as an earlier report shows them.
-    pub(super) async fn known_users_of(&self, copy: &Image) -> Result<Option<String>, Error> {
-        if !self.others_may_launch(copy).await? {
+    pub(super) async fn known(self) -> Result<Option<String>, Error> {
+        if !self.others_may_launch().await? {
             return Ok(None);
         }
-        let reports = self.usage_reports_of(copy).await?;
+        let reports = self.reports().await?;
         let Some(report) = usage_report::newest_complete(&reports) else { return Ok(None) };
-        let uses = self.read_report(copy, report).await?;
-        Ok((!uses.is_empty()).then(|| told(report, &uses)))
+        let uses = self.read_report(report).await?;
+        Ok((!uses.is_empty()).then(|| describe_use(report, &uses)))
     }
 
-    async fn references_to(&self, copy: &Image) -> Result<Option<String>, Error> {
-        let ec2 = self.local_ec2();
-        let looking =
-            attempting_on_visible(format!("looking for what refers to the copy {} in {}", copy.id, ec2.region));
-        let references = ec2.references(&copy.id).await.map_err(looking)?;
+    async fn references(self) -> Result<Option<String>, Error> {
+        let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
+        let references = ec2.references(copy).await;
+        let references =
+            references.when_seen(format_args!("looking for what refers to the copy {copy} in {}", ec2.region))?;
         let named = references.iter().map(|reference| format!("{} {}", reference.kind, reference.arn)).collect();
         Ok((!references.is_empty()).then(|| enumerated(named)))
     }
 
     /// Nobody else can launch an AMI that is disabled or pending.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/disable-an-ami.html>
-    async fn others_may_launch(&self, copy: &Image) -> Result<bool, Error> {
-        if copy.state != State::Available {
+    async fn others_may_launch(self) -> Result<bool, Error> {
+        if self.copy.state != State::Available {
             return Ok(false);
         }
-        if !self.settings.finishing.share_with.is_empty() {
+        if !self.courier.settings.finishing.share_with.is_empty() {
             return Ok(true);
         }
-        let ec2 = self.local_ec2();
-        let looking = attempting_on_visible(format!("looking who may launch the copy {} in {}", copy.id, ec2.region));
-        ec2.is_shared(&copy.id).await.map_err(looking)
+        let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
+        ec2.is_shared(copy).await.when_seen(format_args!("looking who may launch the copy {copy} in {}", ec2.region))
     }
 
-    async fn use_by_others(&self, copy: &Image) -> Result<Usage, Error> {
+    async fn by_others(self) -> Result<Usage, Error> {
         const NOT_KNOWN: &str = "it is not known whether other accounts use it:";
-        let reports = self.usage_reports_of(copy).await?;
-        Ok(Usage::InUse(match usage_report::next(&reports, self.aws.now()) {
+        let reports = self.reports().await?;
+        Ok(Usage::InUse(match usage_report::next(&reports, self.courier.aws.now()) {
             ReportNext::Read(report) => {
-                let uses = self.read_report(copy, report).await?;
+                let uses = self.read_report(report).await?;
                 if uses.is_empty() {
                     let own: Vec<&UsageReport> = reports.iter().filter(|report| report.is_own).collect();
-                    self.delete_reports(copy, &own).await?;
+                    self.delete_reports(&own).await?;
                     return Ok(Usage::Unused);
                 }
-                told(report, &uses)
+                describe_use(report, &uses)
             }
             ReportNext::Wait(report) => {
-                format!("{NOT_KNOWN} the image usage report {} is pending since {}", report.id, since(report))
+                format!("{NOT_KNOWN} the image usage report {} has been pending since {}", report.id, since(report))
             }
             ReportNext::Failed(report) => {
                 let reason = report.state_reason.as_deref().unwrap_or("it does not say why");
@@ -101,45 +108,44 @@ impl Courier {
                 format!("{NOT_KNOWN} EC2 could not create the image usage report {} on {since}: {reason}", report.id)
             }
             ReportNext::Order { outdated } => {
-                self.order_report(copy, &outdated).await?;
+                self.order_report(&outdated).await?;
                 format!("{NOT_KNOWN} an image usage report is ordered")
             }
         }))
     }
 
-    async fn usage_reports_of(&self, copy: &Image) -> Result<Vec<UsageReport>, Error> {
-        let ec2 = self.local_ec2();
-        let looking =
-            attempting_on_visible(format!("looking for image usage reports of the copy {} in {}", copy.id, ec2.region));
-        ec2.usage_reports(&copy.id).await.map_err(looking)
+    async fn reports(self) -> Result<Vec<UsageReport>, Error> {
+        let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
+        let reports = ec2.usage_reports(copy).await;
+        reports.when_seen(format_args!("looking for image usage reports of the copy {copy} in {}", ec2.region))
     }
 
-    async fn read_report(&self, copy: &Image, report: &UsageReport) -> Result<Vec<UseByAccount>, Error> {
-        let reading =
-            attempting_on_visible(format!("reading the image usage report {} of the copy {}", report.id, copy.id));
-        self.local_ec2().use_by_accounts(report).await.map_err(reading)
+    async fn read_report(self, report: &UsageReport) -> Result<Vec<UseByAccount>, Error> {
+        let uses = self.courier.local_ec2().use_by_accounts(report).await;
+        uses.when_seen(format_args!("reading the image usage report {} of the copy {}", report.id, self.copy.id))
     }
 
-    async fn order_report(&self, copy: &Image, outdated: &[&UsageReport]) -> Result<(), Error> {
-        self.delete_reports(copy, outdated).await?;
-        let ec2 = self.local_ec2();
-        let ordering =
-            attempting_on_visible(format!("ordering an image usage report of the copy {} in {}", copy.id, ec2.region));
-        ec2.order_usage_report(&copy.id).await.map_err(ordering)
+    async fn order_report(self, outdated: &[&UsageReport]) -> Result<(), Error> {
+        self.delete_reports(outdated).await?;
+        let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
+        let ordered = ec2.order_usage_report(copy).await;
+        ordered.when_seen(format_args!("ordering an image usage report of the copy {copy} in {}", ec2.region))
     }
 
-    async fn delete_reports(&self, copy: &Image, reports: &[&UsageReport]) -> Result<(), Error> {
+    async fn delete_reports(self, reports: &[&UsageReport]) -> Result<(), Error> {
         for report in reports {
-            let deleting =
-                attempting_on_visible(format!("deleting the image usage report {} of the copy {}", report.id, copy.id));
-            self.local_ec2().delete_usage_report(report).await.map_err(deleting)?;
+            let deleted = self.courier.local_ec2().delete_usage_report(report).await;
+            deleted.when_seen(format_args!(
+                "deleting the image usage report {} of the copy {}",
+                report.id, self.copy.id
+            ))?;
         }
         Ok(())
     }
 }
 
 /// The accounts in a report, and when EC2 was asked for it.
-fn told(report: &UsageReport, uses: &[UseByAccount]) -> String {
+fn describe_use(report: &UsageReport, uses: &[UseByAccount]) -> String {
     let named = uses.iter().map(|it| format!("account {} ({} {})", it.account, it.count, it.kind)).collect();
     format!("other accounts use it, by the image usage report of {}: {}", since(report), enumerated(named))
 }

@@ -11,16 +11,13 @@
 //! A question (the status, or what CloudWatch asks of a custom widget) is a direct request as well: it is answered, and
 //! changes nothing.
 //!
-//! `function` is what Lambda calls, `batch` works on the records of a batch; `outbox` has the only doors to the event
-//! bus, the dead-letter queue and the courier's own queue.
+//! `function` is what Lambda calls, `batch` works on the records of a batch. Nothing here calls EC2: the courier does what a message
+//! asks for, and closes it.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 mod back_off;
 mod batch;
 mod function;
-mod outbox;
-mod question;
 mod record;
 
 pub use function::{Failure, Function};
-pub use outbox::Outbox;

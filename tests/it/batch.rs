@@ -136,55 +136,21 @@ async fn an_empty_batch_is_done_without_a_call() {
     assert_eq!(stage.actions(), Vec::<String>::new());
 }
 
-/// A batch of a FIFO queue: (message id, message group, body).
-fn fifo(records: &[(&str, &str, String)]) -> Value {
-    let mut fifo = batch(records.iter().map(|(id, _, body)| (*id, body.clone())));
-    for (record, (_, group, _)) in fifo["Records"].as_array_mut().unwrap().iter_mut().zip(records) {
-        record["eventSourceARN"] = json!(format!("arn:aws:sqs:{HERE}:123456789012:announcements.fifo"));
-        record["attributes"]["MessageGroupId"] = json!(group);
-    }
-    fifo
-}
-
 #[tokio::test]
-async fn in_a_fifo_queue_a_group_stops_at_its_first_failure_and_the_other_groups_continue() {
+async fn each_record_of_a_fifo_queue_stands_alone_as_in_any_queue() {
     let stage = stage_of_ten().await;
-    let records = fifo(&[
-        ("a0", "a", available(THERE, 0)),
-        ("b1", "b", available(THERE, 1)),
-        ("a7", "a", available(ELSEWHERE, 7)),
-        ("a2", "a", available(THERE, 2)),
-        ("b3", "b", available(THERE, 3)),
-        ("a4", "a", available(THERE, 4)),
+    let mut records = batch([
+        ("a0", available(THERE, 0)),
+        ("a7", available(ELSEWHERE, 7)),
+        ("a1", "no JSON".to_owned()),
+        ("a2", available(THERE, 2)),
     ]);
-    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), ["a7", "a2", "a4"]);
-    assert_eq!(stage.copied(), [0, 1, 3].map(ami).into());
-    let order: Vec<String> = stage.copy_image_calls().iter().map(|call| call["Name"].to_string()).collect();
-    let place = |name: &str| order.iter().position(|seen| seen.contains(name)).unwrap();
-    assert!(place("golden-1") < place("golden-3"), "{order:?}");
-}
-
-#[tokio::test]
-async fn a_rejected_record_of_a_fifo_queue_stops_its_group_only_without_a_dead_letter_queue() {
-    let records =
-        fifo(&[("a0", "a", available(THERE, 0)), ("a1", "a", "no JSON".to_owned()), ("a2", "a", available(THERE, 2))]);
-    let stage = stage_of_ten().await;
-    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), Vec::<String>::new());
-    assert_eq!((stage.copies().len(), stage.dead().len()), (2, 1));
-    let stage = stage_of_ten().await.set("DEAD_LETTER_QUEUE_URL", "");
-    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), ["a1", "a2"]);
-    assert_eq!(stage.copies().len(), 1);
-}
-
-#[tokio::test]
-async fn a_message_group_in_a_standard_queue_promises_no_order_so_no_record_waits() {
-    let stage = stage_of_ten().await;
-    let mut records = batch([("m7", available(ELSEWHERE, 7)), ("m0", available(THERE, 0))]);
     for record in records["Records"].as_array_mut().unwrap() {
+        record["eventSourceARN"] = json!(format!("arn:aws:sqs:{HERE}:123456789012:announcements.fifo"));
         record["attributes"]["MessageGroupId"] = json!("a");
     }
-    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), ["m7"]);
-    assert_eq!(stage.copies().len(), 1);
+    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), ["a7"]);
+    assert_eq!((stage.copied(), stage.dead().len()), ([0, 2].map(ami).into(), 1));
 }
 
 #[tokio::test]
@@ -207,16 +173,6 @@ async fn a_record_that_the_deadline_cuts_comes_back_as_a_failure_and_the_others_
     assert!(function.logs().iter().any(|line| line.contains("no time left") && line.contains("slow")));
     let error = function.invoke(&state_change(ELSEWHERE, &ami(9), "available")).await.unwrap_err();
     assert!(matches!(&error, InvokeError::Function { error_type, .. } if error_type == "Retry"), "{error}");
-}
-
-#[tokio::test]
-async fn the_records_of_a_fifo_group_behind_the_cut_record_fail_with_it() {
-    let stage = Stage::new().await.timeout(Duration::from_secs(3)).source(&ami(0), "golden-0").with(|world| {
-        world.fault(Fault::on("DescribeImages").in_region(ELSEWHERE).slow(Duration::from_secs(30)));
-    });
-    let records = fifo(&[("slow", "a", available(ELSEWHERE, 9)), ("a0", "a", available(THERE, 0))]);
-    assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), ["slow", "a0"]);
-    assert_eq!(stage.copies().len(), 0);
 }
 
 #[tokio::test]

@@ -142,15 +142,15 @@ async fn every_line_on_the_way_to_an_outcome_is_found_by_its_message_and_by_its_
 }
 
 #[tokio::test]
-async fn a_line_about_an_ami_that_a_sweep_without_a_queue_copies_is_found_by_its_source() {
+async fn a_line_about_an_ami_that_a_sweep_found_is_found_by_its_source() {
     let stage = Stage::new().await.set("AWS_LAMBDA_LOG_FORMAT", "JSON").with(|world| {
         for n in 1..=3 {
             world.add_image(THERE, with_many_tags(n));
         }
     });
-    let stage = stage.set("QUEUE_URL", "").set("SOURCE_REGIONS", THERE).set("BACKFILL_DAYS", "3650");
+    let stage = stage.set("SOURCE_REGIONS", THERE).set("BACKFILL_DAYS", "3650");
     let function = stage.function().await;
-    function.invoke(&json!({ "Sweep": {} })).await.unwrap();
+    stage.sweep(&function).await.unwrap();
     assert_eq!(stage.copied(), [1, 2, 3].map(ami).into());
     let sources = |lines: Vec<Value>, of: fn(&Value) -> Value| {
         let mut sources: Vec<String> = lines.iter().map(|line| of(line).as_str().unwrap().to_owned()).collect();

@@ -48,10 +48,6 @@ fn parameter_changed(name: &str, account: &str) -> Value {
             "detail": { "operation": "Update", "name": name, "type": "String", "dataType": "aws:ec2:image" } })
 }
 
-fn sweep() -> Value {
-    batch([("m1", json!({ "Sweep": {} }).to_string())])
-}
-
 /// The AMIs of this account in the own Region.
 fn own(stage: &Stage) -> Vec<Image> {
     stage.copies().into_iter().filter(|image| image.owner == ACCOUNT).collect()
@@ -60,17 +56,19 @@ fn own(stage: &Stage) -> Vec<Image> {
 #[tokio::test]
 async fn another_accounts_ami_is_copied_with_a_key_of_ones_own_announced_in_each_way() {
     let ways = [
-        ("event", forwarded("available")),
-        ("request", requested(AMI, HERE)),
-        ("sweep", sweep()),
-        ("parameter", parameter_changed(PARAMETER, ACCOUNT)),
-        ("public parameter", parameter_changed(PUBLIC, "")),
+        ("event", Some(forwarded("available"))),
+        ("request", Some(requested(AMI, HERE))),
+        ("sweep", None),
+        ("parameter", Some(parameter_changed(PARAMETER, ACCOUNT))),
+        ("public parameter", Some(parameter_changed(PUBLIC, ""))),
     ];
     for (way, message) in ways {
-        // A sweep without a queue copies by itself.
-        let stage = if way == "sweep" { stage().await.set("QUEUE_URL", "") } else { stage().await };
+        let stage = stage().await;
         let function = stage.function().await;
-        let answer = function.invoke(&message).await.unwrap();
+        let answer = match message {
+            Some(message) => function.invoke(&message).await.unwrap(),
+            None => json!(stage.sweep(&function).await.unwrap()),
+        };
         let copies = own(&stage);
         assert_eq!(copies.len(), 1, "{way}: {answer}");
         assert_eq!(copies[0].source_image_id.as_deref(), Some(AMI), "{way}");
@@ -83,7 +81,7 @@ async fn another_accounts_ami_is_copied_with_a_key_of_ones_own_announced_in_each
         assert_eq!(failures(&again), Vec::<String>::new(), "{way}");
         let finished = function.invoke(&state_change(HERE, &copies[0].id, "available")).await.unwrap();
         assert_eq!(finished[0]["Outcome"], "Finished", "{way}: {finished}");
-        function.invoke(&sweep()).await.unwrap();
+        stage.sweep(&function).await.unwrap();
         assert_eq!(own(&stage).len(), 1, "{way}: nothing is copied twice");
     }
 }
@@ -92,7 +90,7 @@ async fn another_accounts_ami_is_copied_with_a_key_of_ones_own_announced_in_each
 async fn an_ami_of_this_account_in_the_own_region_is_never_copied() {
     let owners = format!("self,{OTHERS},{ACCOUNT}");
     for owners in [owners.as_str(), &format!("self,{OTHERS}")] {
-        let stage = stage().await.set("SOURCE_OWNERS", owners).set("QUEUE_URL", "").with(|world| {
+        let stage = stage().await.set("SOURCE_OWNERS", owners).with(|world| {
             world.forget_image(HERE, AMI);
             world.add_image(HERE, Image::new(AMI, "golden-1"));
         });
@@ -104,7 +102,7 @@ async fn an_ami_of_this_account_in_the_own_region_is_never_copied() {
         let (kind, message) = error(function.invoke(&requested(AMI, HERE)).await);
         assert_eq!(kind, "Rejected");
         assert!(message.contains("it is in eu-west-1 already, and belongs to this account"), "{message}");
-        function.invoke(&sweep()).await.unwrap();
+        stage.sweep(&function).await.unwrap();
         assert_eq!(stage.copy_image_calls().len(), 0);
     }
 }
@@ -114,18 +112,20 @@ async fn an_ami_made_from_an_instance_of_the_source_is_not_taken_for_its_copy_an
     let from_instance = || Image::new(ami(5), "snapshot of a server").made_from_instance_of(AMI, HERE);
     let by_hand = || Image::new(ami(5), "by hand").copy_of(AMI, HERE);
     for (other, copies) in [(from_instance(), 1), (by_hand(), 0)] {
-        for message in [forwarded("available"), sweep()] {
+        for is_announced in [true, false] {
             let other = other.clone();
-            let stage = stage().await.set("QUEUE_URL", "").with(|world| {
+            let stage = stage().await.with(|world| {
                 world.add_image(HERE, other);
             });
             let function = stage.function().await;
-            let answer = function.invoke(&message).await.unwrap();
-            assert_eq!(stage.copy_image_calls().len(), copies, "{answer}");
-            if answer.is_array() {
+            if is_announced {
+                let answer = function.invoke(&forwarded("available")).await.unwrap();
                 let outcome = if copies == 1 { "Started" } else { "AlreadyCopied" };
                 assert_eq!(answer[0]["Outcome"], outcome, "{answer}");
+            } else {
+                stage.sweep(&function).await.unwrap();
             }
+            assert_eq!(stage.copy_image_calls().len(), copies);
         }
     }
 }

@@ -6,13 +6,19 @@ use local::aws::{ACCOUNT, Image};
 use serde_json::{Value, json};
 
 use crate::selection::{AMI, OTHERS, announced, is_ignored, stage_with};
-use crate::stage::{HERE, Stage, THERE, batch};
+use crate::stage::{HERE, Stage, THERE};
 
 const WATERMARK: &str = "999988887777:scanned";
 const SHARED: &str = "ec2:SharedTag/approved";
 
-fn sweep() -> Value {
-    batch([("m1", json!({ "Sweep": {} }).to_string())])
+/// The AMI is announced, or a sweep finds it.
+async fn hears(stage: &Stage, is_announced: bool) -> Value {
+    let function = stage.function().await;
+    if is_announced {
+        function.invoke(&announced()).await.unwrap()
+    } else {
+        json!(stage.sweep(&function).await.unwrap())
+    }
 }
 
 fn of(owner: &str) -> Image {
@@ -22,7 +28,7 @@ fn of(owner: &str) -> Image {
 
 async fn trusting(source: Image) -> Stage {
     let stage = stage_with(source).await.set("SOURCE_OWNERS", &format!("self,{OTHERS}")).set("SOURCE_REGIONS", THERE);
-    stage.set("BACKFILL_DAYS", "3650").set("QUEUE_URL", "")
+    stage.set("BACKFILL_DAYS", "3650")
 }
 
 #[tokio::test]
@@ -35,10 +41,10 @@ async fn event_and_sweep_agree_on_every_selection_by_tags_and_watermarks() {
                     source.tags.extend(tag.map(|key| (key.to_owned(), value.to_owned())));
                     source.watermarks.extend(watermark.map(str::to_owned));
                     let wanted = is_visible && value == "true" && watermark == Some(WATERMARK);
-                    for message in [announced(), sweep()] {
+                    for is_announced in [true, false] {
                         let stage = trusting(source.clone()).await;
                         let stage = stage.set("REQUIRED_TAGS", "approved=true").set("REQUIRED_WATERMARKS", WATERMARK);
-                        let answer = stage.function().await.invoke(&message).await.unwrap();
+                        let answer = hears(&stage, is_announced).await;
                         let case = format!("{owner} {tag:?}={value} {watermark:?}: {answer}");
                         assert_eq!(stage.copies().len(), usize::from(wanted), "{case}");
                     }
@@ -64,9 +70,9 @@ async fn all_required_watermarks_must_be_there() {
     let both = "999988887777:scanned,111122223333:approved by security";
     for (watermarks, copies) in [(1, 0), (2, 1)] {
         let source = both.split(',').take(watermarks).fold(of(ACCOUNT), Image::watermark);
-        for message in [announced(), sweep()] {
+        for is_announced in [true, false] {
             let stage = trusting(source.clone()).await.set("REQUIRED_WATERMARKS", both);
-            stage.function().await.invoke(&message).await.unwrap();
+            hears(&stage, is_announced).await;
             assert_eq!(stage.copies().len(), copies);
             assert!(stage.copies().iter().all(|copy| copy.watermarks.len() == 2), "CopyImage keeps them");
         }
@@ -76,7 +82,7 @@ async fn all_required_watermarks_must_be_there() {
 #[tokio::test]
 async fn a_sweep_filters_by_a_watermark() {
     let stage = trusting(of(OTHERS)).await.set("REQUIRED_WATERMARKS", WATERMARK);
-    stage.function().await.invoke(&sweep()).await.unwrap();
+    hears(&stage, false).await;
     let listings = stage.aws.world().calls().into_iter().filter(|call| call.region == THERE);
     let filters: Vec<String> = listings.map(|call| call.parameters.to_string()).collect();
     assert!(!filters.is_empty());

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use local::aws::{ACCOUNT, Aws, Image, Queue, START, World};
-use local::host::{Function, Host};
+use local::host::{Function, Host, InvokeError};
 use serde_json::{Value, json};
 
 /// Where the courier stands.
@@ -96,6 +96,27 @@ impl Stage {
 
     pub async fn function(&self) -> Host {
         self.function_in(HERE).start().await.expect("the function starts with these settings")
+    }
+
+    /// A sweep, and each message that it put into the courier's own queue, handed over one after the other: all their outcomes.
+    pub async fn sweep(&self, function: &Host) -> Result<Vec<Value>, InvokeError> {
+        let outcomes = |answer: Value| answer.as_array().expect("a list").clone();
+        let mut all = outcomes(function.invoke(&json!({ "Sweep": {} })).await?);
+        let mut failed = None;
+        loop {
+            let messages = self.aws.world().receive(&self.queue, 10);
+            if messages.is_empty() {
+                return failed.map_or(Ok(all), Err);
+            }
+            for message in messages {
+                self.aws.world().delete(&self.queue, &message.receipt_handle);
+                let body: Value = serde_json::from_str(&message.body).expect("JSON");
+                match function.invoke(&body).await {
+                    Ok(answer) => all.extend(outcomes(answer)),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+        }
     }
 
     /// The AMIs of this Region, whatever their state.

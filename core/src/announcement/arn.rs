@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::document::Document;
-use crate::error::{Rejection, code};
+use crate::error::{Error, code};
 use crate::identity::{Identity, ImageId, Malformed, Region, Stack, shortened};
 
 /// The ARN of a resource of a known kind.
@@ -31,7 +31,7 @@ const IMAGE: Kind = Kind { service: "ec2", prefix: "image/" };
 ///
 /// # Errors
 /// An ARN in another partition, or without a Region.
-pub(super) fn named_in<'a>(event: &Document<'a>, kind: Kind, stack: &Stack) -> Result<Vec<Arn<'a>>, Rejection> {
+pub(super) fn named_in<'a>(event: &Document<'a>, kind: Kind, stack: &Stack) -> Result<Vec<Arn<'a>>, Error> {
     let resources = event.texts("resources")?;
     let of_this_kind = resources.into_iter().filter_map(|text| Some((text, parts(text, kind)?)));
     of_this_kind
@@ -46,7 +46,7 @@ pub(super) fn named_in<'a>(event: &Document<'a>, kind: Kind, stack: &Stack) -> R
 }
 
 /// The AMIs that an event names.
-pub(super) fn images_named_in(event: &Document<'_>, stack: &Stack) -> Result<Vec<Identity>, Rejection> {
+pub(super) fn images_named_in(event: &Document<'_>, stack: &Stack) -> Result<Vec<Identity>, Error> {
     let arns = named_in(event, IMAGE, stack)?;
     arns.into_iter()
         .map(|arn| {
@@ -70,13 +70,13 @@ fn parts(text: &str, kind: Kind) -> Option<[&str; 4]> {
     (service == kind.service).then_some([partition, region, account, name])
 }
 
-fn in_resources(event: &Document<'_>, text: &str, why: &Malformed) -> Rejection {
+fn in_resources(event: &Document<'_>, text: &str, why: &Malformed) -> Error {
     event.wrong("resources", &text.into(), &format!("a list of ARNs, each with {}", why.accepted))
 }
 
 /// The rejection of a resource in another partition.
-pub(super) fn other_partition(what: &str, partition: &str, stack: &Stack) -> Rejection {
-    Rejection::new(
+pub(super) fn other_partition(what: &str, partition: &str, stack: &Stack) -> Error {
+    Error::rejected(
         code::OTHER_PARTITION,
         format!(
             "`{}` is in the partition `{}`, and this stack is in `{}` ({}): CopyImage cannot copy from one partition to another",

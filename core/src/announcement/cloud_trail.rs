@@ -3,8 +3,8 @@
 
 use super::announced_by::AnnouncedBy;
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{Identity, Region, Stack, shortened};
 
 pub(super) const API_CALL: &str = "AWS API Call via CloudTrail";
@@ -13,7 +13,7 @@ pub(super) const SHAPE: Shape = Shape {
     page: "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html",
 };
 
-pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let call = event.required_text("detail.eventName")?;
     if !matches!(call, "CreateImage" | "RegisterImage" | "CopyImage") {
         return Ok(vec![Announcement::nothing(format!("a call of {} makes no AMI", shortened(call)))]);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::error::{Rejection, code};
+use crate::error::{Error, code};
 use crate::identity::{Malformed, shortened};
 
 /// A kind of message, and the page that documents it.
@@ -31,27 +31,27 @@ impl<'a> Document<'a> {
     }
 
     /// The string at `path`.
-    pub(super) fn text(&self, path: &str) -> Result<Option<&'a str>, Rejection> {
+    pub(super) fn text(&self, path: &str) -> Result<Option<&'a str>, Error> {
         self.find(path)?.map(|value| value.as_str().ok_or_else(|| self.wrong(path, value, "a string"))).transpose()
     }
 
-    pub(super) fn required_text(&self, path: &str) -> Result<&'a str, Rejection> {
+    pub(super) fn required_text(&self, path: &str) -> Result<&'a str, Error> {
         self.text(path)?.ok_or_else(|| self.missing(path))
     }
 
     /// The string at `path`, parsed.
-    pub(super) fn parsed<T: FromStr<Err = Malformed>>(&self, path: &str) -> Result<Option<T>, Rejection> {
+    pub(super) fn parsed<T: FromStr<Err = Malformed>>(&self, path: &str) -> Result<Option<T>, Error> {
         let parse =
             |text: &str| text.parse().map_err(|why: Malformed| self.wrong(path, &why.value.into(), why.accepted));
         self.text(path)?.map(parse).transpose()
     }
 
-    pub(super) fn required<T: FromStr<Err = Malformed>>(&self, path: &str) -> Result<T, Rejection> {
+    pub(super) fn required<T: FromStr<Err = Malformed>>(&self, path: &str) -> Result<T, Error> {
         self.parsed(path)?.ok_or_else(|| self.missing(path))
     }
 
     /// The strings in the list at `path`; none if the list is absent.
-    pub(super) fn texts(&self, path: &str) -> Result<Vec<&'a str>, Rejection> {
+    pub(super) fn texts(&self, path: &str) -> Result<Vec<&'a str>, Error> {
         const EXPECTED: &str = "a list of strings";
         let Some(value) = self.find(path)? else { return Ok(Vec::new()) };
         let items = value.as_array().ok_or_else(|| self.wrong(path, value, EXPECTED))?;
@@ -59,7 +59,7 @@ impl<'a> Document<'a> {
     }
 
     /// The objects in the list at `path`.
-    pub(super) fn required_objects(&self, path: &str) -> Result<Vec<Document<'a>>, Rejection> {
+    pub(super) fn required_objects(&self, path: &str) -> Result<Vec<Document<'a>>, Error> {
         const EXPECTED: &str = "a list of objects";
         let value = self.find(path)?.ok_or_else(|| self.missing(path))?;
         let items = value.as_array().ok_or_else(|| self.wrong(path, value, EXPECTED))?;
@@ -77,9 +77,9 @@ impl<'a> Document<'a> {
     }
 
     /// The rejection of a value at `path` that is not as documented.
-    pub(super) fn wrong(&self, path: &str, seen: &Value, expected: &str) -> Rejection {
+    pub(super) fn wrong(&self, path: &str, seen: &Value, expected: &str) -> Error {
         let Self { shape: Shape { name, page }, .. } = self;
-        Rejection::new(
+        Error::rejected(
             code::NOT_UNDERSTOOD,
             format!("`{}` of {name} is {}; it must be {expected}", self.full(path), shown(seen)),
             format!("send it as documented: {page}"),
@@ -87,9 +87,9 @@ impl<'a> Document<'a> {
     }
 
     /// The rejection of a list at `path` without the item that is needed.
-    pub(super) fn lacking(&self, path: &str, expected: &str) -> Rejection {
+    pub(super) fn lacking(&self, path: &str, expected: &str) -> Error {
         let Self { shape: Shape { name, page }, .. } = self;
-        Rejection::new(
+        Error::rejected(
             code::NOT_UNDERSTOOD,
             format!("`{}` of {name} has no {expected}", self.full(path)),
             format!("send it as documented: {page}"),
@@ -97,16 +97,16 @@ impl<'a> Document<'a> {
     }
 
     /// The rejection of a document without a value at `path`.
-    pub(super) fn missing(&self, path: &str) -> Rejection {
+    pub(super) fn missing(&self, path: &str) -> Error {
         let Self { shape: Shape { name, page }, .. } = self;
-        Rejection::new(
+        Error::rejected(
             code::NOT_UNDERSTOOD,
             format!("{name} has no `{}`", self.full(path)),
             format!("send it as documented: {page}"),
         )
     }
 
-    fn find(&self, path: &str) -> Result<Option<&'a Value>, Rejection> {
+    fn find(&self, path: &str) -> Result<Option<&'a Value>, Error> {
         let mut found: Option<&'a Value> = None;
         let mut walked = 0;
         for name in path.split('.') {
@@ -132,8 +132,8 @@ impl<'a> Document<'a> {
 }
 
 /// The rejection of a message of no known shape; `seen` describes it.
-pub(super) fn not_understood(seen: &str) -> Rejection {
-    Rejection::new(
+pub(super) fn not_understood(seen: &str) -> Error {
+    Error::rejected(
         code::NOT_UNDERSTOOD,
         format!("the message is {seen}"),
         "send one of these, by itself or inside SQS, SNS or EventBridge: an EventBridge event (of EC2, CloudTrail, Image \

@@ -4,9 +4,10 @@
 use super::announced_by::AnnouncedBy;
 use super::arn;
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, ImageState, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{Identity, Stack, shortened};
+use crate::image::State;
 
 pub(super) const STATE_CHANGE: &str = "EC2 AMI State Change";
 pub(super) const SHAPE: Shape = Shape {
@@ -15,7 +16,7 @@ pub(super) const SHAPE: Shape = Shape {
 };
 
 /// One announcement for each AMI that the event names. A forwarded event still names the Region that it comes from.
-pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let state = event.required_text("detail.State")?;
     let error_message = event.text("detail.ErrorMessage")?.unwrap_or_default();
     let mut amis = arn::images_named_in(event, stack)?;
@@ -33,22 +34,18 @@ pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<V
 }
 
 /// Any other event that names AMIs: a custom event, or one of another AWS service.
-pub(super) fn read_resources(
-    event: &Document<'_>,
-    custom: bool,
-    stack: &Stack,
-) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read_resources(event: &Document<'_>, custom: bool, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let announced_by = if custom { AnnouncedBy::Publisher } else { AnnouncedBy::Ec2 };
     let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
     Ok(arn::images_named_in(event, stack)?.into_iter().map(announcement).collect())
 }
 
-fn known_state(state: &str) -> Option<ImageState> {
+fn known_state(state: &str) -> Option<State> {
     match state {
-        "available" => Some(ImageState::Available),
-        "failed" => Some(ImageState::Failed),
-        "deregistered" => Some(ImageState::Deregistered),
-        "disabled" => Some(ImageState::Disabled),
+        "available" => Some(State::Available),
+        "failed" => Some(State::Failed),
+        "deregistered" => Some(State::Deregistered),
+        "disabled" => Some(State::Disabled),
         _ => None,
     }
 }

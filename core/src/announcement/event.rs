@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::document::{Document, Shape};
-use super::kinds::Announcement;
+use super::meaning::Announcement;
 use super::{cloud_trail, ec2, image_builder, parameter_store, tag};
-use crate::error::Rejection;
+use crate::error::Error;
 use crate::identity::{Stack, shortened};
 
 /// The source of the courier's own events. A rule that matches all events of the bus sends them back.
@@ -33,7 +33,7 @@ pub(super) fn is_custom(event: &Map<String, Value>) -> bool {
     }
 }
 
-pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let event = Document::new(EVENT, message);
     let of = |shape| Document::new(shape, message);
     let (source, kind) = (event.required_text("source")?, event.required_text("detail-type")?);

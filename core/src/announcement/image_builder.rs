@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use super::announced_by::AnnouncedBy;
 use super::arn::{self, Kind};
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{AccountId, Identity, Stack, shortened};
 
 pub(super) const STATE_CHANGE: &str = "EC2 Image Builder Image State Change";
@@ -23,7 +23,7 @@ const NOTIFICATION: Shape = Shape {
 };
 const IMAGE: Kind = Kind { service: "imagebuilder", prefix: "image/" };
 
-pub(super) fn read_event(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read_event(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let status = event.required_text("detail.state.status")?;
     let reason = event.text("detail.state.reason")?;
     let images = arn::named_in(event, IMAGE, stack)?;
@@ -47,7 +47,7 @@ pub(super) fn is_notification(message: &Map<String, Value>) -> bool {
 }
 
 /// Reads only the fields that it needs: others have numbers too large for any integer type, and dates in an unusual form.
-pub(super) fn read_notification(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read_notification(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let image = Document::new(NOTIFICATION, message);
     let arn = image.text("arn")?.unwrap_or("without an ARN");
     let status = image.required_text("state.status")?;
@@ -77,7 +77,7 @@ pub(super) fn read_notification(message: &Map<String, Value>, stack: &Stack) -> 
 }
 
 /// This account's AMI in this Region; and the AMIs in other Regions, this account's first.
-fn distributed(image: &Document<'_>, stack: &Stack) -> Result<(Option<Identity>, Vec<Identity>), Rejection> {
+fn distributed(image: &Document<'_>, stack: &Stack) -> Result<(Option<Identity>, Vec<Identity>), Error> {
     const AMIS: &str = "outputResources.amis";
     let outputs = image.required_objects(AMIS)?;
     if outputs.is_empty() {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::announced_by::AnnouncedBy;
 use super::document::{fields_of, not_understood};
 use super::request::{self, CopyRequest};
-use crate::error::Rejection;
+use crate::error::Error;
 use crate::identity::{Identity, ImageId, shortened};
 use crate::protocol::Try;
 
@@ -126,7 +126,7 @@ pub(super) fn is_one(message: &Map<String, Value>) -> bool {
     message.contains_key(ENVELOPE)
 }
 
-pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Rejection> {
+pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Error> {
     let kinds = message.get(ENVELOPE).and_then(Value::as_object).filter(|kinds| kinds.len() == 1 && message.len() == 1);
     let Some((kind, fields)) = kinds.and_then(|kinds| kinds.iter().next()) else {
         return Err(not_a_message(&fields_of(message)));
@@ -176,6 +176,6 @@ fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<Ow
     }
 }
 
-fn not_a_message(seen: &str) -> Rejection {
+fn not_a_message(seen: &str) -> Error {
     not_understood(&format!("not one that the courier writes to itself: {seen}"))
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::announced_by::AnnouncedBy;
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{Identity, Malformed, Stack, shortened};
 
 const MANIFEST: Shape =
@@ -17,7 +17,7 @@ pub(super) fn is_manifest(message: &Map<String, Value>) -> bool {
 }
 
 /// One announcement for each build of the last run. The file has all runs; earlier ones were announced before.
-pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let manifest = Document::new(MANIFEST, message);
     let last_run = manifest.required_text("last_run_uuid")?;
     let mut announcements = Vec::new();
@@ -35,7 +35,7 @@ pub(super) fn read(message: &Map<String, Value>, stack: &Stack) -> Result<Vec<An
     Ok(announcements)
 }
 
-fn read_build(build: &Document<'_>, stack: &Stack) -> Result<Announcement, Rejection> {
+fn read_build(build: &Document<'_>, stack: &Stack) -> Result<Announcement, Error> {
     let builder = build.required_text("builder_type")?;
     let artifact = build.text("artifact_id")?.unwrap_or_default();
     let amis = match read_artifact(artifact) {

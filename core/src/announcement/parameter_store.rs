@@ -4,8 +4,8 @@
 use super::announced_by::AnnouncedBy;
 use super::arn::{self, Arn, Kind};
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{Stack, shortened};
 
 pub(super) const CHANGE: &str = "Parameter Store Change";
@@ -15,7 +15,7 @@ pub(super) const SHAPE: Shape = Shape {
 };
 const PARAMETER: Kind = Kind { service: "ssm", prefix: "parameter/" };
 
-pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let arn = arn::named_in(event, PARAMETER, stack)?.into_iter().next();
     let name = match event.text("detail.name")? {
         Some(name) => name.to_owned(),
@@ -37,7 +37,7 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
     Ok(vec![Announcement::Built { ami, announced_by: AnnouncedBy::Publisher }])
 }
 
-fn why_no_ami(event: &Document<'_>) -> Result<Option<String>, Rejection> {
+fn why_no_ami(event: &Document<'_>) -> Result<Option<String>, Error> {
     let operation = event.required_text("detail.operation")?;
     let data_type = event.text("detail.dataType")?.unwrap_or("text");
     let exception = event.text("detail.exception")?.unwrap_or_default();

@@ -6,10 +6,10 @@
 use serde_json::{Map, Value};
 
 use super::document::{fields_of, not_understood, shown};
-use super::kinds::Announcement;
+use super::meaning::Announcement;
 use super::recognise::{Recognised, recognise};
-use super::{arn, event, image_builder, own, packer, request, sweep};
-use crate::error::{Rejection, code};
+use super::{arn, event, image_builder, own, packer, question, request, sweep};
+use crate::error::{Error, code};
 use crate::identity::{Stack, shortened};
 use crate::region;
 
@@ -21,7 +21,7 @@ const MOST_LAYERS: usize = 32;
 /// # Errors
 /// A message that is not understood is rejected as a whole. So is one about an AMI that `CopyImage` cannot reach: in another
 /// partition, or in a Region that does not exist.
-pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     within_reach(open(payload, stack, 0)?, stack)
 }
 
@@ -40,13 +40,13 @@ pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Rejecti
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_text(body: &str, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub fn read_text(body: &str, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     within_reach(open_text(body, stack, 0)?, stack)
 }
 
-fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Rejection> {
+fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Error> {
     if depth > MOST_LAYERS {
-        return Err(Rejection::new(
+        return Err(Error::rejected(
             code::NESTED_TOO_DEEP,
             format!("the message has more than {MOST_LAYERS} layers of envelopes and JSON strings"),
             "send it with fewer layers; no AWS service adds so many, so look for a loop between queues, topics or rules",
@@ -54,6 +54,9 @@ fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement
     }
     match payload {
         Value::String(text) => open_text(text, stack, depth),
+        Value::Object(fields) if depth == 0 && question::is_one(fields) => {
+            Ok(vec![Announcement::Question(question::read(fields))])
+        }
         Value::Object(fields) => match recognise(fields)? {
             Recognised::Envelope(contents) if contents.is_empty() => {
                 Ok(vec![Announcement::nothing("the batch is empty")])
@@ -71,7 +74,7 @@ fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement
     }
 }
 
-fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Rejection> {
+fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Error> {
     // Files written on Windows begin with a byte order mark, which is not JSON.
     match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
         Ok(payload) => open(&payload, stack, depth + 1),
@@ -79,11 +82,7 @@ fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement
     }
 }
 
-fn read_message(
-    message: &Recognised,
-    fields: &Map<String, Value>,
-    stack: &Stack,
-) -> Result<Vec<Announcement>, Rejection> {
+fn read_message(message: &Recognised, fields: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     match message {
         Recognised::Event => event::read(fields, stack),
         Recognised::Own => Ok(vec![Announcement::Own(Box::new(own::read(fields)?))]),
@@ -97,7 +96,7 @@ fn read_message(
 }
 
 /// Rejects what no later attempt could copy either.
-fn within_reach(announcements: Vec<Announcement>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+fn within_reach(announcements: Vec<Announcement>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     for region in announcements.iter().flat_map(Announcement::regions) {
         if region.partition() != stack.region.partition() {
             return Err(arn::other_partition(region.as_str(), region.partition(), stack));

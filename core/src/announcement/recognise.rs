@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::document::{not_understood, shown};
 use super::{arn, event, image_builder, own, packer, question, request, sweep};
-use crate::error::Rejection;
+use crate::error::Error;
 use crate::identity::shortened;
 
 /// A JSON object, by its kind.
@@ -29,7 +29,7 @@ pub(super) enum Recognised<'a> {
 /// # Errors
 /// A batch with a record of an unknown kind, a message by which SNS asks for an action, and a question: an announcement has no
 /// caller who waits for an answer.
-pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Rejection> {
+pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Error> {
     if let Some(contents) = contents(fields)? {
         return Ok(Recognised::Envelope(contents));
     }
@@ -47,7 +47,7 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
         Recognised::CopyRequest
     } else if let Some(reason) = from_amazon_s3(fields) {
         Recognised::Irrelevant(reason)
-    } else if question::is_question(fields) {
+    } else if question::is_one(fields) {
         return Err(question::nobody_waits());
     } else {
         Recognised::Unknown
@@ -55,7 +55,7 @@ pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, R
 }
 
 /// The messages inside, if these are the fields of an envelope.
-fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Rejection> {
+fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Error> {
     if let Some(records) = fields.get("Records").and_then(Value::as_array) {
         return in_records(records);
     }
@@ -68,7 +68,7 @@ fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Rejectio
 }
 
 /// All records or none: a record that is skipped would be a lost announcement.
-fn in_records(records: &[Value]) -> Result<Option<Vec<&Value>>, Rejection> {
+fn in_records(records: &[Value]) -> Result<Option<Vec<&Value>>, Error> {
     let contents: Vec<&Value> = records.iter().map_while(in_record).collect();
     match records.get(contents.len()) {
         None => Ok(Some(contents)),
@@ -91,16 +91,16 @@ fn in_record(record: &Value) -> Option<&Value> {
 }
 
 /// <https://docs.aws.amazon.com/sns/latest/dg/http-subscription-confirmation-json.html>
-fn in_sns_message<'a>(kind: &str, fields: &'a Map<String, Value>) -> Result<Option<&'a Value>, Rejection> {
+fn in_sns_message<'a>(kind: &str, fields: &'a Map<String, Value>) -> Result<Option<&'a Value>, Error> {
     let topic = fields.get("TopicArn").and_then(Value::as_str).map_or_else(|| "a topic".to_owned(), shortened);
     match kind {
         "Notification" => Ok(fields.get("Message")),
-        "SubscriptionConfirmation" => Err(Rejection::new(
+        "SubscriptionConfirmation" => Err(Error::rejected(
             kind,
             format!("SNS asks to confirm the subscription to {topic}, and sends no messages until it is confirmed"),
             "confirm it: open the SubscribeURL of this message, or run `aws sns confirm-subscription` with its Token",
         )),
-        "UnsubscribeConfirmation" => Err(Rejection::new(
+        "UnsubscribeConfirmation" => Err(Error::rejected(
             kind,
             format!("the subscription to {topic} has ended: SNS sends no more messages"),
             "if that was not intended, subscribe again: open the SubscribeURL of this message",

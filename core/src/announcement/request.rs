@@ -14,7 +14,7 @@ use crate::copy_image::{
     AmiName, ClientToken, CompletionMinutes, Description, Destination, Encryption, KmsKey, OutpostArn, Tag, ZoneId,
     ZoneName,
 };
-use crate::error::{Rejection, code};
+use crate::error::{Error, code};
 use crate::identity::{Identity, Malformed, shortened};
 use crate::image::tag::{self, is_couriers};
 
@@ -116,7 +116,7 @@ pub fn looks_like_one(document: &Map<String, Value>) -> bool {
 /// # Errors
 /// `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`, `InvalidParameterCombination`, `TagLimitExceeded`, or one
 /// of EC2's own `…Malformed` codes, as EC2 would answer the call.
-pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Rejection> {
+pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Error> {
     if let Some(unknown) = document.keys().filter(|key| !FIELDS.contains(&key.as_str())).min() {
         return Err(unknown_field(unknown));
     }
@@ -141,20 +141,20 @@ pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Rejection> {
 
 const SEND_AGAIN: &str = "correct the request and send it again";
 
-fn invalid(code: &str, field: &str, seen: impl std::fmt::Display, rule: &str) -> Rejection {
-    Rejection::new(code, format!("`{field}` is {seen}; it must be {rule}"), SEND_AGAIN)
+fn invalid(code: &str, field: &str, seen: impl std::fmt::Display, rule: &str) -> Error {
+    Error::rejected(code, format!("`{field}` is {seen}; it must be {rule}"), SEND_AGAIN)
 }
 
-fn combination(message: String) -> Rejection {
-    Rejection::new(code::INVALID_COMBINATION, message, SEND_AGAIN)
+fn combination(message: String) -> Error {
+    Error::rejected(code::INVALID_COMBINATION, message, SEND_AGAIN)
 }
 
-fn unknown_field(field: &str) -> Rejection {
+fn unknown_field(field: &str) -> Error {
     let known = nearest(field).map_or_else(
         || format!("a request has the fields {}", FIELDS.join(", ")),
         |near| format!("did you mean `{near}`?"),
     );
-    Rejection::new(
+    Error::rejected(
         code::UNKNOWN_PARAMETER,
         format!("a CopyImage request has no field `{}`: {known}", shortened(field)),
         SEND_AGAIN,
@@ -187,7 +187,7 @@ impl<'a> Fields<'a> {
         self.0.get(field).filter(|value| !value.is_null())
     }
 
-    fn checked<T: FromStr<Err = Malformed>>(self, field: &str, code: &str) -> Result<Option<T>, Rejection> {
+    fn checked<T: FromStr<Err = Malformed>>(self, field: &str, code: &str) -> Result<Option<T>, Error> {
         let Some(value) = self.present(field) else { return Ok(None) };
         let Some(text) = value.as_str() else {
             return Err(invalid(code::INVALID_VALUE, field, shown(value), "a string"));
@@ -195,9 +195,9 @@ impl<'a> Fields<'a> {
         text.parse().map(Some).map_err(|why: Malformed| invalid(code, field, shown(value), why.accepted))
     }
 
-    fn required<T: FromStr<Err = Malformed>>(self, field: &str, code: &str) -> Result<T, Rejection> {
+    fn required<T: FromStr<Err = Malformed>>(self, field: &str, code: &str) -> Result<T, Error> {
         self.checked(field, code)?.ok_or_else(|| {
-            Rejection::new(
+            Error::rejected(
                 code::MISSING_PARAMETER,
                 format!("the request has no `{field}`, which CopyImage requires"),
                 SEND_AGAIN,
@@ -206,7 +206,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The list in `field`, which errors call `place`.
-    fn list(self, field: &str, place: &str) -> Result<&'a [Value], Rejection> {
+    fn list(self, field: &str, place: &str) -> Result<&'a [Value], Error> {
         match self.present(field) {
             None => Ok(&[]),
             Some(Value::Array(items)) => Ok(items),
@@ -214,7 +214,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn boolean(self, field: &str) -> Result<Option<bool>, Rejection> {
+    fn boolean(self, field: &str) -> Result<Option<bool>, Error> {
         self.present(field)
             .map(|value| {
                 value.as_bool().ok_or_else(|| invalid(code::INVALID_VALUE, field, shown(value), "`true` or `false`"))
@@ -223,7 +223,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn encryption(fields: Fields<'_>) -> Result<Option<Encryption>, Rejection> {
+fn encryption(fields: Fields<'_>) -> Result<Option<Encryption>, Error> {
     let key: Option<KmsKey> = fields.checked("KmsKeyId", code::INVALID_VALUE)?;
     match (fields.boolean("Encrypted")?, key) {
         (Some(true), Some(key)) => Ok(Some(Encryption::Key(key))),
@@ -239,7 +239,7 @@ fn encryption(fields: Fields<'_>) -> Result<Option<Encryption>, Rejection> {
     }
 }
 
-fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Rejection> {
+fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Error> {
     const MINUTES: &str = "SnapshotCopyCompletionDurationMinutes";
     let zone: Option<ZoneName> = fields.checked("DestinationAvailabilityZone", code::INVALID_VALUE)?;
     let zone_id: Option<ZoneId> = fields.checked("DestinationAvailabilityZoneId", code::INVALID_VALUE)?;
@@ -274,7 +274,7 @@ fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Rejection> {
 }
 
 /// The tags for the image, and those for its snapshots.
-fn tag_specifications(fields: Fields<'_>) -> Result<(Vec<Tag>, Vec<Tag>), Rejection> {
+fn tag_specifications(fields: Fields<'_>) -> Result<(Vec<Tag>, Vec<Tag>), Error> {
     const FIELD: &str = "TagSpecifications";
     let mut image = Vec::new();
     let mut snapshot = Vec::new();
@@ -306,7 +306,7 @@ fn tag_specifications(fields: Fields<'_>) -> Result<(Vec<Tag>, Vec<Tag>), Reject
     Ok((image, snapshot))
 }
 
-fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejection> {
+fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Error> {
     let fields = only_these(place, tag, &["Key", "Value"])?;
     let text = |name: &str| match fields.present(name) {
         None => Ok(""),
@@ -329,14 +329,14 @@ fn add_tag(tags: &mut Vec<Tag>, place: &str, tag: &Value) -> Result<(), Rejectio
     }
     if tags.len() == Tag::MOST {
         let message = format!("`{place}` is one tag too many: a resource can have {}", Tag::MOST);
-        return Err(Rejection::new(code::TOO_MANY_TAGS, message, SEND_AGAIN));
+        return Err(Error::rejected(code::TOO_MANY_TAGS, message, SEND_AGAIN));
     }
     tags.push(tag);
     Ok(())
 }
 
 /// The fields of an object that has only known ones.
-fn only_these<'a>(place: &str, value: &'a Value, known: &[&str]) -> Result<Fields<'a>, Rejection> {
+fn only_these<'a>(place: &str, value: &'a Value, known: &[&str]) -> Result<Fields<'a>, Error> {
     let rule = || format!("an object with `{}`", known.join("` and `"));
     let fields = value.as_object().ok_or_else(|| invalid(code::INVALID_VALUE, place, shown(value), &rule()))?;
     match fields.keys().find(|key| !known.contains(&key.as_str())) {

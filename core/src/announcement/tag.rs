@@ -4,8 +4,8 @@
 use super::announced_by::AnnouncedBy;
 use super::arn;
 use super::document::{Document, Shape};
-use super::kinds::{Announcement, Pointer};
-use crate::error::Rejection;
+use super::meaning::{Announcement, Pointer};
+use crate::error::Error;
 use crate::identity::{Stack, shortened};
 
 pub(super) const CHANGE: &str = "Tag Change on Resource";
@@ -14,7 +14,7 @@ pub(super) const SHAPE: Shape = Shape {
     page: "https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html",
 };
 
-pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Rejection> {
+pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let service = event.required_text("detail.service")?;
     let kind = event.required_text("detail.resource-type")?;
     if (service, kind) != ("ec2", "image") {

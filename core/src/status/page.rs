@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use super::request::StatusRequest;
 use super::row::Row;
-use super::state::State;
+use crate::announcement::StatusRequest;
+use crate::copy_state::CopyState;
 use crate::identity::Region;
 use crate::image::tag;
+use crate::settings::Settings;
 
 /// A source Region that could not be listed, or not completely.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +36,7 @@ pub struct Status {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_listed: Vec<NotListed>,
     /// How many AMIs are in each state, on all pages.
-    pub counts: BTreeMap<State, usize>,
+    pub counts: BTreeMap<CopyState, usize>,
     pub total: usize,
     pub images: Vec<Row>,
     /// For the next page: send the same request with it.
@@ -49,12 +50,12 @@ impl Status {
     pub fn page(
         request: &StatusRequest,
         mut rows: Vec<Row>,
-        region: &Region,
+        settings: &Settings,
         as_of: OffsetDateTime,
         (source_regions, not_listed): (Vec<Region>, Vec<NotListed>),
     ) -> Self {
         rows.sort_by_cached_key(Row::position);
-        let mut counts: BTreeMap<State, usize> = State::ALL.into_iter().map(|state| (state, 0)).collect();
+        let mut counts: BTreeMap<CopyState, usize> = CopyState::ALL.into_iter().map(|state| (state, 0)).collect();
         for row in &rows {
             *counts.entry(row.state).or_default() += 1;
         }
@@ -67,9 +68,9 @@ impl Status {
         rows.truncate(fitting);
         let next_token = rows.last().filter(|_| !is_last).map(|row| row.position().to_string());
         Self {
-            region: region.clone(),
+            region: settings.stack_region.clone(),
             as_of,
-            days: request.days,
+            days: request.days_or(settings.backfill_days),
             source_regions,
             not_listed,
             counts,

@@ -3,8 +3,8 @@
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
-use super::request::Position;
-use super::state::State;
+use crate::announcement::Position;
+use crate::copy_state::CopyState;
 use crate::identity::{Identity, ImageId, Region};
 use crate::image::tag;
 
@@ -12,7 +12,7 @@ use crate::image::tag;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Row {
-    pub state: State,
+    pub state: CopyState,
     /// The source's name; the copy's, if the source is not listed.
     pub name: String,
     #[serde(flatten, serialize_with = "as_source")]

@@ -6,11 +6,9 @@
 
 mod html;
 mod page;
-mod request;
 
 pub use html::Html;
-pub use page::{MOST_ROWS, Page};
-pub use request::WidgetRequest;
+pub use page::{MOST_ROWS, Widget};
 
 /// The widget's documentation, in Markdown. The console shows it when a user adds the widget to a dashboard.
 pub const DOCUMENTATION: &str = include_str!("documentation.md");

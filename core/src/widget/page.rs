@@ -9,9 +9,10 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::html::Html;
-use super::request::{FILTER, WidgetRequest};
+use crate::announcement::{FILTER, WidgetRequest};
+use crate::copy_state::CopyState;
 use crate::identity::{ImageId, Region};
-use crate::status::{Row, State, Status};
+use crate::status::{Row, Status};
 
 /// How many AMIs the page shows.
 pub const MOST_ROWS: usize = 200;
@@ -21,7 +22,7 @@ const MOST_BYTES: usize = 200_000;
 const STYLE: &str = include_str!("style.css");
 
 /// What the page is made of.
-pub struct Page<'a> {
+pub struct Widget<'a> {
     pub request: &'a WidgetRequest,
     /// The function's own ARN: the filter calls it.
     pub function_arn: &'a str,
@@ -29,7 +30,7 @@ pub struct Page<'a> {
     pub status: Result<&'a Status, String>,
 }
 
-impl Page<'_> {
+impl Widget<'_> {
     #[must_use]
     pub fn html(&self) -> Html {
         let mut html = Html::default();
@@ -176,44 +177,44 @@ fn console(region: &Region) -> Option<&'static str> {
     }
 }
 
-fn label(state: State) -> &'static str {
+fn label(state: CopyState) -> &'static str {
     match state {
-        State::AlreadyCopied => "Copied by others",
+        CopyState::AlreadyCopied => "Copied by others",
         other => other.name(),
     }
 }
 
-fn class(state: State) -> &'static str {
+fn class(state: CopyState) -> &'static str {
     match state {
-        State::Failed => "failed",
-        State::Missing => "missing",
-        State::Held => "held",
-        State::Unfinished => "unfinished",
-        State::Awaited => "awaited",
-        State::Pending => "pending",
-        State::Retiring => "retiring",
-        State::Disabled => "disabled",
-        State::AlreadyCopied => "others",
-        State::Finished => "finished",
-        State::Retired => "retired",
+        CopyState::Failed => "failed",
+        CopyState::Missing => "missing",
+        CopyState::Held => "held",
+        CopyState::Unfinished => "unfinished",
+        CopyState::Awaited => "awaited",
+        CopyState::Pending => "pending",
+        CopyState::Retiring => "retiring",
+        CopyState::Disabled => "disabled",
+        CopyState::AlreadyCopied => "others",
+        CopyState::Finished => "finished",
+        CopyState::Retired => "retired",
     }
 }
 
 /// The shape of a state, in a square of 12.
-fn mark(html: &mut Html, state: State) {
+fn mark(html: &mut Html, state: CopyState) {
     html.markup("<svg class=\"").markup(class(state)).markup("\" viewBox=\"0 0 12 12\" aria-hidden=\"true\">");
     html.markup(match state {
-        State::Failed => "<path class=\"l\" d=\"M2 2L10 10M10 2L2 10\"/>",
-        State::Missing => "<path d=\"M6 0L12 6L6 12L0 6Z\"/>",
-        State::Held => "<path d=\"M1 1H11V11H1Z\"/>",
-        State::Unfinished => "<path d=\"M6 1L12 11H0Z\"/>",
-        State::Awaited => "<circle class=\"l\" cx=\"6\" cy=\"6\" r=\"4.5\"/>",
-        State::Pending => "<circle class=\"l\" cx=\"6\" cy=\"6\" r=\"4.5\"/><path d=\"M6 2A4 4 0 0 1 6 10Z\"/>",
-        State::Retiring => "<path class=\"l\" d=\"M6 1V10M2 6L6 10L10 6\"/>",
-        State::Disabled => "<path class=\"l\" d=\"M1 1H11V11H1ZM1 11L11 1\"/>",
-        State::AlreadyCopied => "<path class=\"l\" d=\"M1 4H8V11H1ZM4 4V1H11V8H8\"/>",
-        State::Finished => "<path class=\"l\" d=\"M1 6L5 10L11 2\"/>",
-        State::Retired => "<path class=\"l\" d=\"M1 6H11\"/>",
+        CopyState::Failed => "<path class=\"l\" d=\"M2 2L10 10M10 2L2 10\"/>",
+        CopyState::Missing => "<path d=\"M6 0L12 6L6 12L0 6Z\"/>",
+        CopyState::Held => "<path d=\"M1 1H11V11H1Z\"/>",
+        CopyState::Unfinished => "<path d=\"M6 1L12 11H0Z\"/>",
+        CopyState::Awaited => "<circle class=\"l\" cx=\"6\" cy=\"6\" r=\"4.5\"/>",
+        CopyState::Pending => "<circle class=\"l\" cx=\"6\" cy=\"6\" r=\"4.5\"/><path d=\"M6 2A4 4 0 0 1 6 10Z\"/>",
+        CopyState::Retiring => "<path class=\"l\" d=\"M6 1V10M2 6L6 10L10 6\"/>",
+        CopyState::Disabled => "<path class=\"l\" d=\"M1 1H11V11H1ZM1 11L11 1\"/>",
+        CopyState::AlreadyCopied => "<path class=\"l\" d=\"M1 4H8V11H1ZM4 4V1H11V8H8\"/>",
+        CopyState::Finished => "<path class=\"l\" d=\"M1 6L5 10L11 2\"/>",
+        CopyState::Retired => "<path class=\"l\" d=\"M1 6H11\"/>",
     });
     html.markup("</svg>");
 }

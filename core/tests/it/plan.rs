@@ -58,7 +58,7 @@ fn requested(more: Value, settings: &[(&str, &str)], tags: &[(&str, &str)]) -> P
 }
 
 fn token(plan: &Plan, at: Try) -> ClientToken {
-    plan.attempt(at, &stack_region()).unwrap().token.unwrap()
+    plan.call_of(at, &stack_region()).unwrap().client_token.unwrap()
 }
 
 fn a_try(epoch: u32, number: u32) -> Try {
@@ -93,7 +93,7 @@ fn every_field_of_a_request_its_region_and_its_try_are_in_the_token() {
         token(&planned, Try::FIRST),
         token(&planned, a_try(0, 1)),
         token(&planned, a_try(1, 0)),
-        planned.attempt(Try::FIRST, &"eu-west-3".parse().unwrap()).unwrap().token.unwrap(),
+        planned.call_of(Try::FIRST, &"eu-west-3".parse().unwrap()).unwrap().client_token.unwrap(),
         changed(|request| request.source.image = "ami-0abcdef1234567891".parse().unwrap()),
         changed(|request| request.source.region = "us-east-2".parse().unwrap()),
         changed(|request| request.name = "golden-2".parse().unwrap()),
@@ -137,11 +137,11 @@ fn a_requests_own_token_is_used_as_it_is_for_each_try() {
 #[test]
 fn a_dry_run_has_no_token_of_the_couriers() {
     let dry_run = |plan: Plan| {
-        assert!(plan.is_dry_run());
-        let attempt = plan.attempt(Try::FIRST, &stack_region()).unwrap();
+        assert!(plan.call.dry_run);
+        let attempt = plan.call_of(Try::FIRST, &stack_region()).unwrap();
         assert!(attempt.dry_run);
-        assert!(!keys(&attempt.call.image_tags).contains(&tag::TRY), "nothing is made, so no try is recorded");
-        attempt.token
+        assert!(!keys(&attempt.image_tags).contains(&tag::TRY), "nothing is made, so no try is recorded");
+        attempt.client_token
     };
     assert_eq!(dry_run(announced(&[("DRY_RUN", "true")], &[])), None);
     assert_eq!(dry_run(requested(json!({ "DryRun": true }), &[], &[])), None);
@@ -149,13 +149,13 @@ fn a_dry_run_has_no_token_of_the_couriers() {
     let own = requested(json!({ "DryRun": true, "ClientToken": "mine" }), &[], &[]);
     assert_eq!(dry_run(own), Some("mine".parse().unwrap()));
     let real = requested(json!({ "DryRun": false }), &[("DRY_RUN", "true")], &[]);
-    assert!(!real.is_dry_run() && !real.attempt(Try::FIRST, &stack_region()).unwrap().dry_run);
+    assert!(!real.call.dry_run && !real.call_of(Try::FIRST, &stack_region()).unwrap().dry_run);
 }
 
 #[test]
 fn the_copy_records_its_try_on_image_and_snapshots_but_for_the_very_first_of_an_announcement() {
     let recorded = |plan: &Plan, at: Try| {
-        let call = plan.attempt(at, &stack_region()).unwrap().call;
+        let call = plan.call_of(at, &stack_region()).unwrap();
         let values = [&call.image_tags, &call.snapshot_tags].map(|tags| {
             assert!(tags.is_sorted(), "{tags:?}");
             tags.iter().find(|tag| tag.key == tag::TRY).map(|tag| tag.value.clone())
@@ -258,7 +258,7 @@ fn announcements_of_one_origin_share_the_token_of_each_try() {
         assert_ne!(token(&first, at), token(&of_another, at));
         assert_ne!(token(&first, at), token(&of(&image(BTreeMap::new())), at));
     }
-    assert_ne!(first.attempt(Try::FIRST, &region).unwrap().call, handed_on.attempt(Try::FIRST, &region).unwrap().call);
+    assert_ne!(first.call_of(Try::FIRST, &region).unwrap(), handed_on.call_of(Try::FIRST, &region).unwrap());
 }
 
 #[test]
@@ -382,7 +382,7 @@ proptest! {
     ) {
         let token = |(source, region, at): &(Identity, Region, Try)| {
             let plan = plan(source, &image(BTreeMap::new()), None, &copying(&[]), region).unwrap();
-            plan.attempt(*at, region).unwrap().token
+            plan.call_of(*at, region).unwrap().client_token
         };
         let (source, region, at) = one.clone();
         for changed in [
@@ -432,7 +432,7 @@ proptest! {
     fn one_try_is_always_the_same_call(request in any::request(), tags in any::tags(10), at in any::a_try()) {
         let image = image(tags);
         let attempt = |request: Option<&CopyRequest>, source: &Identity| {
-            plan(source, &image, request, &copying(&[]), &stack_region()).unwrap().attempt(at, &stack_region()).unwrap()
+            plan(source, &image, request, &copying(&[]), &stack_region()).unwrap().call_of(at, &stack_region()).unwrap()
         };
         prop_assert_eq!(attempt(Some(&request), &request.source), attempt(Some(&request), &request.source));
         prop_assert_eq!(attempt(None, &source()), attempt(None, &source()));
@@ -445,7 +445,7 @@ proptest! {
     ) {
         let plan = plan(&source(), &image(tags), None, &copying(&[]), &stack_region()).unwrap();
         prop_assert!(plan.call.image_tags.len() <= MOST_BY_USER);
-        for tags in { let call = plan.attempt(at, &stack_region()).unwrap().call; [call.image_tags, call.snapshot_tags] } {
+        for tags in { let call = plan.call_of(at, &stack_region()).unwrap(); [call.image_tags, call.snapshot_tags] } {
             let distinct: BTreeSet<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
             prop_assert_eq!(distinct.len(), tags.len());
             prop_assert!(tags.len() < Tag::MOST, "one is kept for `{}`", tag::FINISHED);

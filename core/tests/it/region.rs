@@ -22,7 +22,7 @@ fn a_region_that_cannot_exist_is_rejected_with_the_nearest_known_one() {
         assert_eq!(rejection.code, "NoSuchRegion");
         assert!(rejection.message.contains(&format!("`{wrong}`")), "{rejection}");
         assert!(rejection.message.contains(&format!("did you mean `{near}`?")), "{rejection}");
-        assert!(!rejection.advice.is_empty());
+        assert!(!rejection.advice().unwrap().is_empty());
     }
 }
 

@@ -1,5 +1,5 @@
 use courier_core::image::{Image, State, tag};
-use courier_core::retirement::{Hold, Look, Next, Reason, SourceState, Trigger, Usage, next};
+use courier_core::retirement::{Evidence, Hold, Reason, SourceState, Trigger, Usage, Verdict, decide};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -52,13 +52,13 @@ fn copy(state: State, marks: Marks) -> Image {
     image
 }
 
-fn decide(source: SourceState, copy: &Image, usage: &Usage, trigger: Trigger) -> Next {
-    next(&Look { source, copy, usage, trigger, retire_after_days: DAYS, now: NOW })
+fn verdict(source: SourceState, copy: &Image, usage: &Usage, trigger: Trigger) -> Verdict {
+    decide(&Evidence { source, copy, usage, trigger, retire_after_days: DAYS, now: NOW })
 }
 
-fn held(hours: i64, by: &str) -> Next {
+fn held(hours: i64, by: &str) -> Verdict {
     let since = ago(hours);
-    Next::Stay(Reason::Held(Hold {
+    Verdict::Stay(Reason::Held(Hold {
         source_gone_since: since,
         since: since + Duration::days(DAYS.into()),
         by: by.to_owned(),
@@ -70,10 +70,10 @@ fn each_case_has_its_next_step() {
     use SourceState::{Deregistered, Disabled, InService, NotVisible};
     const GONE: &[&str] = &[tag::SOURCE_GONE_SINCE];
     const ALL: &[&str] = &[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE];
-    let stay = Next::Stay;
+    let stay = Verdict::Stay;
     let waiting = |hours| {
         let since = ago(hours);
-        Next::Stay(Reason::Waiting { since, until: since + Duration::days(DAYS.into()) })
+        Verdict::Stay(Reason::Waiting { since, until: since + Duration::days(DAYS.into()) })
     };
     let unknown = Usage::NotLookedFor;
     let used = Usage::InUse("account 111122223333 uses it".to_owned());
@@ -82,39 +82,39 @@ fn each_case_has_its_next_step() {
         (InService, State::Available, Marks::None, &unknown, Trigger::Event, stay(Reason::SourceInService)),
         (InService, State::Pending, Marks::None, &unknown, Trigger::Sweep, stay(Reason::SourceInService)),
         (InService, State::Disabled, Marks::None, &unknown, Trigger::Sweep, stay(Reason::DisabledByOthers)),
-        (InService, State::Available, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
-        (InService, State::Available, Marks::Unreadable, &unknown, Trigger::Event, Next::Unmark(ALL)),
-        (InService, State::Disabled, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
-        (InService, State::Disabled, Marks::Disabled, &unknown, Trigger::Event, Next::Enable),
-        (InService, State::Disabled, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Next::Enable),
-        (InService, State::Available, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Next::Unmark(ALL)),
+        (InService, State::Available, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Verdict::Unmark(ALL)),
+        (InService, State::Available, Marks::Unreadable, &unknown, Trigger::Event, Verdict::Unmark(ALL)),
+        (InService, State::Disabled, Marks::Gone(24 * 8), &unknown, Trigger::Sweep, Verdict::Unmark(ALL)),
+        (InService, State::Disabled, Marks::Disabled, &unknown, Trigger::Event, Verdict::Enable),
+        (InService, State::Disabled, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Verdict::Enable),
+        (InService, State::Available, Marks::GoneAndDisabled(1), &unknown, Trigger::Sweep, Verdict::Unmark(ALL)),
         // Its source is disabled.
-        (Disabled, State::Available, Marks::None, &unknown, Trigger::Event, Next::LookForUsage),
-        (Disabled, State::Available, Marks::None, &Usage::Unused, Trigger::Event, Next::Disable),
+        (Disabled, State::Available, Marks::None, &unknown, Trigger::Event, Verdict::LookForUsage),
+        (Disabled, State::Available, Marks::None, &Usage::Unused, Trigger::Event, Verdict::Disable),
         (Disabled, State::Available, Marks::None, &used, Trigger::Sweep, stay(Reason::InUse(text_of(&used)))),
         (Disabled, State::Pending, Marks::None, &unknown, Trigger::Event, stay(Reason::StillPending)),
         (Disabled, State::Disabled, Marks::Disabled, &unknown, Trigger::Sweep, stay(Reason::DisabledAlready)),
         (Disabled, State::Disabled, Marks::None, &unknown, Trigger::Sweep, stay(Reason::DisabledAlready)),
-        (Disabled, State::Available, Marks::Disabled, &Usage::Unused, Trigger::Event, Next::Disable),
-        (Disabled, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Next::Unmark(GONE)),
+        (Disabled, State::Available, Marks::Disabled, &Usage::Unused, Trigger::Event, Verdict::Disable),
+        (Disabled, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Verdict::Unmark(GONE)),
         // Its source is deregistered.
-        (Deregistered, State::Available, Marks::None, &unknown, Trigger::Event, Next::Mark),
-        (Deregistered, State::Available, Marks::None, &Usage::Unused, Trigger::Sweep, Next::Mark),
-        (Deregistered, State::Pending, Marks::None, &unknown, Trigger::Sweep, Next::Mark),
-        (Deregistered, State::Disabled, Marks::Disabled, &unknown, Trigger::Sweep, Next::Mark),
-        (Deregistered, State::Available, Marks::Unreadable, &Usage::Unused, Trigger::Sweep, Next::Mark),
+        (Deregistered, State::Available, Marks::None, &unknown, Trigger::Event, Verdict::Mark),
+        (Deregistered, State::Available, Marks::None, &Usage::Unused, Trigger::Sweep, Verdict::Mark),
+        (Deregistered, State::Pending, Marks::None, &unknown, Trigger::Sweep, Verdict::Mark),
+        (Deregistered, State::Disabled, Marks::Disabled, &unknown, Trigger::Sweep, Verdict::Mark),
+        (Deregistered, State::Available, Marks::Unreadable, &Usage::Unused, Trigger::Sweep, Verdict::Mark),
         (Deregistered, State::Available, Marks::Gone(1), &Usage::Unused, Trigger::Sweep, waiting(1)),
         (Deregistered, State::Available, Marks::Gone(24 * 7 - 1), &Usage::Unused, Trigger::Sweep, waiting(24 * 7 - 1)),
         (Deregistered, State::Available, Marks::Gone(-1), &Usage::Unused, Trigger::Sweep, waiting(-1)),
-        (Deregistered, State::Available, Marks::Gone(24 * 7), &unknown, Trigger::Sweep, Next::LookForUsage),
-        (Deregistered, State::Available, Marks::Gone(24 * 7), &Usage::Unused, Trigger::Sweep, Next::Deregister),
+        (Deregistered, State::Available, Marks::Gone(24 * 7), &unknown, Trigger::Sweep, Verdict::LookForUsage),
+        (Deregistered, State::Available, Marks::Gone(24 * 7), &Usage::Unused, Trigger::Sweep, Verdict::Deregister),
         (
             Deregistered,
             State::Disabled,
             Marks::GoneAndDisabled(24 * 8),
             &Usage::Unused,
             Trigger::Sweep,
-            Next::Deregister,
+            Verdict::Deregister,
         ),
         (Deregistered, State::Available, Marks::Gone(24 * 8), &used, Trigger::Sweep, held(24 * 8, &text_of(&used))),
         (
@@ -137,10 +137,10 @@ fn each_case_has_its_next_step() {
         ),
         (NotVisible, State::Disabled, Marks::Disabled, &Usage::Unused, Trigger::Sweep, stay(Reason::SourceNotVisible)),
         (NotVisible, State::Available, Marks::Gone(1), &Usage::Unused, Trigger::Sweep, waiting(1)),
-        (NotVisible, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Next::Deregister),
+        (NotVisible, State::Available, Marks::Gone(24 * 8), &Usage::Unused, Trigger::Sweep, Verdict::Deregister),
     ] {
         let case = format!("source {source:?}, copy {state:?} with {marks:?}, {usage:?}, {trigger:?}");
-        assert_eq!(decide(source, &copy(state, marks), usage, trigger), expected, "{case}");
+        assert_eq!(verdict(source, &copy(state, marks), usage, trigger), expected, "{case}");
     }
 }
 
@@ -155,7 +155,7 @@ fn text_of(usage: &Usage) -> String {
 fn a_protected_copy_is_held_before_anybody_looks_for_its_users() {
     let protected = Image { protected: true, ..copy(State::Available, Marks::Gone(24 * 8)) };
     for usage in [Usage::NotLookedFor, Usage::Unused] {
-        let next = decide(SourceState::Deregistered, &protected, &usage, Trigger::Sweep);
+        let next = verdict(SourceState::Deregistered, &protected, &usage, Trigger::Sweep);
         assert_eq!(next, held(24 * 8, "it is protected from deregistration"));
     }
 }
@@ -171,7 +171,7 @@ fn nothing_is_deregistered_but_by_a_sweep_after_the_wait_unprotected_unused_and_
     for copy in copies() {
         for (source, trigger) in SOURCES.into_iter().flat_map(|source| TRIGGERS.map(|trigger| (source, trigger))) {
             for usage in [Usage::NotLookedFor, Usage::Unused, Usage::InUse("yes".to_owned())] {
-                if decide(source, &copy, &usage, trigger) != Next::Deregister {
+                if verdict(source, &copy, &usage, trigger) != Verdict::Deregister {
                     continue;
                 }
                 deregistered += 1;
@@ -189,7 +189,7 @@ fn nothing_is_deregistered_but_by_a_sweep_after_the_wait_unprotected_unused_and_
 fn no_copy_is_enabled_that_the_courier_did_not_disable() {
     for copy in copies() {
         for (source, trigger) in SOURCES.into_iter().flat_map(|source| TRIGGERS.map(|trigger| (source, trigger))) {
-            if decide(source, &copy, &Usage::Unused, trigger) == Next::Enable {
+            if verdict(source, &copy, &Usage::Unused, trigger) == Verdict::Enable {
                 assert!(copy.is_disabled_with_source() && copy.state == State::Disabled, "{copy:?}");
                 assert_eq!(source, SourceState::InService);
             }
@@ -198,19 +198,21 @@ fn no_copy_is_enabled_that_the_courier_did_not_disable() {
 }
 
 /// Does what `next` says to a copy in memory, until it stays or is out of service. The steps on the way.
-fn followed(source: SourceState, mut copy: Image, in_use: bool, trigger: Trigger) -> Vec<Next> {
+fn followed(source: SourceState, mut copy: Image, in_use: bool, trigger: Trigger) -> Vec<Verdict> {
     let mut usage = Usage::NotLookedFor;
     let mut steps = Vec::new();
     loop {
-        let step = decide(source, &copy, &usage, trigger);
+        let step = verdict(source, &copy, &usage, trigger);
         steps.push(step.clone());
         assert!(steps.len() < 10, "it goes on for ever: {steps:?}");
         match step {
-            Next::Stay(_) | Next::Disable | Next::Deregister => return steps,
-            Next::Mark => drop(copy.tags.insert(tag::SOURCE_GONE_SINCE.to_owned(), "2026-03-10T12:00:00Z".to_owned())),
-            Next::Unmark(keys) => copy.tags.retain(|key, _| !keys.contains(&key.as_str())),
-            Next::LookForUsage => usage = if in_use { Usage::InUse("yes".to_owned()) } else { Usage::Unused },
-            Next::Enable => copy.state = State::Available,
+            Verdict::Stay(_) | Verdict::Disable | Verdict::Deregister => return steps,
+            Verdict::Mark => {
+                drop(copy.tags.insert(tag::SOURCE_GONE_SINCE.to_owned(), "2026-03-10T12:00:00Z".to_owned()))
+            }
+            Verdict::Unmark(keys) => copy.tags.retain(|key, _| !keys.contains(&key.as_str())),
+            Verdict::LookForUsage => usage = if in_use { Usage::InUse("yes".to_owned()) } else { Usage::Unused },
+            Verdict::Enable => copy.state = State::Available,
         }
     }
 }
@@ -222,7 +224,7 @@ fn it_comes_to_an_end_and_a_source_in_service_leaves_no_mark() {
             for in_use in [false, true] {
                 let steps = followed(source, copy.clone(), in_use, trigger);
                 if source == SourceState::InService {
-                    let ends = [Next::Stay(Reason::SourceInService), Next::Stay(Reason::DisabledByOthers)];
+                    let ends = [Verdict::Stay(Reason::SourceInService), Verdict::Stay(Reason::DisabledByOthers)];
                     assert!(steps.last().is_some_and(|last| ends.contains(last)), "{steps:?}");
                 }
             }
@@ -233,17 +235,18 @@ fn it_comes_to_an_end_and_a_source_in_service_leaves_no_mark() {
 #[test]
 fn the_texts_say_what_holds_a_copy_and_since_when() {
     let protected = Image { protected: true, ..copy(State::Available, Marks::Gone(24 * 8)) };
-    let Next::Stay(reason) = decide(SourceState::Deregistered, &protected, &Usage::NotLookedFor, Trigger::Sweep) else {
+    let Verdict::Stay(reason) = verdict(SourceState::Deregistered, &protected, &Usage::NotLookedFor, Trigger::Sweep)
+    else {
         panic!("it is protected");
     };
     assert_eq!(
         reason.to_string(),
-        "its source AMI is gone since 2026-03-02; held since 2026-03-09: it is protected from deregistration"
+        "its source AMI has been gone since 2026-03-02; held since 2026-03-09: it is protected from deregistration"
     );
     let Reason::Held(hold) = reason else { panic!("{reason:?}") };
     assert_eq!(hold.days(NOW), 1);
     let waits = copy(State::Available, Marks::Gone(1));
-    let Next::Stay(reason) = decide(SourceState::Deregistered, &waits, &Usage::NotLookedFor, Trigger::Event) else {
+    let Verdict::Stay(reason) = verdict(SourceState::Deregistered, &waits, &Usage::NotLookedFor, Trigger::Event) else {
         panic!("it waits");
     };
     let text = reason.to_string();

@@ -1,8 +1,10 @@
-use courier_core::error::code;
+use courier_core::announcement::{Announcement, Position, Question, StatusRequest, read};
+use courier_core::copy_state::CopyState as State;
+use courier_core::error::{Error, code};
+use courier_core::identity::Stack;
 use courier_core::image::{Image, State as InEc2};
-use courier_core::question::{self, Question};
 use courier_core::settings::Settings;
-use courier_core::status::{Ledger, Position, State, Status, StatusRequest};
+use courier_core::status::{Ledger, Status};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -21,10 +23,19 @@ fn settings() -> Settings {
     Settings::read(variable).unwrap()
 }
 
+/// The question that a direct caller asks with this payload.
+pub(super) fn question(payload: &Value) -> Result<Option<Question>, Error> {
+    let stack = Stack { region: "eu-west-1".parse().unwrap(), account: None };
+    Ok(match read(payload, &stack)?.into_iter().next() {
+        Some(Announcement::Question(question)) => Some(question),
+        _ => None,
+    })
+}
+
 #[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
 fn asked(parameters: Value) -> StatusRequest {
-    match question::read(&json!({ "Status": parameters }), 7) {
-        Some(Ok(Question::Status(request))) => request,
+    match question(&json!({ "Status": parameters })) {
+        Ok(Some(Question::Status(Ok(request)))) => request,
         other => panic!("{parameters}: {other:?}"),
     }
 }
@@ -43,14 +54,14 @@ fn only_a_question_is_read_as_one() {
         json!({ "widgetContext": "none" }),
         json!({ "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1", "Name": "golden" }),
     ] {
-        assert_eq!(question::read(&other, 7), None, "{other}");
+        assert!(!matches!(question(&other), Ok(Some(_))), "{other}");
     }
 }
 
 #[test]
 fn without_parameters_the_settings_days_hold_and_any_name() {
     let request = asked(json!({}));
-    assert_eq!((request.days, request.name_patterns.len(), request.after.clone()), (7, 0, None));
+    assert_eq!((request.days_or(7), request.name_patterns.len(), request.after.clone()), (7, 0, None));
     assert!(request.has_name("golden") && request.has_name(""));
     assert_eq!(asked(json!({ "Days": null, "NamePatterns": null, "NextToken": null })), request);
 }
@@ -135,7 +146,7 @@ proptest! {
             }
             ledger.add_source(source, &"us-east-1".parse().unwrap());
         }
-        let status = Status::page(&request, ledger.rows(NOW), &settings.stack_region, NOW, Default::default());
+        let status = Status::page(&request, ledger.rows(NOW), &settings, NOW, Default::default());
         let mut listed: Vec<String> = status.images.iter().map(|row| row.source.image.to_string()).collect();
         listed.sort();
         sources.sort();
@@ -168,8 +179,8 @@ proptest! {
 
     #[test]
     fn any_parameters_are_read_or_rejected_and_never_panic(days in "\\PC{0,20}", patterns in "\\PC{0,20}", token in "\\PC{0,40}") {
-        let question = json!({ "Status": { "Days": days, "NamePatterns": [patterns], "NextToken": token } });
-        if let Some(Err(rejection)) = question::read(&question, 7) {
+        let payload = json!({ "Status": { "Days": days, "NamePatterns": [patterns], "NextToken": token } });
+        if let Ok(Some(Question::Status(Err(rejection)))) = question(&payload) {
             prop_assert_eq!(rejection.code, code::INVALID_VALUE);
         }
     }

@@ -1,12 +1,14 @@
-use courier_core::question::{self, Question};
-use courier_core::widget::{DOCUMENTATION, Html, WidgetRequest};
+use courier_core::announcement::{Question, WidgetRequest};
+use courier_core::widget::{DOCUMENTATION, Html};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::status::question;
+
 #[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
 fn widget(payload: Value) -> WidgetRequest {
-    match question::read(&payload, 7) {
-        Some(Ok(Question::Widget(request))) => *request,
+    match question(&payload) {
+        Ok(Some(Question::Widget(request))) => *request,
         other => panic!("{payload}: {other:?}"),
     }
 }
@@ -46,7 +48,7 @@ fn what_the_dashboard_does_not_send_has_a_default() {
     {
         let request = widget(json!({ "widgetContext": context }));
         assert_eq!((request.is_dark, request.filter.as_str()), (false, ""));
-        assert_eq!(request.status.unwrap().days, 7);
+        assert_eq!(request.status.unwrap().days, None);
     }
 }
 
@@ -54,7 +56,7 @@ fn what_the_dashboard_does_not_send_has_a_default() {
 fn a_parameter_of_the_call_wins_over_the_widgets_own() {
     let request = widget(json!({ "Days": 5, "widgetContext": { "params": { "Days": 30, "NamePatterns": ["a*"] } } }));
     let status = request.status.unwrap();
-    assert_eq!((status.days, status.name_patterns.len()), (5, 1));
+    assert_eq!((status.days, status.name_patterns.len()), (Some(5), 1));
 }
 
 #[test]

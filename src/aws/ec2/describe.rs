@@ -8,7 +8,6 @@ use courier_core::error::code;
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State, Volume, tag};
 use courier_core::origin::Origin;
-use courier_core::protocol::LookById;
 use courier_core::settings::{Owner, Sources};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -16,61 +15,21 @@ use time::format_description::well_known::Rfc3339;
 use super::client::{Ec2, filter};
 use crate::aws::error::{CallError, failed};
 
-/// How an AMI looks by id. A deregistered one is returned for a short while, then the answer is empty, in the end it is not
-/// found. So is one that is new, or that is not shared with this account.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
-#[derive(Clone, Debug, PartialEq)]
-pub enum ImageLookup {
-    Image(Box<Image>),
-    /// An answer without it and without an error.
-    Empty,
-    /// `InvalidAMIID.Unavailable`.
-    Unavailable,
-    /// `InvalidAMIID.NotFound`.
-    NotFound,
-}
-
-impl ImageLookup {
-    /// What it proves of an AMI that EC2 answered with.
-    #[must_use]
-    pub fn proves(&self) -> LookById {
-        match self {
-            Self::Image(image) if image.state.is_live() => LookById::Live,
-            Self::Image(_) => LookById::Dead,
-            Self::Empty | Self::Unavailable | Self::NotFound => LookById::NotVisible,
-        }
-    }
-}
-
 impl Ec2 {
-    /// The AMI with this id; with `owners`, only if it belongs to one of them.
+    /// The AMI with this id; with `owners`, only if it belongs to one of them. `None` proves nothing: EC2 answers so for an AMI that is
+    /// new, gone, or not shared with this account. A deregistered one is returned for a short while; then the answer is empty, in the
+    /// end `NotFound`.
+    /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
     ///
     /// # Errors
     /// Any failure that is not about the AMI itself.
-    pub async fn image(&self, id: &ImageId, owners: Option<&[Owner]>) -> Result<ImageLookup, CallError> {
+    pub async fn image(&self, id: &ImageId, owners: Option<&[Owner]>) -> Result<Option<Image>, CallError> {
         let owners = owners.map(|owners| owners.iter().map(|owner| owner.as_str().to_owned()).collect());
-        let answer = self
-            .client
-            .describe_images()
-            .image_ids(id.as_str())
-            .set_owners(owners)
-            .include_disabled(true)
-            .include_deprecated(true)
-            .send()
-            .await;
-        match answer {
-            Ok(found) => Ok(images(found.images())
-                .into_iter()
-                .next()
-                .map_or(ImageLookup::Empty, |image| ImageLookup::Image(Box::new(image)))),
-            Err(error) => {
-                let failed = failed(error);
-                match failed.code.as_deref() {
-                    Some(code::IMAGE_NOT_FOUND) => Ok(ImageLookup::NotFound),
-                    Some(code::IMAGE_UNAVAILABLE) => Ok(ImageLookup::Unavailable),
-                    _ => Err(failed),
-                }
-            }
+        let call = self.client.describe_images().image_ids(id.as_str()).set_owners(owners);
+        match call.include_disabled(true).include_deprecated(true).send().await.map_err(failed) {
+            Ok(found) => Ok(images(found.images()).into_iter().next()),
+            Err(absent) if absent.is(code::IMAGE_NOT_FOUND) || absent.is(code::IMAGE_UNAVAILABLE) => Ok(None),
+            Err(failed) => Err(failed),
         }
     }
 

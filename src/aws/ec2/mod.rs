@@ -9,7 +9,6 @@ mod usage;
 
 pub use change::Deregistered;
 pub use client::Ec2;
-pub use copy_image::CopyImageError;
-pub use describe::{ImageLookup, Page};
+pub use describe::Page;
 pub use snapshots::SnapshotState;
 pub use usage::{Reference, UseByAccount};

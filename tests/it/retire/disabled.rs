@@ -5,8 +5,8 @@ use local::host::Host;
 use serde_json::{Value, json};
 
 use super::{
-    AMI, DAY, DISABLED, FINISHED, FRIEND, GONE, HOUR, assert_retired, assert_says, assert_stays, change, copied, ec2,
-    event, gone, mark, our_own, reference, stage, sweep, swept, swept_after,
+    AMI, DAY, DISABLED, FINISHED, FRIEND, GONE, HOUR, assert_retired, assert_says, assert_stays, change, changes,
+    copied, ec2, event, gone, mark, our_own, reference, stage, sweep, swept, swept_after,
 };
 use crate::life::{finished, image, is_finished, on_bus};
 use crate::stage::{HERE, Stage, THERE};
@@ -44,10 +44,10 @@ async fn a_disabled_source_disables_its_copy_which_is_marked_first() {
     assert_eq!(retired["Reason"], "it is disabled, as its source AMI is");
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
     assert_eq!(mark(&stage, &copy, DISABLED).as_deref(), Some("2026-01-01T00:20:00Z"));
-    assert_eq!(stage.changes(), ["CreateTags", "DisableImage", "PutEvents"]);
+    assert_eq!(changes(&stage), ["CreateTags", "DisableImage", "PutEvents"]);
     let again = event(&function, "disabled").await;
     assert_eq!(again["Outcome"], "Ignored", "{again}");
-    assert_eq!(swept(&function).await["Outcome"], "Ignored");
+    assert_eq!(swept(&stage, &function).await["Outcome"], "Ignored");
     assert_eq!(on_bus(&stage, "Retired").len(), 1, "it is reported once");
 }
 
@@ -55,7 +55,7 @@ async fn a_disabled_source_disables_its_copy_which_is_marked_first() {
 async fn a_sweep_disables_a_copy_if_no_event_did() {
     let (stage, function, copy) = our_own().await;
     ec2(&stage, THERE, "DisableImage", AMI);
-    assert_eq!(swept(&function).await["Outcome"], "Retired");
+    assert_eq!(swept(&stage, &function).await["Outcome"], "Retired");
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
 }
 
@@ -66,9 +66,9 @@ async fn a_copy_in_use_is_not_disabled() {
     change(&stage, &copy, |copy| copy.referenced_by = vec![reference("ec2:LaunchTemplate", "lt-1")]);
     let outcome = event(&function, "disabled").await;
     assert_stays(&stage, &copy, &outcome, "its source AMI is disabled, but ec2:LaunchTemplate");
-    assert_eq!(stage.changes(), Vec::<String>::new());
+    assert_eq!(changes(&stage), Vec::<String>::new());
     change(&stage, &copy, |copy| copy.referenced_by.clear());
-    assert_eq!(swept(&function).await["Outcome"], "Retired");
+    assert_eq!(swept(&stage, &function).await["Outcome"], "Retired");
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_shared_copy_is_disabled_once_a_report_shows_no_use_by_others() {
     let (stage, function, copy) = shared_by_setting().await;
     ec2(&stage, THERE, "DisableImage", AMI);
     assert_stays(&stage, &copy, &event(&function, "disabled").await, "an image usage report is ordered");
-    assert_eq!(stage.changes(), ["CreateImageUsageReport"]);
+    assert_eq!(changes(&stage), ["CreateImageUsageReport"]);
     assert_eq!(swept_after(&stage, &function, HOUR).await["Outcome"], "Retired");
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
     assert!(stage.aws.world().usage_reports(HERE).is_empty());
@@ -108,7 +108,7 @@ async fn a_pending_copy_is_disabled_when_it_is_available() {
     let outcome = event(&function, "disabled").await;
     assert_says(&outcome, "only an available copy");
     stage.aws.world().advance(HOUR);
-    sweep(&function).await;
+    sweep(&stage, &function).await;
     assert_eq!((image(&stage, &copy).state, mark(&stage, &copy, DISABLED).is_some()), (ImageState::Disabled, true));
 }
 
@@ -124,7 +124,7 @@ async fn the_event_of_a_source_that_is_enabled_again_enables_the_copy_and_ec2s_o
     let answer = event(&function, "available").await;
     assert_eq!((&answer["Outcome"], &answer["ImageId"]), (&json!("AlreadyCopied"), &json!(copy)));
     // Not finished before it is enabled, enabled before the mark is removed: a crash in between heals.
-    assert_eq!(stage.changes(), ["DeleteTags", "EnableImage", "DeleteTags"]);
+    assert_eq!(changes(&stage), ["DeleteTags", "EnableImage", "DeleteTags"]);
     assert_enabled_and_unmarked(&stage, &copy);
     assert!(!is_finished(&stage, &copy));
     finished(&function, &copy).await;
@@ -140,11 +140,11 @@ async fn sweeps_alone_enable_a_copy_and_finish_it_again() {
     swept_after(&stage, &function, HOUR).await;
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
     ec2(&stage, THERE, "EnableImage", AMI);
-    assert_says(&swept(&function).await, "is enabled again");
+    assert_says(&swept(&stage, &function).await, "is enabled again");
     assert_enabled_and_unmarked(&stage, &copy);
-    assert_eq!(swept(&function).await["Outcome"], "Finished");
+    assert_eq!(swept(&stage, &function).await["Outcome"], "Finished");
     assert!(is_finished(&stage, &copy) && is_shared(&stage, &copy));
-    assert_eq!(sweep(&function).await, Vec::<Value>::new());
+    assert_eq!(sweep(&stage, &function).await, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -153,18 +153,18 @@ async fn a_copy_that_somebody_else_disabled_stays_disabled() {
     ec2(&stage, HERE, "DisableImage", &copy);
     stage.aws.world().forget_calls();
     assert_eq!(event(&function, "available").await["Outcome"], "AlreadyCopied");
-    assert_eq!(sweep(&function).await, Vec::<Value>::new());
+    assert_eq!(sweep(&stage, &function).await, Vec::<Value>::new());
     // Disabled and enabled again, the source changes nothing about that.
     ec2(&stage, THERE, "DisableImage", AMI);
     let outcome = event(&function, "disabled").await;
     assert_says(&outcome, "disabled already");
     ec2(&stage, THERE, "EnableImage", AMI);
     event(&function, "available").await;
-    sweep(&function).await;
+    sweep(&stage, &function).await;
     // A message of an earlier sweep comes late.
     let message = json!({ "AmiCourier": { "SourceBack": { "ImageId": copy } } });
     assert_says(&function.invoke(&message).await.expect("outcomes")[0], "not the courier that disabled the copy");
-    assert_eq!(stage.changes(), Vec::<String>::new());
+    assert_eq!(changes(&stage), Vec::<String>::new());
     assert_eq!(image(&stage, &copy).state, ImageState::Disabled);
 }
 
@@ -178,8 +178,8 @@ async fn a_copy_that_was_enabled_again_and_then_disabled_by_somebody_else_stays_
     ec2(&stage, HERE, "DisableImage", &copy);
     stage.aws.world().forget_calls();
     event(&function, "available").await;
-    sweep(&function).await;
-    assert_eq!((image(&stage, &copy).state, stage.changes()), (ImageState::Disabled, vec![]));
+    sweep(&stage, &function).await;
+    assert_eq!((image(&stage, &copy).state, changes(&stage)), (ImageState::Disabled, vec![]));
 }
 
 #[tokio::test]
@@ -189,8 +189,8 @@ async fn without_the_setting_a_disabled_copy_is_left_alone() {
     ec2(&stage, THERE, "EnableImage", AMI);
     let function = stage.function_in(HERE).set("RETIRE_WITH_SOURCE", "false").start().await.unwrap();
     assert_eq!(event(&function, "available").await["Outcome"], "AlreadyCopied");
-    sweep(&function).await;
-    assert_eq!((image(&stage, &copy).state, stage.changes()), (ImageState::Disabled, vec![]));
+    sweep(&stage, &function).await;
+    assert_eq!((image(&stage, &copy).state, changes(&stage)), (ImageState::Disabled, vec![]));
 }
 
 #[tokio::test]
@@ -212,13 +212,13 @@ async fn a_source_that_comes_back_disabled_removes_the_mark_and_one_that_comes_b
     both_disabled(&stage, &function, &copy).await;
     gone(&stage, &function, &copy).await;
     assert!(stage.aws.world().restore_image(THERE, AMI));
-    let outcome = swept(&function).await;
+    let outcome = swept(&stage, &function).await;
     assert_says(&outcome, "no longer marked");
     assert_eq!((mark(&stage, &copy, GONE), mark(&stage, &copy, DISABLED).is_some()), (None, true));
     gone(&stage, &function, &copy).await;
     assert!(stage.aws.world().restore_image(THERE, AMI));
     ec2(&stage, THERE, "EnableImage", AMI);
-    assert_says(&swept(&function).await, "is enabled again");
+    assert_says(&swept(&stage, &function).await, "is enabled again");
     assert_enabled_and_unmarked(&stage, &copy);
     assert_eq!(mark(&stage, &copy, FINISHED), None);
 }

@@ -27,9 +27,9 @@ const GONE: &str = "ami-courier:source-gone-since";
 const DISABLED: &str = "ami-courier:disabled-with-source";
 const FINISHED: &str = "ami-courier:finished";
 
-/// A stack that retires copies. Without a queue of its own, a sweep does all work itself, and its answer has all outcomes.
+/// A stack that retires copies.
 async fn stage() -> Stage {
-    Stage::new().await.set("QUEUE_URL", "").set("RETIRE_WITH_SOURCE", "true").set("SOURCE_OWNERS", "self,111122223333")
+    Stage::new().await.set("RETIRE_WITH_SOURCE", "true").set("SOURCE_OWNERS", "self,111122223333")
 }
 
 /// A finished copy, on this stage, of an AMI of this owner.
@@ -56,31 +56,29 @@ async fn event(function: &Host, state: &str) -> Value {
     answer[0].clone()
 }
 
-/// The outcomes of a sweep.
-async fn sweep(function: &Host) -> Vec<Value> {
-    let answer = function.invoke(&json!({ "Sweep": {} })).await.expect("outcomes");
-    answer.as_array().expect("a list").clone()
+/// The outcomes of a sweep and of what it announced.
+async fn sweep(stage: &Stage, function: &Host) -> Vec<Value> {
+    stage.sweep(function).await.expect("outcomes")
 }
 
 /// Two sweeps at the same time. One may find that the other was first: that is temporary, and no other error is fine.
-async fn two_sweeps(function: &Host, other: &Host) {
-    let sweep = json!({ "Sweep": {} });
-    let (one, two) = tokio::join!(function.invoke(&sweep), other.invoke(&sweep));
+async fn two_sweeps(stage: &Stage, function: &Host, other: &Host) {
+    let (one, two) = tokio::join!(stage.sweep(function), stage.sweep(other));
     for error in [one, two].into_iter().filter_map(Result::err) {
         assert!(error.to_string().contains("will be retried"), "{error}");
     }
 }
 
 /// The one outcome of a sweep.
-async fn swept(function: &Host) -> Value {
-    let [outcome] = <[Value; 1]>::try_from(sweep(function).await).expect("one outcome");
+async fn swept(stage: &Stage, function: &Host) -> Value {
+    let [outcome] = <[Value; 1]>::try_from(sweep(stage, function).await).expect("one outcome");
     outcome
 }
 
 /// The one outcome of a sweep, so long after now.
 async fn swept_after(stage: &Stage, function: &Host, time: Duration) -> Value {
     stage.aws.world().advance(time);
-    swept(function).await
+    swept(stage, function).await
 }
 
 /// The source is deregistered, and its event has marked the copy.
@@ -89,6 +87,11 @@ async fn gone(stage: &Stage, function: &Host, copy: &str) {
     event(function, "deregistered").await;
     assert!(mark(stage, copy, GONE).is_some());
     stage.aws.world().forget_calls();
+}
+
+/// What was changed, but for the sweeps' own messages.
+fn changes(stage: &Stage) -> Vec<String> {
+    stage.changes().into_iter().filter(|action| action != "SendMessageBatch").collect()
 }
 
 fn mark(stage: &Stage, copy: &str, key: &str) -> Option<String> {

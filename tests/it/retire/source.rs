@@ -4,8 +4,8 @@ use local::aws::{Image, Protection};
 use serde_json::Value;
 
 use super::{
-    AMI, DAY, GONE, HOUR, PARTNER, assert_retired, assert_says, assert_stays, change, copied, event, gone, mark,
-    our_own, stage, sweep, swept, swept_after,
+    AMI, DAY, GONE, HOUR, PARTNER, assert_retired, assert_says, assert_stays, change, changes, copied, event, gone,
+    mark, our_own, stage, sweep, swept, swept_after,
 };
 use crate::life::{finished, image};
 use crate::stage::{HERE, THERE, state_change};
@@ -21,8 +21,8 @@ async fn without_the_setting_copies_stay_and_ec2_is_not_even_asked() {
     }
     assert_eq!(stage.actions(), Vec::<String>::new());
     stage.aws.world().advance(30 * DAY);
-    assert_eq!(sweep(&function).await, Vec::<Value>::new());
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec![]));
+    assert_eq!(sweep(&stage, &function).await, Vec::<Value>::new());
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec![]));
 }
 
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn a_source_that_is_still_in_service_retires_nothing_whatever_the_event_sa
     for state in ["deregistered", "disabled"] {
         assert_stays(&stage, &copy, &event(&function, state).await, "EC2 still has its source AMI");
     }
-    assert_eq!(stage.changes(), Vec::<String>::new());
+    assert_eq!(changes(&stage), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -42,7 +42,7 @@ async fn a_source_of_another_account_that_is_no_longer_shared_retires_nothing_ev
     for days in [1, 7, 30] {
         assert_stays(&stage, &copy, &swept_after(&stage, &function, days * DAY).await, "not visible");
     }
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec![]));
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec![]));
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_source_of_another_account_that_is_back_removes_the_mark() {
     let (stage, function, copy) = copied(stage().await, PARTNER).await;
     gone(&stage, &function, &copy).await;
     assert!(stage.aws.world().restore_image(THERE, AMI));
-    assert_stays(&stage, &copy, &swept(&function).await, "no longer marked");
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "no longer marked");
     assert_eq!(mark(&stage, &copy, GONE), None);
 }
 
@@ -79,7 +79,7 @@ async fn a_copy_that_does_not_record_whose_its_source_was_stays_when_that_is_not
     stage.aws.world().deregister(THERE, AMI);
     stage.aws.world().advance(2 * HOUR);
     assert_stays(&stage, &copy, &event(&function, "deregistered").await, "not visible");
-    assert_eq!(stage.changes(), Vec::<String>::new());
+    assert_eq!(changes(&stage), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -90,8 +90,8 @@ async fn a_copy_without_the_couriers_tags_is_left_alone() {
     let outcome = event(&function, "deregistered").await;
     assert_says(&outcome, "no copy of the courier's");
     stage.aws.world().advance(30 * DAY);
-    assert_eq!(sweep(&function).await, Vec::<Value>::new());
-    assert_eq!((image(&stage, &copy).tags.len(), stage.changes()), (0, vec![]));
+    assert_eq!(sweep(&stage, &function).await, Vec::<Value>::new());
+    assert_eq!((image(&stage, &copy).tags.len(), changes(&stage)), (0, vec![]));
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn of_several_copies_each_is_judged_by_itself_and_those_of_others_stay() {
     let answer = function.invoke(&state_change(THERE, AMI, "deregistered")).await.unwrap();
     assert_eq!(answer.as_array().map(Vec::len), Some(2), "{answer}");
     stage.aws.world().advance(7 * DAY);
-    let outcomes = sweep(&function).await;
+    let outcomes = sweep(&stage, &function).await;
     assert!(outcomes.iter().any(|outcome| outcome["Outcome"] == "Retired" && outcome["ImageId"] == second.as_str()));
     let of_first = |outcome: &&Value| outcome["Reason"].as_str().is_some_and(|reason| reason.contains(&first));
     assert!(outcomes.iter().find(of_first).is_some_and(|outcome| outcome["Outcome"] == "Ignored"), "{outcomes:?}");
@@ -141,6 +141,6 @@ async fn a_source_of_a_region_beyond_the_border_retires_nothing() {
     let outcome = event(&function, "deregistered").await;
     assert_says(&outcome, "SOURCE_REGIONS");
     stage.aws.world().advance(30 * DAY);
-    assert_eq!(sweep(&function).await, Vec::<Value>::new());
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec![]));
+    assert_eq!(sweep(&stage, &function).await, Vec::<Value>::new());
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec![]));
 }

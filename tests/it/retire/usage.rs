@@ -5,8 +5,8 @@ use local::host::Host;
 use serde_json::{Value, json};
 
 use super::{
-    AMI, DAY, FRIEND, GONE, HOUR, assert_retired, assert_stays, change, copied, event, gone, mark, our_own, reference,
-    stage, swept, swept_after, two_sweeps,
+    AMI, DAY, FRIEND, GONE, HOUR, assert_retired, assert_stays, change, changes, copied, event, gone, mark, our_own,
+    reference, stage, swept, swept_after, two_sweeps,
 };
 use crate::life::image;
 use crate::stage::{HERE, Stage, THERE, state_change};
@@ -58,7 +58,7 @@ async fn a_copy_that_this_account_uses_is_held_and_the_outcome_says_by_what_and_
         for word in words {
             assert_stays(&stage, &copy, &held, word);
         }
-        assert_eq!(stage.changes(), Vec::<String>::new());
+        assert_eq!(changes(&stage), Vec::<String>::new());
     }
 }
 
@@ -121,8 +121,8 @@ async fn a_report_on_a_shared_copy_is_ordered_with_the_mark_once_and_tagged() {
             change(&stage, &copy, |copy| copy.launch_permissions.extend([permission]));
         }
         stage.aws.world().deregister(THERE, AMI);
-        assert_stays(&stage, &copy, &event(&function, "deregistered").await, "marked now");
-        assert_eq!(stage.changes(), ["CreateImageUsageReport", "CreateTags"]);
+        assert_stays(&stage, &copy, &event(&function, "deregistered").await, "now marked");
+        assert_eq!(changes(&stage), ["CreateImageUsageReport", "CreateTags"]);
         let calls = stage.aws.world().calls();
         let order = calls.iter().find(|call| call.action == "CreateImageUsageReport").expect("an order");
         let mut parameters = order.parameters.clone();
@@ -166,14 +166,14 @@ async fn a_shared_copy_is_retired_when_a_fresh_report_shows_no_use_and_no_report
     let held = swept_after(&stage, &function, 7 * DAY).await;
     assert_stays(&stage, &copy, &held, "held since 2026-01-08: it is not known whether other accounts use it");
     assert_stays(&stage, &copy, &held, "an image usage report is ordered");
-    assert_eq!(stage.changes(), ["DeleteImageUsageReport", "CreateImageUsageReport"]);
+    assert_eq!(changes(&stage), ["DeleteImageUsageReport", "CreateImageUsageReport"]);
     let [fresh] = <[String; 1]>::try_from(reports(&stage)).expect("a fresh report");
     assert_ne!(first, fresh);
-    assert_stays(&stage, &copy, &swept(&function).await, "is pending since 2026-01-08");
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "has been pending since 2026-01-08");
     assert_eq!(ordered(&stage), 1);
     stage.aws.world().forget_calls();
     assert_retired(&stage, &copy, &swept_after(&stage, &function, MINUTES).await);
-    assert_eq!(stage.changes(), ["DeleteImageUsageReport", "DeregisterImage", "PutEvents"]);
+    assert_eq!(changes(&stage), ["DeleteImageUsageReport", "DeregisterImage", "PutEvents"]);
     assert_eq!(reports(&stage), Vec::<String>::new());
 }
 
@@ -203,7 +203,7 @@ async fn a_copy_in_use_by_another_account_only_is_held_and_the_account_is_named_
     for _ in 0..2 {
         assert_stays(&stage, &copy, &swept_after(&stage, &function, 26 * HOUR).await, "is ordered");
         stage.aws.world().advance(HOUR);
-        let outcome = swept(&function).await;
+        let outcome = swept(&stage, &function).await;
         if outcome["Outcome"] == "Retired" {
             assert_retired(&stage, &copy, &outcome);
             assert_eq!(reports(&stage), Vec::<String>::new());
@@ -257,7 +257,7 @@ async fn a_report_that_stays_pending_holds_the_copy() {
         let held = swept_after(&stage, &function, DAY).await;
         assert_stays(&stage, &copy, &held, "gone since 2026-01-01");
     }
-    assert_stays(&stage, &copy, &swept(&function).await, "is pending since 2026-01-01");
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "has been pending since 2026-01-01");
     assert_eq!(ordered(&stage), 0);
     // EC2 deletes it after 30 days.
     stage.aws.world().behaviour.usage_report_duration = HOUR;
@@ -274,7 +274,7 @@ async fn a_report_that_somebody_else_ordered_is_waited_for_but_proves_nothing() 
     let caller = local::aws::Caller::in_region(HERE);
     let theirs = stage.aws.world().call(&caller, "ec2", "CreateImageUsageReport", &order).expect("a report");
     let theirs = theirs["reportId"].as_str().expect("an id").to_owned();
-    assert_stays(&stage, &copy, &swept(&function).await, &format!("{theirs} is pending"));
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, &format!("{theirs} has been pending"));
     assert_stays(&stage, &copy, &swept_after(&stage, &function, MINUTES).await, "is ordered");
     assert_retired(&stage, &copy, &swept_after(&stage, &function, MINUTES).await);
     assert_eq!(reports(&stage), [theirs], "somebody else's report is not the courier's to delete");
@@ -299,10 +299,10 @@ async fn two_sweeps_at_once_order_one_report_and_read_it_in_peace() {
     let other = stage.function().await;
     gone(&stage, &function, &copy).await;
     stage.aws.world().advance(7 * DAY);
-    two_sweeps(&function, &other).await;
+    two_sweeps(&stage, &function, &other).await;
     assert_eq!(reports(&stage).len(), 1);
     stage.aws.world().advance(HOUR);
-    two_sweeps(&function, &other).await;
+    two_sweeps(&stage, &function, &other).await;
     assert!(stage.copies().is_empty(), "{:?}", stage.actions());
 }
 

@@ -6,8 +6,8 @@ use local::aws::{Fault, HiddenAs, ImageState, Protection};
 use serde_json::json;
 
 use super::{
-    AMI, DAY, FINISHED, GONE, HOUR, assert_retired, assert_stays, change, copied, ec2, event, gone, mark, our_own,
-    stage, sweep, swept, swept_after, two_sweeps,
+    AMI, DAY, FINISHED, GONE, HOUR, assert_retired, assert_stays, change, changes, copied, ec2, event, gone, mark,
+    our_own, stage, sweep, swept, swept_after, two_sweeps,
 };
 use crate::life::{announced, done, image, on_bus};
 use crate::stage::{HERE, THERE, batch, state_change};
@@ -17,21 +17,21 @@ async fn an_event_only_marks_the_copy_and_says_until_when_it_stays() {
     let (stage, function, copy) = our_own().await;
     stage.aws.world().deregister(THERE, AMI);
     let marked = event(&function, "deregistered").await;
-    assert_stays(&stage, &copy, &marked, "marked now: its source AMI is gone since 2026-01-01");
+    assert_stays(&stage, &copy, &marked, "now marked: its source AMI has been gone since 2026-01-01");
     assert_stays(&stage, &copy, &marked, "retires the copy on 2026-01-08 or later");
     assert_eq!(mark(&stage, &copy, GONE).as_deref(), Some("2026-01-01T00:20:00Z"));
-    assert_eq!(stage.changes(), ["CreateTags"]);
+    assert_eq!(changes(&stage), ["CreateTags"]);
     stage.aws.world().advance(DAY);
     assert_stays(&stage, &copy, &event(&function, "deregistered").await, "gone since 2026-01-01");
-    assert_eq!(stage.changes(), ["CreateTags"], "the second event changes nothing");
+    assert_eq!(changes(&stage), ["CreateTags"], "the second event changes nothing");
 }
 
 #[tokio::test]
 async fn a_sweep_marks_the_copy_if_no_event_did() {
     let (stage, function, copy) = our_own().await;
     stage.aws.world().deregister(THERE, AMI);
-    assert_stays(&stage, &copy, &swept(&function).await, "marked now");
-    assert_eq!(stage.changes(), ["CreateTags"]);
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "now marked");
+    assert_eq!(changes(&stage), ["CreateTags"]);
 }
 
 #[tokio::test]
@@ -53,15 +53,17 @@ async fn a_copy_whose_source_is_gone_for_seven_days_is_retired_with_its_snapshot
             &swept_after(&stage, &function, (7 * DAY).saturating_sub(HOUR)).await,
             "2026-01-08 or later",
         );
-        assert_eq!(stage.changes(), Vec::<String>::new());
+        assert_eq!(changes(&stage), Vec::<String>::new());
         stage.aws.world().forget_calls();
         let retired = swept_after(&stage, &function, HOUR).await;
         assert_retired(&stage, &copy, &retired);
         assert_eq!(
             stage.actions(),
             [
+                "GetQueueAttributes",
                 "DescribeImages",
                 "DescribeImages",
+                "SendMessageBatch",
                 "DescribeImages",
                 "DescribeImages",
                 "DescribeImageReferences",
@@ -83,7 +85,7 @@ async fn an_event_never_retires_not_even_after_the_wait() {
     gone(&stage, &function, &copy).await;
     stage.aws.world().advance(30 * DAY);
     assert_stays(&stage, &copy, &event(&function, "deregistered").await, "the next sweep decides");
-    assert_eq!(stage.changes(), Vec::<String>::new());
+    assert_eq!(changes(&stage), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -108,9 +110,9 @@ async fn a_source_that_is_back_removes_the_mark_and_the_next_wait_is_a_whole_one
     gone(&stage, &function, &copy).await;
     stage.aws.world().advance(5 * DAY);
     assert!(stage.aws.world().restore_image(THERE, AMI));
-    assert_stays(&stage, &copy, &swept(&function).await, "no longer marked: EC2 still has its source AMI");
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec!["DeleteTags".to_owned()]));
-    assert_eq!(sweep(&function).await, Vec::<serde_json::Value>::new(), "nothing more to do");
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "no longer marked: EC2 still has its source AMI");
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec!["DeleteTags".to_owned()]));
+    assert_eq!(sweep(&stage, &function).await, Vec::<serde_json::Value>::new(), "nothing more to do");
     gone(&stage, &function, &copy).await;
     assert_stays(&stage, &copy, &swept_after(&stage, &function, 6 * DAY).await, "gone since 2026-01-06");
     assert_retired(&stage, &copy, &swept_after(&stage, &function, DAY).await);
@@ -126,7 +128,7 @@ async fn a_source_that_comes_back_at_the_last_moment_keeps_its_copy() {
     let message = json!({ "AmiCourier": { "SourceGone": { "ImageId": copy } } });
     let outcome = function.invoke(&message).await.expect("outcomes")[0].clone();
     assert_stays(&stage, &copy, &outcome, "no longer marked");
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec!["DeleteTags".to_owned()]));
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec!["DeleteTags".to_owned()]));
 }
 
 #[tokio::test]
@@ -136,7 +138,7 @@ async fn the_event_of_a_source_that_is_available_again_removes_the_mark_at_once(
     assert!(stage.aws.world().restore_image(THERE, AMI));
     let answer = event(&function, "available").await;
     assert_eq!((&answer["Outcome"], &answer["ImageId"]), (&json!("AlreadyCopied"), &json!(copy)));
-    assert_eq!((mark(&stage, &copy, GONE), stage.changes()), (None, vec!["DeleteTags".to_owned()]));
+    assert_eq!((mark(&stage, &copy, GONE), changes(&stage)), (None, vec!["DeleteTags".to_owned()]));
 }
 
 #[tokio::test]
@@ -146,7 +148,7 @@ async fn a_mark_that_was_written_since_is_not_removed() {
     assert!(stage.aws.world().restore_image(THERE, AMI));
     // Another delivery writes a new mark between the look and the call.
     stage.aws.world().fault(Fault::on("DeleteTags").nth(1).slow(Duration::from_secs(1)));
-    let (outcome, ()) = tokio::join!(swept(&function), async {
+    let (outcome, ()) = tokio::join!(swept(&stage, &function), async {
         crate::life::until(|| stage.actions().contains(&"DeleteTags".to_owned())).await;
         change(&stage, &copy, |copy| drop(copy.tags.insert(GONE.to_owned(), "2026-01-01T00:21:00Z".to_owned())));
     });
@@ -159,7 +161,7 @@ async fn a_mark_that_nobody_can_read_is_written_again_and_the_wait_begins() {
     let (stage, function, copy) = our_own().await;
     change(&stage, &copy, |copy| drop(copy.tags.insert(GONE.to_owned(), "long ago".to_owned())));
     stage.aws.world().deregister(THERE, AMI);
-    assert_stays(&stage, &copy, &swept(&function).await, "marked now");
+    assert_stays(&stage, &copy, &swept(&stage, &function).await, "now marked");
     assert_eq!(mark(&stage, &copy, GONE).as_deref(), Some("2026-01-01T00:20:00Z"));
 }
 
@@ -169,7 +171,7 @@ async fn two_sweeps_at_once_retire_a_copy_once() {
     let other = stage.function().await;
     gone(&stage, &function, &copy).await;
     stage.aws.world().advance(7 * DAY);
-    two_sweeps(&function, &other).await;
+    two_sweeps(&stage, &function, &other).await;
     assert!(stage.copies().is_empty() && stage.aws.world().snapshots(HERE).is_empty());
     assert!(!on_bus(&stage, "Retired").is_empty());
     assert_eq!(stage.dead(), []);
@@ -180,7 +182,7 @@ async fn two_sweeps_at_once_mark_a_copy_and_do_nothing_else() {
     let (stage, function, copy) = our_own().await;
     let other = stage.function().await;
     stage.aws.world().deregister(THERE, AMI);
-    two_sweeps(&function, &other).await;
+    two_sweeps(&stage, &function, &other).await;
     assert_eq!(mark(&stage, &copy, GONE).as_deref(), Some("2026-01-01T00:20:00Z"));
     assert_eq!(image(&stage, &copy).state, ImageState::Available);
 }
@@ -194,7 +196,12 @@ async fn a_protected_copy_is_held_until_the_protection_and_its_cool_down_are_ove
     assert_stays(&stage, &copy, &held, "held since 2026-01-08: it is protected from deregistration");
     ec2(&stage, HERE, "DisableImageDeregistrationProtection", &copy);
     // DescribeImages does not show the cool-down.
-    assert_stays(&stage, &copy, &swept(&function).await, "held since 2026-01-08: EC2 does not let it be deregistered");
+    assert_stays(
+        &stage,
+        &copy,
+        &swept(&stage, &function).await,
+        "held since 2026-01-08: EC2 does not let it be deregistered",
+    );
     assert_retired(&stage, &copy, &swept_after(&stage, &function, 25 * HOUR).await);
 }
 
@@ -219,7 +226,7 @@ async fn the_events_of_a_retirement_delivered_again_change_nothing() {
     ] {
         assert!(done(&function, &message).await);
     }
-    assert_eq!((stage.changes(), on_bus(&stage, "Retired").len(), stage.dead().len()), (vec![], 1, 0));
+    assert_eq!((changes(&stage), on_bus(&stage, "Retired").len(), stage.dead().len()), (vec![], 1, 0));
 }
 
 #[tokio::test]
@@ -231,7 +238,7 @@ async fn a_pending_copy_of_a_deregistered_source_is_marked_and_retired_later() {
     assert_eq!(event(&function, "deregistered").await["Outcome"], "Ignored");
     assert!(mark(&stage, &copy, GONE).is_some());
     stage.aws.world().advance(HOUR);
-    sweep(&function).await;
+    sweep(&stage, &function).await;
     assert!(mark(&stage, &copy, FINISHED).is_some(), "somebody may have begun to use it");
     assert_retired(&stage, &copy, &swept_after(&stage, &function, 7 * DAY).await);
 }
@@ -243,14 +250,14 @@ async fn a_copy_that_cannot_be_finished_is_retired_too() {
     stage.aws.world().fault(Fault::on("PutEvents").first(2).fail_entries("NotAuthorized", "no"));
     gone(&stage, &function, &copy).await;
     stage.aws.world().advance(7 * DAY);
-    let retired = sweep_with_errors(&function).await;
+    let retired = sweep_with_errors(&stage, &function).await;
     assert!(retired.contains("NotAuthorized"), "{retired}");
     assert!(stage.copies().is_empty());
 }
 
 /// The error that a sweep ends with.
-async fn sweep_with_errors(function: &local::host::Host) -> String {
-    function.invoke(&json!({ "Sweep": {} })).await.expect_err("a part of it fails").to_string()
+async fn sweep_with_errors(stage: &crate::stage::Stage, function: &local::host::Host) -> String {
+    stage.sweep(function).await.expect_err("a part of it fails").to_string()
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The sweep copies, finishes and retires what no event has announced.
 //!
-//! A module for each of its sides: what it finds, how it announces that to the courier's own queue, how it works without a
-//! queue, and how long it takes for many AMIs.
+//! A module for each of its sides: what it finds, how it announces that to the courier's own queue, that it
+//! needs one, and how long it takes for many AMIs.
 
 mod announce;
 mod large;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use courier_core::announcement::{Announcement, OwnMessage, Pointer, Why};
-use courier_core::error::Rejection;
+use courier_core::announcement::{Announcement, OwnMessage, Pointer, Question, Why};
+use courier_core::error::Error;
 use courier_core::identity::{Identity, Stack};
 
 /// The stack that the files are meant for.
@@ -64,10 +64,10 @@ fn the_table_is_sorted_and_has_each_file_once() {
 }
 
 /// An answer, in a line for each announcement.
-pub(super) fn lines(answer: &Result<Vec<Announcement>, Rejection>) -> Vec<String> {
+pub(super) fn lines(answer: &Result<Vec<Announcement>, Error>) -> Vec<String> {
     match answer {
         Ok(announcements) => announcements.iter().map(line).collect(),
-        Err(Rejection { code, message, .. }) => vec![format!("{code}: {message}")],
+        Err(Error { code, message, .. }) => vec![format!("{code}: {message}")],
     }
 }
 
@@ -89,6 +89,10 @@ fn line(announcement: &Announcement) -> String {
         Announcement::Request(request) => format!("Request {} as {}", request.source, request.name),
         Announcement::Own(message) => own_line(message),
         Announcement::Sweep => "Sweep".to_owned(),
+        Announcement::Question(Question::Status(Ok(_))) => "Question: status".to_owned(),
+        Announcement::Question(Question::Status(Err(wrong))) => format!("Question: {}", wrong.message),
+        Announcement::Question(Question::Documentation) => "Question: documentation of the widget".to_owned(),
+        Announcement::Question(Question::Widget(_)) => "Question: widget".to_owned(),
         Announcement::Nothing { ami: None, reason } => format!("Nothing: {reason}"),
         Announcement::Nothing { ami: Some(ami), reason } => format!("Nothing of {ami}: {reason}"),
     }

@@ -14,7 +14,7 @@ use proptest::test_runner::{RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Map, Value, json};
 
 use courier_core::announcement::{Announcement, Pointer, read_text, request};
-use courier_core::error::Rejection;
+use courier_core::error::Error;
 
 use super::corpus::{file, files, stack};
 
@@ -143,7 +143,7 @@ fn holds(payload: &str) -> Result<(), TestCaseError> {
 
 /// The answer to a payload, and the sum of all bytes that reading it allocated. This measures work, since parsing and copying
 /// allocate, and it does not depend on how busy the machine is.
-fn measured(payload: &str) -> (Result<Vec<Announcement>, Rejection>, u64) {
+fn measured(payload: &str) -> (Result<Vec<Announcement>, Error>, u64) {
     let mut answer = None;
     let allocations = allocation_counter::measure(|| answer = Some(read_text(payload, &stack())));
     (answer.expect("it was read"), allocations.bytes_total)
@@ -172,15 +172,18 @@ fn is_sound(announcement: &Announcement, payload: &str) -> bool {
         Announcement::Own(message) => {
             read_text(&message.body(), &stack()).as_deref() == Ok(slice::from_ref(announcement))
         }
+        // Only what is in no envelope can be a question.
+        Announcement::Question(_) => false,
         Announcement::Built { .. } | Announcement::Request(_) | Announcement::Sweep => true,
         Announcement::StateChanged { error_message, .. } => error_message.len() <= payload.len(),
         Announcement::Nothing { reason, .. } => reason.len() < 4000,
     }
 }
 
-fn is_short(rejection: &Rejection) -> bool {
-    let Rejection { code, message, advice, .. } = rejection;
-    !code.is_empty() && !message.is_empty() && !advice.is_empty() && rejection.to_string().len() < 4000
+fn is_short(rejection: &Error) -> bool {
+    let Error { code, message, .. } = rejection;
+    let has_advice = rejection.advice().is_some_and(|advice| !advice.is_empty());
+    !code.is_empty() && !message.is_empty() && has_advice && rejection.to_string().len() < 4000
 }
 
 /// The material of payloads: the files in `events/`, and all names of fields and texts in them.

@@ -46,7 +46,7 @@ fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
     let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
     look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
     assert!(OwnMessage::SecondLook(look).is_from_sweep());
-    assert!(!Announcement::Sweep.is_from_sweep());
+    assert!(Announcement::Sweep.is_from_sweep());
 }
 
 #[test]

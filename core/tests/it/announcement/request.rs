@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use courier_core::announcement::request::*;
 use courier_core::copy_image::{CompletionMinutes, Destination, Encryption, Tag};
-use courier_core::error::Rejection;
+use courier_core::error::Error;
 use courier_core::identity::Identity;
 
 use crate::any;
@@ -20,7 +20,7 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 /// The smallest request and these fields.
-fn with(more: Value) -> Result<CopyRequest, Rejection> {
+fn with(more: Value) -> Result<CopyRequest, Error> {
     let mut document = smallest();
     document.extend(object(more));
     read(&document)
@@ -110,7 +110,7 @@ fn refused(cases: &[(Value, &str, &[&str])]) {
         for part in *parts {
             assert!(rejection.message.contains(part), "{shown}: {rejection} has no {part}");
         }
-        assert!(rejection.message.len() < 500 && !rejection.advice.is_empty(), "{shown}: {rejection}");
+        assert!(rejection.message.len() < 500 && !rejection.advice().unwrap().is_empty(), "{shown}: {rejection}");
     }
 }
 

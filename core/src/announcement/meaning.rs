@@ -1,10 +1,11 @@
-//! What a message can say: each shape becomes one of a few announcements.
-
-use crate::identity::{Identity, Region};
+//! What a message can mean: each shape becomes one of a few announcements.
 
 use super::announced_by::AnnouncedBy;
 use super::own::OwnMessage;
+use super::question::Question;
 use super::request::CopyRequest;
+use crate::identity::{Identity, Region};
+use crate::image::State;
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,13 +13,15 @@ pub enum Announcement {
     /// An AMI was built: copy it, if it is wanted here.
     Built { ami: Pointer, announced_by: AnnouncedBy },
     /// EC2 reports that an AMI changed state, in any Region.
-    StateChanged { ami: Identity, state: ImageState, error_message: String },
+    StateChanged { ami: Identity, state: State, error_message: String },
     /// Make exactly this copy.
     Request(Box<CopyRequest>),
     /// A message of the courier to itself.
     Own(Box<OwnMessage>),
     /// Sweep: look for AMIs that no event announced.
     Sweep,
+    /// A caller asks what is where, and waits for the answer. Nothing changes.
+    Question(Question),
     /// Understood, and no action needed; `reason` says why.
     Nothing { ami: Option<Identity>, reason: String },
 }
@@ -35,25 +38,16 @@ pub enum Pointer {
     Parameter { region: Region, name: String },
 }
 
-/// The states in an `EC2 AMI State Change`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageState {
-    Available,
-    Failed,
-    Deregistered,
-    Disabled,
-}
-
 impl Announcement {
     /// A message that is understood and announces no new AMI.
     pub(super) fn nothing(reason: impl Into<String>) -> Self {
         Self::Nothing { ami: None, reason: reason.into() }
     }
 
-    /// Whether only a sweep announced it. The next sweep finds it again, so a rejection needs no dead letter.
+    /// Whether only a sweep stands behind it. The next sweep finds it again, so a rejection needs no dead letter.
     #[must_use]
     pub fn is_from_sweep(&self) -> bool {
-        matches!(self, Self::Own(message) if message.is_from_sweep())
+        matches!(self, Self::Sweep) || matches!(self, Self::Own(message) if message.is_from_sweep())
     }
 
     /// The Regions of the AMIs that it is about.
@@ -66,7 +60,7 @@ impl Announcement {
             Self::StateChanged { ami, .. } => vec![&ami.region],
             Self::Request(request) => vec![&request.source.region],
             Self::Own(message) => message.source().map(|source| &source.region).into_iter().collect(),
-            Self::Sweep | Self::Nothing { .. } => Vec::new(),
+            Self::Sweep | Self::Question(_) | Self::Nothing { .. } => Vec::new(),
         }
     }
 }

@@ -7,16 +7,16 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
 
-use super::state::State;
 use crate::copy_image::AmiName;
-use crate::error::{Rejection, code};
+use crate::copy_state::CopyState;
+use crate::error::{Error, code};
 use crate::identity::{Identity, Malformed, shortened};
 
 /// Which AMIs are listed, and which page of the list is answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatusRequest {
-    /// The age up to which source AMIs are listed.
-    pub days: u16,
+    /// The age up to which source AMIs are listed. `None`: `BACKFILL_DAYS`.
+    pub days: Option<u16>,
     /// Globs of names, one of which must match; empty: any name.
     pub name_patterns: Vec<WildMatch>,
     /// A glob that the name must match as well: the filter of the widget.
@@ -28,9 +28,9 @@ pub struct StatusRequest {
 /// A row's place in the answer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    pub(super) state: State,
-    pub(super) order: i64,
-    pub(super) source: Identity,
+    pub(crate) state: CopyState,
+    pub(crate) order: i64,
+    pub(crate) source: Identity,
 }
 
 impl fmt::Display for Position {
@@ -47,7 +47,7 @@ impl FromStr for Position {
         let read = || {
             let mut parts = text.split('/');
             let name = parts.next()?;
-            let state = State::ALL.into_iter().find(|state| state.name() == name)?;
+            let state = CopyState::ALL.into_iter().find(|state| state.name() == name)?;
             let order = parts.next()?.parse().ok()?;
             let source = Identity { region: parts.next()?.parse().ok()?, image: parts.next()?.parse().ok()? };
             parts.next().is_none().then_some(Self { state, order, source })
@@ -71,14 +71,14 @@ pub fn pattern(text: &str) -> Result<WildMatch, Malformed> {
 }
 
 impl StatusRequest {
-    /// Reads the fields of a request. `days` is the number of days if there is none.
+    /// Reads the fields of a request.
     ///
     /// # Errors
     /// An unknown field, and a value that is not valid: with the field, the value and the accepted form.
-    pub fn read(fields: &Map<String, Value>, days: u16) -> Result<Self, Rejection> {
+    pub fn read(fields: &Map<String, Value>) -> Result<Self, Error> {
         const FIELDS: [&str; 3] = ["Days", "NamePatterns", "NextToken"];
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {
-            return Err(Rejection::new(
+            return Err(Error::rejected(
                 code::UNKNOWN_PARAMETER,
                 format!("a status has no parameter `{}`", shortened(unknown)),
                 format!("the parameters are `{}`", FIELDS.join("`, `")),
@@ -86,11 +86,17 @@ impl StatusRequest {
         }
         let value = |field: &str| fields.get(field).filter(|value| !value.is_null());
         Ok(Self {
-            days: value("Days").map_or(Ok(days), read_days)?,
+            days: value("Days").map(read_days).transpose()?,
             name_patterns: value("NamePatterns").map_or(Ok(Vec::new()), read_patterns)?,
             filter: None,
             after: value("NextToken").map(read_position).transpose()?,
         })
+    }
+
+    /// The age up to which source AMIs are listed, in days.
+    #[must_use]
+    pub fn days_or(&self, backfill_days: u16) -> u16 {
+        self.days.unwrap_or(backfill_days)
     }
 
     /// Whether one of the patterns matches this name.
@@ -101,12 +107,12 @@ impl StatusRequest {
     }
 }
 
-fn read_days(value: &Value) -> Result<u16, Rejection> {
+fn read_days(value: &Value) -> Result<u16, Error> {
     let days = value.as_u64().and_then(|days| u16::try_from(days).ok()).filter(|days| (1..=3650).contains(days));
     days.ok_or_else(|| wrong("Days", value, "a number of days (1 to 3650)"))
 }
 
-fn read_patterns(value: &Value) -> Result<Vec<WildMatch>, Rejection> {
+fn read_patterns(value: &Value) -> Result<Vec<WildMatch>, Error> {
     const ACCEPTED: &str = "a list of globs of AMI names, such as `[\"golden-*\"]`";
     let one = std::slice::from_ref(value);
     let patterns = if value.is_string() { one } else { value.as_array().map_or(&[][..], Vec::as_slice) };
@@ -120,14 +126,14 @@ fn read_patterns(value: &Value) -> Result<Vec<WildMatch>, Rejection> {
     patterns.iter().map(read).collect()
 }
 
-fn read_position(value: &Value) -> Result<Position, Rejection> {
+fn read_position(value: &Value) -> Result<Position, Error> {
     let accepted = "the NextToken of the page before";
     value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("NextToken", value, accepted))
 }
 
-fn wrong(field: &str, value: &Value, accepted: &str) -> Rejection {
+fn wrong(field: &str, value: &Value, accepted: &str) -> Error {
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Rejection::new(
+    Error::rejected(
         code::INVALID_VALUE,
         format!("`{field}` is `{}`; it must be {accepted}", shortened(&value)),
         "correct it and ask again",

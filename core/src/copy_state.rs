@@ -1,10 +1,10 @@
-//! The states.
+//! The states of a copy, as survey and status name them.
 
 use serde::Serialize;
 
 /// What became of the copy of an AMI. The order is that of the answer: first what an operator should look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum State {
+pub enum CopyState {
     Failed,
     Missing,
     Held,
@@ -18,7 +18,7 @@ pub enum State {
     Retired,
 }
 
-impl State {
+impl CopyState {
     pub const ALL: [Self; 11] = [
         Self::Failed,
         Self::Missing,

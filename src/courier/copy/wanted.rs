@@ -1,0 +1,89 @@
+//! Which AMI is copied, and whether it is wanted here.
+
+use courier_core::announcement::{CopyRequest, Why};
+use courier_core::copy_image::Destination;
+use courier_core::error::{Error, code};
+use courier_core::identity::Identity;
+use courier_core::image::Image;
+use courier_core::protocol::Resume;
+use courier_core::selection;
+use courier_core::settings::Owner;
+
+use crate::aws::error::When;
+use crate::courier::source::Unfit;
+use crate::courier::stack::{Courier, Delivery, Stop};
+
+/// A copy to be made, and what earlier deliveries know of it.
+#[derive(Clone, Copy)]
+pub(in crate::courier) struct Copy<'a> {
+    pub(in crate::courier) courier: &'a Courier,
+    pub(in crate::courier) delivery: &'a Delivery<'a>,
+    pub(in crate::courier) source: &'a Identity,
+    pub(in crate::courier) why: &'a Why,
+    pub(in crate::courier) resume: Resume,
+}
+
+impl<'a> Copy<'a> {
+    pub(super) fn request(&self) -> Option<&'a CopyRequest> {
+        match self.why {
+            Why::Announced(_) => None,
+            Why::Requested(request) => Some(request),
+        }
+    }
+
+    /// Whether the copy is not meant for a Local Zone or an Outpost.
+    fn is_into_region(&self) -> bool {
+        let destination = self.request().and_then(|request| request.destination.as_ref());
+        matches!(destination, None | Some(Destination::Region { .. }))
+    }
+
+    /// What is not wanted is ignored when it is announced, and an error when it is requested.
+    fn unfit(&self, (code, reason): Unfit) -> Stop {
+        match self.why {
+            Why::Announced(_) => Stop::Ignored(reason),
+            Why::Requested(_) => {
+                let advice = "request another AMI, or change what this stack may copy";
+                Error::rejected(code, format!("{} is not copied: {reason}", self.source), advice).into()
+            }
+        }
+    }
+
+    /// Whose AMIs may be copied.
+    pub(super) fn owners(&self) -> Result<Vec<Owner>, Stop> {
+        let settings = &self.courier.settings;
+        let region = &self.source.region;
+        let allowed = match self.request() {
+            Some(request) => selection::request_is_allowed(request, settings),
+            None => selection::region_is_allowed(region, settings),
+        };
+        allowed.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))?;
+        let sources = &settings.sources;
+        // To a Local Zone or an Outpost, this account's own AMIs of this Region are copied as well.
+        Ok(if self.is_into_region() {
+            sources.owners_in(region, &settings.stack_region)
+        } else {
+            sources.owners.clone()
+        })
+    }
+
+    pub(super) async fn look_for_copies(&self) -> Result<Vec<Image>, Error> {
+        let (source, ec2) = (self.source, self.courier.local_ec2());
+        ec2.copies_of(source).await.when(format_args!("looking for copies of {source} in {}", ec2.region))
+    }
+
+    /// The source AMI, if it may be copied here.
+    pub(super) fn wanted(&self, found: Result<Image, Unfit>) -> Result<Image, Stop> {
+        let image = found.map_err(|unfit| self.unfit(unfit))?;
+        let (region, stack) = (&self.source.region, self.delivery.stack);
+        let wanted = match self.why {
+            Why::Announced(announced_by) => selection::comes_from_elsewhere(&image, region, stack)
+                .and_then(|()| selection::is_wanted(&image, region, *announced_by, &self.courier.settings.sources)),
+            Why::Requested(_) if self.is_into_region() => {
+                selection::is_not_here_already(&image, region, stack).and_then(|()| selection::may_be_copied(&image))
+            }
+            Why::Requested(_) => selection::may_be_copied(&image),
+        };
+        wanted.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))?;
+        Ok(image)
+    }
+}
