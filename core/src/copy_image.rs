@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::identity::{Identity, Malformed, Region, checked_text};
+use crate::identity::{AccountId, Identity, Malformed, Region, checked_text};
 
 checked_text!(
     /// The name of a copy. Nothing relies on unique names: EC2 may accept a name that is in use.
@@ -31,8 +31,8 @@ checked_text!(
 checked_text!(
     /// With the same token, EC2 treats a repeated call as the same call. <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
     ClientToken,
-    "a client token (1 to 64 ASCII characters)",
-    |text| (1..=64).contains(&text.len()) && text.is_ascii()
+    "a client token (1 to 128 ASCII characters)",
+    |text| (1..=128).contains(&text.len()) && text.is_ascii()
 );
 
 impl ClientToken {
@@ -93,24 +93,34 @@ impl KmsKey {
 }
 
 checked_text!(
-    /// An Availability Zone, by name.
+    /// A Local Zone, by name. The API model has no rule for it, nor for its id.
     ZoneName,
-    "an Availability Zone (such as `us-east-1a`)",
-    |text| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && text.contains('-')
+    "a Local Zone (such as `us-west-2-lax-1a`)",
+    |text| text.contains('-') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 
 checked_text!(
-    /// An Availability Zone, by id.
+    /// A Local Zone, by id.
     ZoneId,
-    "an Availability Zone id (such as `use1-az1`)",
-    |text| text.len() <= 64 && text.contains("-az") && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    "a Local Zone id (such as `usw2-lax1-az1`)",
+    |text| text.contains("-az") && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 
 checked_text!(
-    /// An Outpost, by ARN.
+    /// An Outpost, by ARN. <https://docs.aws.amazon.com/outposts/latest/APIReference/API_Outpost.html>
     OutpostArn,
-    "an Outpost ARN (`arn:PARTITION:outposts:REGION:ACCOUNT:outpost/op-…`)",
-    |text| text.len() <= 256 && text.starts_with("arn:aws") && text.contains(":outposts:") && text.contains(":outpost/op-")
+    "an Outpost ARN (`arn:PARTITION:outposts:REGION:ACCOUNT:outpost/op-` and 17 hexadecimal digits)",
+    |text| {
+        let ["arn", partition, "outposts", region, account, resource] = text.split(':').collect::<Vec<_>>()[..] else {
+            return false;
+        };
+        partition.starts_with("aws")
+            && region.parse::<Region>().is_ok()
+            && account.parse::<AccountId>().is_ok()
+            && resource.strip_prefix("outpost/op-").is_some_and(|digits| {
+                digits.len() == 17 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            })
+    }
 );
 
 /// The completion time of the snapshot copies, in minutes: 15 to 2880, in steps of 15.
@@ -176,7 +186,8 @@ pub enum Destination {
     Outpost(OutpostArn),
 }
 
-/// A tag that EC2 accepts. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
+/// A tag that EC2 accepts. The API reference has 127 characters for a key, the User Guide 128: EC2 decides about the last one.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions>
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Tag {
     pub key: String,

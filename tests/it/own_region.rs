@@ -12,7 +12,7 @@ use crate::stage::{HERE, Stage, THERE, ami, batch, failures, state_change};
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const PARAMETER: &str = "/golden";
 const PUBLIC: &str = "/aws/service/golden/latest";
-const OUTPOST: &str = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32example1";
+const OUTPOST: &str = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32a5b7c9d1f2468";
 
 /// An AMI of another account in the own Region.
 fn of_others() -> Image {

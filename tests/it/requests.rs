@@ -65,10 +65,14 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         ),
         // Description, token, booleans
         (with(json!({ "Description": "d".repeat(256) })), VALUE, &["`Description` is `ddd", "at most 255"]),
-        (with(json!({ "ClientToken": "t".repeat(65) })), VALUE, &["`ClientToken` is `ttt", "1 to 64 ASCII"]),
-        (with(json!({ "ClientToken": "tökén" })), VALUE, &["`ClientToken` is `tökén`", "1 to 64 ASCII"]),
-        (with(json!({ "CopyImageTags": "yes" })), VALUE, &["`CopyImageTags` is `yes`", "`true` or `false`"]),
-        (with(json!({ "DryRun": "true" })), VALUE, &["`DryRun` is `true`", "`true` or `false`"]),
+        (with(json!({ "ClientToken": "t".repeat(129) })), VALUE, &["`ClientToken` is `ttt", "1 to 128 ASCII"]),
+        (with(json!({ "ClientToken": "tökén" })), VALUE, &["`ClientToken` is `tökén`", "1 to 128 ASCII"]),
+        (
+            with(json!({ "CopyImageTags": "yes" })),
+            VALUE,
+            &["`CopyImageTags` is the JSON string `\"yes\"`", "without quotes"],
+        ),
+        (with(json!({ "DryRun": "true" })), VALUE, &["`DryRun` is the JSON string `\"true\"`", "without quotes"]),
         (with(json!({ "Encrypted": 1 })), VALUE, &["`Encrypted` is `1`", "`true` or `false`"]),
         // Keys
         (
@@ -96,12 +100,12 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         (
             with(json!({ "DestinationAvailabilityZone": "zone" })),
             VALUE,
-            &["`DestinationAvailabilityZone` is `zone`", "us-east-1a"],
+            &["`DestinationAvailabilityZone` is `zone`", "us-west-2-lax-1a"],
         ),
         (
             with(json!({ "DestinationAvailabilityZoneId": "euw1" })),
             VALUE,
-            &["`DestinationAvailabilityZoneId` is `euw1`", "use1-az1"],
+            &["`DestinationAvailabilityZoneId` is `euw1`", "usw2-lax1-az1"],
         ),
         (
             with(json!({ "DestinationOutpostArn": "op-1" })),
@@ -117,6 +121,11 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
             with(json!({ "DestinationAvailabilityZone": "eu-west-1a", "SnapshotCopyCompletionDurationMinutes": 30 })),
             COMBINATION,
             &["`SnapshotCopyCompletionDurationMinutes` is `30`", "the request names a zone or an Outpost"],
+        ),
+        (
+            with(json!({ "SnapshotCopyCompletionDurationMinutes": "15" })),
+            VALUE,
+            &["`SnapshotCopyCompletionDurationMinutes` is the JSON string `\"15\"`", "steps of 15), without quotes"],
         ),
         // Tags
         (with(json!({ "TagSpecifications": {} })), VALUE, &["`TagSpecifications` is an empty object", "a list"]),
@@ -161,7 +170,7 @@ fn wrong_requests() -> Vec<(Value, &'static str, &'static [&'static str])> {
         ),
         (with(json!({ "Owner": "me" })), "UnknownParameter", &["`Owner`", "ClientToken, CopyImageTags, Description"]),
     ];
-    for minutes in [json!(0), json!(14), json!(20), json!(2895), json!(-15), json!(15.5), json!("15")] {
+    for minutes in [json!(0), json!(14), json!(20), json!(2895), json!(-15), json!(15.5)] {
         cases.push((
             with(json!({ "SnapshotCopyCompletionDurationMinutes": minutes })),
             VALUE,

@@ -241,7 +241,7 @@ async fn stage_with_source_here(source: Image) -> Stage {
 
 #[tokio::test]
 async fn a_zone_or_an_outpost_is_sent_as_it_is_with_a_source_in_the_own_region_and_makes_another_token() {
-    let outpost = format!("arn:aws:outposts:{HERE}:{ACCOUNT}:outpost/op-0e32example1");
+    let outpost = format!("arn:aws:outposts:{HERE}:{ACCOUNT}:outpost/op-0e32a5b7c9d1f2468");
     let mut tokens = BTreeSet::new();
     for destination in [
         json!({ "DestinationAvailabilityZone": "eu-west-1a" }),

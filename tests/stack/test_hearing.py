@@ -80,6 +80,7 @@ COURIER = [
     (trail("CopyImage"), ["CloudTrailEvents"], ["CloudTrailRule"]),
     (trail("CopyImage", errorCode="Client.X"), ["CloudTrailEvents"], []),
     (trail("RunInstances"), ["CloudTrailEvents"], []),
+    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], ["CloudTrailRule"]),
     (REQUEST, [], ["RequestRule"]),
     (OWN, ["all"], []),
 ]
@@ -108,6 +109,7 @@ HEARD_FROM_SENDERS = [
     (trail("RunInstances"), ["CloudTrailEvents"], False),
     (REQUEST, [], True),
     (OWN, [], False),
+    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], True),
     (event("aws.ec2", "EC2 Instance State-change Notification", {"state": "running"}, account=SENDER), ["RetireWithSource"], False),
 ]
 
@@ -132,6 +134,7 @@ FORWARDER = [
 ]
 
 
+    (trail("CreateRestoreImageTask"), {"CloudTrailEvents": "true"}, True),
 def hearing(resources, what, bus="default"):
     rules = of_type(resources, "AWS::Events::Rule").items()
     patterns = {name: rule["EventPattern"] for name, rule in rules if "EventPattern" in rule and rule.get("EventBusName", "default") == bus}

@@ -15,8 +15,13 @@ pub(super) const SHAPE: Shape = Shape {
 
 pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     let call = event.required_text("detail.eventName")?;
-    if !matches!(call, "CreateImage" | "RegisterImage" | "CopyImage") {
-        return Ok(vec![Announcement::nothing(format!("a call of {} makes no AMI", shortened(call)))]);
+    match call {
+        "CreateImage" | "RegisterImage" | "CopyImage" | "CreateRestoreImageTask" => {}
+        "ImportImage" => {
+            let reason = "a call of ImportImage names no AMI yet: EC2's own event or a sweep announces it later";
+            return Ok(vec![Announcement::nothing(reason)]);
+        }
+        _ => return Ok(vec![Announcement::nothing(format!("a call of {} makes no AMI", shortened(call)))]),
     }
     let region: Region = event.required("detail.awsRegion")?;
     if let Some(code) = event.text("detail.errorCode")? {
@@ -26,7 +31,12 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
             format!("the call of {call} in {region} made no AMI: {code} {message}").trim_end(),
         )]);
     }
-    let ami = Identity { region, image: event.required("detail.responseElements.imageId")? };
+    // Of some actions, CloudTrail records the answer with its name around it.
+    let image = match event.parsed("detail.responseElements.CreateRestoreImageTaskResponse.imageId")? {
+        Some(image) => image,
+        None => event.required("detail.responseElements.imageId")?,
+    };
+    let ami = Identity { region, image };
     let is_of_another_account = match (event.text("account")?, &stack.account) {
         (Some(account), Some(own)) => account != own.as_str(),
         _ => false,

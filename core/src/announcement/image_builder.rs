@@ -98,16 +98,20 @@ fn distributed(image: &Document<'_>, stack: &Stack) -> Result<(Option<Identity>,
     Ok((in_this_region, own))
 }
 
+/// An image is built, tested and distributed, then ends as available, failed or cancelled. Only later is it deprecated, disabled
+/// or deleted. <https://docs.aws.amazon.com/imagebuilder/latest/APIReference/API_ImageState.html>
 fn not_available(arn: &str, status: &str, reason: Option<&str>) -> String {
-    let arn = shortened(arn);
-    match (status, reason) {
-        ("FAILED" | "CANCELLED", Some(reason)) => {
-            format!("the Image Builder image {arn} is `{status}`: {}", shortened(reason))
+    let image = format!("the Image Builder image {} is `{}`", shortened(arn), shortened(status));
+    let because = reason.map(|reason| format!(": {}", shortened(reason))).unwrap_or_default();
+    match status {
+        "PENDING" | "CREATING" | "BUILDING" | "TESTING" | "DISTRIBUTING" | "INTEGRATING" => {
+            format!("{image}, and will be copied once it is `AVAILABLE`")
         }
-        ("FAILED" | "CANCELLED", None) => format!("the Image Builder image {arn} is `{status}`"),
-        _ => format!(
-            "the Image Builder image {arn} is `{}`, and will be copied once it is `AVAILABLE`",
-            shortened(status)
-        ),
+        "DEPRECATED" | "DISABLED" | "DELETED" => {
+            format!(
+                "{image}, which announces no new AMI{because}; copies of its AMIs follow EC2's own events about these AMIs"
+            )
+        }
+        _ => format!("{image}{because}"),
     }
 }

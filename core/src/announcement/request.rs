@@ -145,6 +145,17 @@ fn invalid(code: &str, field: &str, seen: impl std::fmt::Display, rule: &str) ->
     Error::rejected(code, format!("`{field}` is {seen}; it must be {rule}"), SEND_AGAIN)
 }
 
+/// The rejection of a value that is not JSON's `true`, `false` or number. Templates of CloudFormation and the CDK make strings of these.
+fn not_json(field: &str, value: &Value, rule: &str) -> Error {
+    match value {
+        Value::String(text) => {
+            let seen = format!("the JSON string `\"{}\"`", shortened(text));
+            invalid(code::INVALID_VALUE, field, seen, &format!("{rule}, without quotes"))
+        }
+        other => invalid(code::INVALID_VALUE, field, shown(other), rule),
+    }
+}
+
 fn combination(message: String) -> Error {
     Error::rejected(code::INVALID_COMBINATION, message, SEND_AGAIN)
 }
@@ -216,9 +227,7 @@ impl<'a> Fields<'a> {
 
     fn boolean(self, field: &str) -> Result<Option<bool>, Error> {
         self.present(field)
-            .map(|value| {
-                value.as_bool().ok_or_else(|| invalid(code::INVALID_VALUE, field, shown(value), "`true` or `false`"))
-            })
+            .map(|value| value.as_bool().ok_or_else(|| not_json(field, value, "`true` or `false`")))
             .transpose()
     }
 }
@@ -248,7 +257,7 @@ fn destination(fields: Fields<'_>) -> Result<Option<Destination>, Error> {
         .present(MINUTES)
         .map(|value| {
             let minutes = value.as_u64().and_then(CompletionMinutes::new);
-            minutes.ok_or_else(|| invalid(code::INVALID_VALUE, MINUTES, shown(value), CompletionMinutes::RULE))
+            minutes.ok_or_else(|| not_json(MINUTES, value, CompletionMinutes::RULE))
         })
         .transpose()?;
     let narrower = match (zone, zone_id, outpost) {

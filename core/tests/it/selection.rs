@@ -75,7 +75,7 @@ fn of_the_own_region_only_other_accounts_are_sources() {
 
 #[test]
 fn a_request_for_a_local_zone_or_an_outpost_needs_the_own_region_and_any_other_request_a_source_region() {
-    let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1";
+    let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32a5b7c9d1f2468";
     let narrower = [
         Some(("DestinationAvailabilityZone", "eu-west-1a")),
         Some(("DestinationAvailabilityZoneId", "euw1-az1")),

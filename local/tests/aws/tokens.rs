@@ -46,12 +46,12 @@ fn a_token_of_a_refused_call_is_not_remembered() {
 }
 
 #[test]
-fn tokens_have_at_most_64_ascii_characters_and_descriptions_at_most_255() {
-    let wrong = [("ClientToken", "x".repeat(65)), ("ClientToken", "ü".to_owned()), ("Description", "x".repeat(256))];
+fn tokens_have_at_most_128_ascii_characters_and_descriptions_at_most_255() {
+    let wrong = [("ClientToken", "x".repeat(129)), ("ClientToken", "ü".to_owned()), ("Description", "x".repeat(256))];
     for (name, value) in wrong {
         assert_eq!(code(copy_with(&mut world(), &[(name, &value)])), "InvalidParameterValue", "{name}");
     }
-    let (token, description) = ("x".repeat(64), "ü".repeat(255));
+    let (token, description) = ("x".repeat(128), "ü".repeat(255));
     copy_with(&mut world(), &[("ClientToken", &token), ("Description", &description)]).expect("both fit");
 }
 

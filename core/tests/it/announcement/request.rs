@@ -83,7 +83,7 @@ fn encryption_and_destination_are_one_of_their_forms() {
     {
         assert_eq!(with(fields).unwrap().encryption, Some(expected));
     }
-    let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32example1";
+    let outpost = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32a5b7c9d1f2468";
     for (fields, expected) in [
         (json!({ "DestinationAvailabilityZone": "eu-west-1a" }), Destination::Zone("eu-west-1a".parse().unwrap())),
         (json!({ "DestinationAvailabilityZoneId": "euw1-az1" }), Destination::ZoneId("euw1-az1".parse().unwrap())),
@@ -130,11 +130,20 @@ fn every_wrong_parameter_is_reported_with_its_field_its_value_and_its_rule() {
         (json!({ "SourceRegion": "US-EAST-1" }), "InvalidParameterValue", &["`SourceRegion` is `US-EAST-1`"]),
         (json!({ "Description": "d".repeat(256) }), "InvalidParameterValue", &["`Description` is `ddd", "255"]),
         (json!({ "Description": {} }), "InvalidParameterValue", &["`Description` is an empty object", "a string"]),
-        (json!({ "ClientToken": "" }), "InvalidParameterValue", &["`ClientToken` is empty", "1 to 64"]),
+        (json!({ "ClientToken": "" }), "InvalidParameterValue", &["`ClientToken` is empty", "1 to 128"]),
         (json!({ "ClientToken": "ü" }), "InvalidParameterValue", &["`ClientToken` is `ü`", "ASCII"]),
-        (json!({ "CopyImageTags": "true" }), "InvalidParameterValue", &["`CopyImageTags` is `true`", "`false`"]),
+        (json!({ "ClientToken": "t".repeat(129) }), "InvalidParameterValue", &["`ClientToken` is `ttt", "1 to 128"]),
+        (
+            json!({ "CopyImageTags": "true" }),
+            "InvalidParameterValue",
+            &["`CopyImageTags` is the JSON string `\"true\"`; it must be `true` or `false`, without quotes"],
+        ),
         (json!({ "DryRun": 1 }), "InvalidParameterValue", &["`DryRun` is `1`", "`true` or `false`"]),
-        (json!({ "Encrypted": "yes" }), "InvalidParameterValue", &["`Encrypted` is `yes`", "`true` or `false`"]),
+        (
+            json!({ "Encrypted": "yes" }),
+            "InvalidParameterValue",
+            &["`Encrypted` is the JSON string `\"yes\"`; it must be `true` or `false`, without quotes"],
+        ),
         (json!({ "Encrypted": true, "KmsKeyId": "golden" }), "InvalidParameterValue", &["`KmsKeyId` is `golden`"]),
         (
             json!({ "KmsKeyId": "alias/golden" }),
@@ -161,7 +170,11 @@ fn every_wrong_duration_or_destination_is_reported_with_its_field_its_value_and_
         (json!({ "SnapshotCopyCompletionDurationMinutes": 2895 }), "InvalidParameterValue", &["is `2895`"]),
         (json!({ "SnapshotCopyCompletionDurationMinutes": -15 }), "InvalidParameterValue", &["is `-15`"]),
         (json!({ "SnapshotCopyCompletionDurationMinutes": 1e300 }), "InvalidParameterValue", &["is `1e+300`"]),
-        (json!({ "SnapshotCopyCompletionDurationMinutes": "15" }), "InvalidParameterValue", &["is `15`"]),
+        (
+            json!({ "SnapshotCopyCompletionDurationMinutes": "15" }),
+            "InvalidParameterValue",
+            &["is the JSON string `\"15\"`", "steps of 15), without quotes"],
+        ),
         (
             json!({ "SnapshotCopyCompletionDurationMinutes": 15, "DestinationAvailabilityZone": "eu-west-1a" }),
             "InvalidParameterCombination",
@@ -180,7 +193,7 @@ fn every_wrong_duration_or_destination_is_reported_with_its_field_its_value_and_
         (
             json!({ "DestinationAvailabilityZoneId": "eu-west-1a" }),
             "InvalidParameterValue",
-            &["`DestinationAvailabilityZoneId` is `eu-west-1a`", "use1-az1"],
+            &["`DestinationAvailabilityZoneId` is `eu-west-1a`", "usw2-lax1-az1"],
         ),
         (
             json!({ "DestinationOutpostArn": "op-1" }),

@@ -23,7 +23,7 @@ Examples:
 #[allow(clippy::struct_excessive_bools, reason = "the AWS CLI has its boolean flags in pairs")]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 pub(in crate::cli) struct Arguments {
-    /// Identifier that makes a repeated request the same request; at most 64 ASCII characters.
+    /// Identifier that makes a repeated request the same request; at most 128 ASCII characters.
     #[arg(long, value_name = "TOKEN")]
     client_token: Option<String>,
 

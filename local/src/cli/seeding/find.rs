@@ -38,10 +38,12 @@ impl Seeding {
 
     /// Pairs of Region and id.
     fn named_by_fields(&mut self, object: &Value, context: &Context<'_>) {
+        let elements = &object["responseElements"];
         let pairs = [
             (&object["SourceRegion"], &object["SourceImageId"]),
             (&object["region"], &object["detail"]["ImageId"]),
-            (&object["awsRegion"], &object["responseElements"]["imageId"]),
+            (&object["awsRegion"], &elements["imageId"]),
+            (&object["awsRegion"], &elements["CreateRestoreImageTaskResponse"]["imageId"]),
         ];
         for (region, image_id) in pairs {
             if let (Some(region), Some(image_id)) = (region.as_str(), image_id.as_str()) {

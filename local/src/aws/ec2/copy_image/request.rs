@@ -45,9 +45,9 @@ impl<'a> CopyImage<'a> {
         if request.description.is_some_and(|text| text.chars().count() > 255) {
             return Err(ApiError::invalid_value("Description exceeds the maximum length of 255 characters"));
         }
-        if request.client_token.is_some_and(|token| token.len() > 64 || !token.is_ascii()) {
+        if request.client_token.is_some_and(|token| token.len() > 128 || !token.is_ascii()) {
             return Err(ApiError::invalid_value(
-                "The value for ClientToken is invalid: it must have at most 64 ASCII characters",
+                "The value for ClientToken is invalid: it must have at most 128 ASCII characters",
             ));
         }
         Ok(request)
