@@ -2,10 +2,17 @@
 //! things stood a day before at the latest. Pure: the reports that exist decide what to do about them.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/your-ec2-ami-usage.html>
 
+use std::collections::BTreeSet;
+
 use time::{Duration, OffsetDateTime};
 
 /// How old the data of a report may be.
 const FRESH: Duration = Duration::days(1);
+
+/// Everything that a report can be about. A report that leaves one out does not show that nobody uses the AMI.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImageUsageReport.html>
+pub const RESOURCE_TYPES: [&str; 4] =
+    ["ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
 
 /// A report about one AMI.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +23,8 @@ pub struct UsageReport {
     pub state_reason: Option<String>,
     /// When it was ordered.
     pub created: Option<OffsetDateTime>,
+    /// The types of resources that it is about.
+    pub resource_types: BTreeSet<String>,
     /// Whether the courier ordered it. A report of somebody else's may cover less.
     pub is_own: bool,
 }
@@ -42,6 +51,12 @@ pub enum ReportNext<'a> {
 }
 
 impl UsageReport {
+    /// Those of [`RESOURCE_TYPES`] that it leaves out.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<&'static str> {
+        RESOURCE_TYPES.into_iter().filter(|kind| !self.resource_types.contains(*kind)).collect()
+    }
+
     fn is_fresh(&self, now: OffsetDateTime) -> bool {
         self.created.is_some_and(|created| now - created <= FRESH)
     }

@@ -92,6 +92,16 @@ impl Users<'_> {
         Ok(Usage::InUse(match usage_report::next(&reports, self.courier.aws.now()) {
             ReportNext::Read(report) => {
                 let uses = self.read_report(report).await?;
+                let left_out = report.left_out();
+                if uses.is_empty() && !left_out.is_empty() {
+                    return Ok(Usage::InUse(format!(
+                        "{NOT_KNOWN} the image usage report of {} is not about {}; if EC2 in {} refuses to report on that, \
+                         deregister the copy yourself once no other account uses it",
+                        since(report),
+                        left_out.join(" and "),
+                        self.courier.settings.stack_region
+                    )));
+                }
                 if uses.is_empty() {
                     let own: Vec<&UsageReport> = reports.iter().filter(|report| report.is_own).collect();
                     self.delete_reports(&own).await?;

@@ -1,4 +1,4 @@
-use courier_core::usage_report::{ReportNext, ReportState, UsageReport, newest_complete, next};
+use courier_core::usage_report::{RESOURCE_TYPES, ReportNext, ReportState, UsageReport, newest_complete, next};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -10,6 +10,7 @@ fn report(id: &str, state: ReportState, hours: i64) -> UsageReport {
         state,
         state_reason: None,
         created: Some(NOW - Duration::hours(hours)),
+        resource_types: RESOURCE_TYPES.map(str::to_owned).into(),
         is_own: true,
     }
 }
@@ -66,4 +67,12 @@ fn the_newest_complete_report_of_the_courier_tells_most_however_old_it_is() {
     ];
     assert_eq!(newest_complete(&reports).map(|report| report.id.as_str()), Some("2"));
     assert_eq!(newest_complete(&reports[2..]), None);
+}
+
+#[test]
+fn a_report_names_the_types_that_it_leaves_out() {
+    let full = report("1", ReportState::Available, 1);
+    assert_eq!(full.left_out(), Vec::<&str>::new());
+    let partial = UsageReport { resource_types: ["ec2:Instance".to_owned()].into(), ..full };
+    assert_eq!(partial.left_out(), RESOURCE_TYPES[1..]);
 }

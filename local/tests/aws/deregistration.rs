@@ -204,7 +204,7 @@ fn references_are_those_of_the_image_and_the_parameters_that_hold_it() {
     let mut world = one_image();
     let template = "arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-1";
     world.image_mut(REGION, IMAGE).expect("the image").referenced_by =
-        vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn: template.to_owned() }];
+        vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn: template.to_owned(), newer_versions: 0 }];
     world.set_parameter(REGION, "/golden", IMAGE, "aws:ec2:image");
     world.set_parameter(REGION, "text", IMAGE, "text");
 
@@ -221,6 +221,26 @@ fn references_are_those_of_the_image_and_the_parameters_that_hold_it() {
     let answer = ec2(&mut world, "DescribeImageReferences", &one).expect("references");
     assert_eq!(answer["imageReferenceSet"], json!([]));
     assert_eq!(code(ec2(&mut world, "DescribeImageReferences", &[("ImageId.1", IMAGE)])), "MissingParameter");
+}
+
+#[test]
+fn references_are_looked_for_in_the_newest_ten_versions_of_a_launch_template_or_as_many_as_the_caller_says() {
+    let mut world = one_image();
+    let arn = "arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-1".to_owned();
+    world.image_mut(REGION, IMAGE).expect("the image").referenced_by =
+        vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn, newer_versions: 10 }];
+    let named = vec![("ImageId.1", IMAGE), ("ResourceType.1.ResourceType", "ec2:LaunchTemplate")];
+    let depth = |depth| {
+        let option = [
+            ("ResourceType.1.ResourceTypeOption.1.OptionName", "version-depth"),
+            ("ResourceType.1.ResourceTypeOption.1.OptionValue.1", depth),
+        ];
+        named.iter().copied().chain(option).collect()
+    };
+    for (parameters, found) in [(named.clone(), 0), (depth("10"), 0), (depth("11"), 1), (depth("10000"), 1)] {
+        let answer = ec2(&mut world, "DescribeImageReferences", &parameters).expect("references");
+        assert_eq!(answer["imageReferenceSet"].as_array().map(Vec::len), Some(found), "{parameters:?}");
+    }
 }
 
 #[test]

@@ -175,6 +175,47 @@ fn what_a_report_is_about_must_be_said() {
 }
 
 #[test]
+fn a_type_that_ec2_does_not_take_yet_is_refused_and_the_others_are_taken() {
+    let mut world = one_image();
+    world.behaviour.usage_reports_refuse.insert("imagebuilder:ImageRecipe".to_owned());
+    let recipes = |kind| [("ImageId", IMAGE), ("ResourceType.1.ResourceType", kind)];
+    let refused = ec2(&mut world, "CreateImageUsageReport", &recipes("imagebuilder:ImageRecipe"));
+    assert_eq!(code(refused), "InvalidParameterValue");
+    ec2(&mut world, "CreateImageUsageReport", &recipes("imagebuilder:ContainerRecipe")).expect("a report");
+    assert_eq!(
+        reports(&mut world)[0]["resourceTypeSet"],
+        json!([{ "resourceType": "imagebuilder:ContainerRecipe" }]),
+        "the report says what it is about"
+    );
+}
+
+#[test]
+fn a_report_looks_at_the_newest_twenty_versions_or_as_many_as_the_caller_says() {
+    let mut world = one_image();
+    world.use_image_in_old_version(REGION, IMAGE, STRANGER, 20);
+    world.advance(DAY);
+    let report = |world: &mut World, depth: Option<&str>| {
+        let depth = depth.map(|depth| {
+            let option = "ResourceType.1.ResourceTypeOption.1";
+            vec![(format!("{option}.OptionName"), "version-depth"), (format!("{option}.OptionValue.1"), depth)]
+        });
+        let depth = depth.unwrap_or_default();
+        let named = [("ImageId", IMAGE), ("ResourceType.1.ResourceType", "ec2:LaunchTemplate")];
+        let all: Vec<(&str, &str)> =
+            named.into_iter().chain(depth.iter().map(|(name, it)| (name.as_str(), *it))).collect();
+        let answer = ec2(world, "CreateImageUsageReport", &all)?;
+        world.advance(DAY);
+        Ok(entries(world, answer["reportId"].as_str().expect("an id")).as_array().map_or(0, Vec::len))
+    };
+    for (depth, seen) in [(None, 0), (Some("20"), 0), (Some("21"), 1), (Some("10000"), 1)] {
+        assert_eq!(report(&mut world, depth).expect("a report"), seen, "{depth:?}");
+    }
+    for depth in ["0", "10001", "all"] {
+        assert_eq!(code(report(&mut world, Some(depth)).map(|_| Value::Null)), "InvalidParameterValue", "{depth}");
+    }
+}
+
+#[test]
 fn the_time_of_the_last_launch_is_shown_a_day_later() {
     let mut world = one_image();
     world.launch(REGION, IMAGE);

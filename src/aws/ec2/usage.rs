@@ -1,12 +1,13 @@
 //! Who may use an AMI, and who uses it.
 
 use aws_sdk_ec2::types::{
-    ImageAttributeName, ImageReferenceResourceType, ImageUsageReport, ImageUsageResourceTypeRequest, ResourceType,
+    ImageAttributeName, ImageReferenceOptionName, ImageReferenceResourceType, ImageUsageReport,
+    ImageUsageResourceTypeOptionRequest, ImageUsageResourceTypeRequest, ResourceType, ResourceTypeOption,
     ResourceTypeRequest, Tag as Ec2Tag, TagSpecification,
 };
 use courier_core::identity::ImageId;
 use courier_core::image::tag;
-use courier_core::usage_report::{ReportState, UsageReport};
+use courier_core::usage_report::{RESOURCE_TYPES, ReportState, UsageReport};
 use time::OffsetDateTime;
 
 use super::client::Ec2;
@@ -24,7 +25,7 @@ pub struct Reference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UseByAccount {
     pub account: String,
-    /// `ec2:Instance` or `ec2:LaunchTemplate`.
+    /// One of [`RESOURCE_TYPES`].
     pub kind: String,
     pub count: i64,
 }
@@ -39,8 +40,13 @@ const REFERRING: [ImageReferenceResourceType; 5] = [
     ImageReferenceResourceType::ImageBuilderContainerRecipe,
 ];
 
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ImageUsageResourceTypeRequest.html>
-const REPORTED: [&str; 2] = ["ec2:Instance", "ec2:LaunchTemplate"];
+/// The types that EC2 has reported on from the beginning.
+const FIRST_RESOURCE_TYPES: [&str; 2] = ["ec2:Instance", "ec2:LaunchTemplate"];
+
+const LAUNCH_TEMPLATE: &str = "ec2:LaunchTemplate";
+/// As many versions as a launch template can have, and as EC2 looks at; without it, EC2 looks at the newest ten or twenty.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/launch-template-restrictions.html>
+const ALL_VERSIONS: &str = "10000";
 
 impl Ec2 {
     /// What refers to the AMI in this account: instances, launch templates, SSM parameters, Image Builder recipes.
@@ -49,7 +55,13 @@ impl Ec2 {
     /// # Errors
     /// Any failure of the call.
     pub async fn references(&self, id: &ImageId) -> Result<Vec<Reference>, CallError> {
-        let kinds = REFERRING.map(|kind| ResourceTypeRequest::builder().resource_type(kind).build());
+        let kinds = REFERRING.map(|kind| {
+            let all_versions = (kind == ImageReferenceResourceType::Ec2LaunchTemplate).then(|| {
+                let depth = ResourceTypeOption::builder().option_name(ImageReferenceOptionName::VersionDepth);
+                vec![depth.option_values(ALL_VERSIONS).build()]
+            });
+            ResourceTypeRequest::builder().resource_type(kind).set_resource_type_options(all_versions).build()
+        });
         let call =
             self.client.describe_image_references().image_ids(id.as_str()).set_resource_types(Some(kinds.to_vec()));
         let mut pages = call.into_paginator().send();
@@ -74,17 +86,36 @@ impl Ec2 {
         Ok(!answer.launch_permissions().is_empty())
     }
 
-    /// Orders a report on the use of the AMI by other accounts. EC2 makes one about an AMI at a time.
+    /// Orders a report on the use of the AMI by other accounts. EC2 makes one about an AMI at a time. If EC2 refuses a type, the
+    /// report is only about those of EC2 itself: it still names the accounts that it finds.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImageUsageReport.html>
     ///
     /// # Errors
-    /// Any failure of the call.
+    /// Any other failure of the call.
     pub async fn order_usage_report(&self, id: &ImageId) -> Result<(), CallError> {
-        let kinds = REPORTED.map(|kind| ImageUsageResourceTypeRequest::builder().resource_type(kind).build());
+        match self.order_usage_report_about(id, &RESOURCE_TYPES).await {
+            Err(refused) if refuses_a_parameter(&refused) => {
+                self.order_usage_report_about(id, &FIRST_RESOURCE_TYPES).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn order_usage_report_about(&self, id: &ImageId, kinds: &[&str]) -> Result<(), CallError> {
+        let kinds = kinds.iter().map(|kind| {
+            let all_versions = (*kind == LAUNCH_TEMPLATE).then(|| {
+                let depth = ImageUsageResourceTypeOptionRequest::builder().option_name("version-depth");
+                vec![depth.option_values(ALL_VERSIONS).build()]
+            });
+            ImageUsageResourceTypeRequest::builder()
+                .resource_type(*kind)
+                .set_resource_type_options(all_versions)
+                .build()
+        });
         let mark = Ec2Tag::builder().key(tag::USAGE_REPORT).value(id.as_str()).build();
         let tags = TagSpecification::builder().resource_type(ResourceType::ImageUsageReport).tags(mark).build();
         let call = self.client.create_image_usage_report().image_id(id.as_str());
-        call.set_resource_types(Some(kinds.to_vec())).tag_specifications(tags).send().await.map(drop).map_err(failed)
+        call.set_resource_types(Some(kinds.collect())).tag_specifications(tags).send().await.map(drop).map_err(failed)
     }
 
     /// The reports on the AMI that exist: the courier's, and those of others.
@@ -132,6 +163,14 @@ impl Ec2 {
     }
 }
 
+/// Whether EC2 refused the value of a parameter. Which code it has for a type that it does not know is not documented.
+fn refuses_a_parameter(failed: &CallError) -> bool {
+    failed.code.as_deref().is_some_and(|code| {
+        code.starts_with("InvalidParameter")
+            || matches!(code, "InvalidRequest" | "UnknownParameter" | "UnsupportedOperation")
+    })
+}
+
 /// `None` for a report without an id, which EC2 never sends. A state that is not known counts as pending.
 fn usage_report(seen: &ImageUsageReport) -> Option<UsageReport> {
     Some(UsageReport {
@@ -143,6 +182,7 @@ fn usage_report(seen: &ImageUsageReport) -> Option<UsageReport> {
         },
         state_reason: seen.state_reason().map(str::to_owned),
         created: seen.creation_time().and_then(|time| OffsetDateTime::from_unix_timestamp(time.secs()).ok()),
+        resource_types: seen.resource_types().iter().filter_map(|it| it.resource_type().map(str::to_owned)).collect(),
         is_own: seen.tags().iter().any(|mark| mark.key() == Some(tag::USAGE_REPORT)),
     })
 }

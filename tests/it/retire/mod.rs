@@ -121,7 +121,11 @@ fn assert_retired(stage: &Stage, copy: &str, outcome: &Value) {
 }
 
 fn reference(kind: &str, resource: &str) -> Reference {
-    Reference { resource_type: kind.to_owned(), arn: format!("arn:aws:ec2:eu-west-1:123456789012:{resource}") }
+    Reference {
+        resource_type: kind.to_owned(),
+        arn: format!("arn:aws:ec2:eu-west-1:123456789012:{resource}"),
+        newer_versions: 0,
+    }
 }
 
 /// Changes the copy as its owner could.

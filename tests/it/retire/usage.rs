@@ -1,6 +1,8 @@
 //! Who uses a copy: what holds it, and since when.
 
-use local::aws::{ACCOUNT, Fault, Image, LaunchPermission};
+use std::collections::BTreeSet;
+
+use local::aws::{ACCOUNT, Fault, Image, LaunchPermission, Reference};
 use local::host::Host;
 use serde_json::{Value, json};
 
@@ -60,6 +62,78 @@ async fn a_copy_that_this_account_uses_is_held_and_the_outcome_says_by_what_and_
         }
         assert_eq!(changes(&stage), Vec::<String>::new());
     }
+}
+
+#[tokio::test]
+async fn a_version_of_a_launch_template_holds_the_copy_however_many_newer_ones_there_are() {
+    let (stage, function, copy) = our_own().await;
+    let old = reference("ec2:LaunchTemplate", "launch-template/lt-0123456789abcdef0");
+    change(&stage, &copy, |copy| copy.referenced_by = vec![Reference { newer_versions: 9_999, ..old }]);
+    gone(&stage, &function, &copy).await;
+    assert_stays(&stage, &copy, &swept_after(&stage, &function, 7 * DAY).await, "ec2:LaunchTemplate");
+    let (stage, function, copy) = shared().await;
+    stage.aws.world().use_image_in_old_version(HERE, &copy, FRIEND, 9_999);
+    stage.aws.world().advance(2 * DAY);
+    gone(&stage, &function, &copy).await;
+    swept_after(&stage, &function, 7 * DAY).await;
+    let held = swept_after(&stage, &function, HOUR).await;
+    assert_stays(&stage, &copy, &held, "account 444455556666 (1 ec2:LaunchTemplate)");
+}
+
+#[tokio::test]
+async fn a_recipe_of_another_account_holds_the_copy() {
+    for recipe in ["imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"] {
+        let (stage, function, copy) = shared().await;
+        stage.aws.world().use_image(HERE, &copy, FRIEND, recipe, 1);
+        stage.aws.world().advance(2 * DAY);
+        gone(&stage, &function, &copy).await;
+        swept_after(&stage, &function, 7 * DAY).await;
+        let held = swept_after(&stage, &function, HOUR).await;
+        assert_stays(&stage, &copy, &held, &format!("account 444455556666 (1 {recipe})"));
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_ec2_refuses_never_makes_a_copy_look_unused() {
+    let refused: BTreeSet<String> =
+        ["imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"].map(str::to_owned).into();
+    let (stage, function, copy) = shared().await;
+    stage.aws.world().behaviour.usage_reports_refuse = refused;
+    stage.aws.world().use_image(HERE, &copy, FRIEND, "imagebuilder:ImageRecipe", 1);
+    stage.aws.world().use_image(HERE, &copy, FRIEND, "ec2:Instance", 2);
+    gone(&stage, &function, &copy).await;
+    swept_after(&stage, &function, 7 * DAY).await;
+    // The report is about the types that EC2 takes, and still names those who use the copy.
+    let held = swept_after(&stage, &function, HOUR).await;
+    assert_stays(&stage, &copy, &held, "account 444455556666 (2 ec2:Instance)");
+    stage.aws.world().stop_using_image(HERE, &copy, FRIEND);
+    for _ in 0..60 {
+        let held = swept_after(&stage, &function, 2 * HOUR).await;
+        assert_stays(&stage, &copy, &held, "gone since 2026-01-01; held since 2026-01-08");
+    }
+    let held = swept_after(&stage, &function, 2 * HOUR).await;
+    for word in ["not known whether other accounts use it", "is not about imagebuilder:ImageRecipe and imagebuilder:C"]
+    {
+        assert_stays(&stage, &copy, &held, word);
+    }
+    stage.aws.world().behaviour.usage_reports_refuse.clear();
+    for _ in 0..30 {
+        let outcome = swept_after(&stage, &function, HOUR).await;
+        if outcome["Outcome"] == "Retired" {
+            return assert_retired(&stage, &copy, &outcome);
+        }
+    }
+    panic!("a copy that nobody uses stays for ever");
+}
+
+#[tokio::test]
+async fn a_copy_stays_and_is_not_marked_while_ec2_refuses_every_report() {
+    let (stage, function, copy) = shared().await;
+    stage.aws.world().behaviour.usage_reports_refuse.insert("ec2:LaunchTemplate".to_owned());
+    stage.aws.world().deregister(THERE, AMI);
+    let error = function.invoke(&state_change(THERE, AMI, "deregistered")).await.unwrap_err().to_string();
+    assert!(error.contains("Value (ec2:LaunchTemplate)") && error.contains("usage report"), "{error}");
+    assert_eq!(mark(&stage, &copy, GONE), None);
 }
 
 #[tokio::test]
@@ -133,6 +207,10 @@ async fn a_report_on_a_shared_copy_is_ordered_with_the_mark_once_and_tagged() {
                 "ImageId": copy,
                 "ResourceType.1.ResourceType": "ec2:Instance",
                 "ResourceType.2.ResourceType": "ec2:LaunchTemplate",
+                "ResourceType.2.ResourceTypeOption.1.OptionName": "version-depth",
+                "ResourceType.2.ResourceTypeOption.1.OptionValue.1": "10000",
+                "ResourceType.3.ResourceType": "imagebuilder:ImageRecipe",
+                "ResourceType.4.ResourceType": "imagebuilder:ContainerRecipe",
                 "TagSpecification.1.ResourceType": "image-usage-report",
                 "TagSpecification.1.Tag.1.Key": "ami-courier:usage-report",
                 "TagSpecification.1.Tag.1.Value": copy,

@@ -33,7 +33,8 @@ async fn without_any_event_sweeps_copy_and_finish_all_amis_of_two_regions_beside
             // Its source is gone, and a launch template refers to it.
             let mut held = gone_for_long(number, region).created(START - 24 * 100 * HOUR);
             let arn = format!("arn:aws:ec2:{HERE}:{ACCOUNT}:launch-template/lt-{number:017x}");
-            held.referenced_by = vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn }];
+            held.referenced_by =
+                vec![Reference { resource_type: "ec2:LaunchTemplate".to_owned(), arn, newer_versions: 0 }];
             world.add_image(HERE, held);
         }
         // All of these have been visible for long.

@@ -295,7 +295,7 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
         Act::UseCopy => {
             for copy in copies_of(id, world) {
                 let arn = "arn:aws:ec2:eu-west-1:123456789012:instance/i-1".to_owned();
-                let instance = Reference { resource_type: "ec2:Instance".to_owned(), arn };
+                let instance = Reference { resource_type: "ec2:Instance".to_owned(), arn, newer_versions: 0 };
                 if let Some(copy) = world.image_mut(HERE, &copy) {
                     copy.referenced_by.push(instance);
                 }

@@ -310,4 +310,6 @@ pub struct Reference {
     /// `ec2:Instance`, `ec2:LaunchTemplate`, `ssm:Parameter`, `imagebuilder:ImageRecipe` or `imagebuilder:ContainerRecipe`.
     pub resource_type: String,
     pub arn: String,
+    /// How many newer versions the launch template has than the one that uses the AMI.
+    pub newer_versions: u32,
 }

@@ -31,6 +31,7 @@ mod state_change;
 mod store;
 mod tags;
 mod usage_report;
+mod version_depth;
 mod visibility;
 
 use serde_json::Value;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::image::Reference;
 use super::parameters::Parameters;
+use super::version_depth::version_depth;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
@@ -12,25 +13,33 @@ use crate::aws::world::World;
 const RESOURCE_TYPES: [&str; 5] =
     ["ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
 
-/// All references come in one page; `ResourceTypeOption` is ignored.
+/// How many versions of each launch template EC2 looks at, unless the caller says otherwise (documented).
+const DEFAULT_DEPTH: u32 = 10;
+
+/// All references come in one page; of the options, `state-name` is ignored.
 pub(super) fn describe_image_references(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let ids = parameters.list("ImageId");
     if ids.is_empty() {
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter ImageId"));
     }
     let types = wanted_types(parameters)?;
+    let mut depth = DEFAULT_DEPTH;
+    for named in parameters.structures("ResourceType") {
+        depth = version_depth(&named, depth)?;
+    }
     let mut references = Vec::new();
     for id in ids {
         let of_image = world.own_image(caller, id)?.referenced_by.clone();
-        let of_parameters = world
-            .parameters_that_hold(caller, id)
-            .into_iter()
-            .map(|arn| Reference { resource_type: "ssm:Parameter".to_owned(), arn });
+        let of_parameters = world.parameters_that_hold(caller, id).into_iter().map(|arn| Reference {
+            resource_type: "ssm:Parameter".to_owned(),
+            arn,
+            newer_versions: 0,
+        });
         references.extend(
             of_image
                 .into_iter()
                 .chain(of_parameters)
-                .filter(|reference| types.contains(&reference.resource_type.as_str()))
+                .filter(|it| types.contains(&it.resource_type.as_str()) && it.newer_versions < depth)
                 .map(
                     |reference| json!({ "imageId": id, "resourceType": reference.resource_type, "arn": reference.arn }),
                 ),
@@ -47,11 +56,8 @@ fn wanted_types<'a>(parameters: &Parameters<'a>) -> Result<Vec<&'a str>, ApiErro
         .map(|wanted| wanted.required("ResourceType"))
         .collect::<Result<Vec<_>, _>>()?;
     match (parameters.flag("IncludeAllResourceTypes")?, named.is_empty()) {
-        (Some(true), true) => Ok(RESOURCE_TYPES.to_vec()),
-        (Some(true), false) => Err(ApiError::client(
-            "InvalidParameterCombination",
-            "IncludeAllResourceTypes cannot be used with ResourceTypes",
-        )),
+        // With `ResourceTypes` as well, their options override the default values.
+        (Some(true), _) => Ok(RESOURCE_TYPES.to_vec()),
         (_, true) => Err(ApiError::client(
             "MissingParameter",
             "The request must contain IncludeAllResourceTypes or ResourceTypes",

@@ -6,30 +6,41 @@ pub(super) mod report;
 mod use_by_others;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use self::report::{KEPT_FOR, Report, Reports, State};
+use self::report::{KEPT_FOR, Report, ReportedType, Reports, State};
 use self::use_by_others::Entry;
 use super::filter::Filter;
 use super::page::page;
 use super::parameters::Parameters;
 use super::tags::{self, Tags};
+use super::version_depth::version_depth;
 use crate::aws::digest::ec2_id;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
 use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
-/// What a report can be about.
-const RESOURCE_TYPES: [&str; 2] = ["ec2:Instance", "ec2:LaunchTemplate"];
+/// What a report can be about (documented).
+const RESOURCE_TYPES: [&str; 4] =
+    ["ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
+/// How many versions of each launch template EC2 looks at, unless the caller says otherwise (documented).
+const DEFAULT_DEPTH: u32 = 20;
+
 /// The report is pending at first; [`usage_report_duration`](crate::aws::Behaviour::usage_report_duration) later it is
 /// available or in error. Documented: one pending report an AMI. Assumed: the code of that error.
 pub(super) fn create_image_usage_report(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let image_id = parameters.required("ImageId")?.to_owned();
-    let resource_types = resource_types(parameters)?;
+    let resource_types = resource_types(parameters, &world.behaviour.usage_reports_refuse)?;
     let client_token = parameters.text("ClientToken").map(str::to_owned);
+    if client_token.as_ref().is_some_and(|token| token.len() > 128) {
+        return Err(ApiError::invalid_value(
+            "The value for ClientToken is invalid: it must have at most 128 characters",
+        ));
+    }
     let tags = report_tags(parameters)?;
     world.own_image(caller, &image_id)?;
     let now = world.now();
@@ -46,7 +57,10 @@ pub(super) fn create_image_usage_report(world: &mut World, caller: &Caller, para
     }
     parameters.stop_if_dry_run()?;
     let entries = world.uses_of(&caller.region, &image_id, now - world.behaviour.usage_reports_lag);
-    let entries = entries.into_iter().filter(|entry| resource_types.contains(&entry.resource_type)).collect();
+    let is_seen = |entry: &Entry| {
+        resource_types.iter().any(|seen| seen.name == entry.resource_type && entry.newer_versions < seen.version_depth)
+    };
+    let entries = entries.into_iter().filter(is_seen).collect();
     let id = ec2_id("amiur", &world.new_uuid());
     let report = Report {
         id: id.clone(),
@@ -64,7 +78,7 @@ pub(super) fn create_image_usage_report(world: &mut World, caller: &Caller, para
     Ok(json!({ "reportId": id }))
 }
 
-fn resource_types(parameters: &Parameters<'_>) -> Result<Vec<String>, ApiError> {
+fn resource_types(parameters: &Parameters<'_>, refused: &BTreeSet<String>) -> Result<Vec<ReportedType>, ApiError> {
     let named = parameters.structures("ResourceType");
     if named.is_empty() {
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter ResourceType"));
@@ -73,11 +87,11 @@ fn resource_types(parameters: &Parameters<'_>) -> Result<Vec<String>, ApiError> 
         .iter()
         .map(|named| {
             let name = named.required("ResourceType")?;
-            if !RESOURCE_TYPES.contains(&name) {
+            if !RESOURCE_TYPES.contains(&name) || refused.contains(name) {
                 let message = format!("Value ({name}) for parameter ResourceType is invalid.");
                 return Err(ApiError::invalid_value(message));
             }
-            Ok(name.to_owned())
+            Ok(ReportedType { name: name.to_owned(), version_depth: version_depth(named, DEFAULT_DEPTH)? })
         })
         .collect()
 }
@@ -125,7 +139,7 @@ pub(super) fn describe_image_usage_reports(world: &mut World, caller: &Caller, p
 fn view(report: &Report, now: OffsetDateTime) -> Value {
     let state = report.state(now);
     let resource_types: Vec<Value> =
-        report.resource_types.iter().map(|resource_type| json!({ "resourceType": resource_type })).collect();
+        report.resource_types.iter().map(|reported| json!({ "resourceType": reported.name })).collect();
     json!({
         "imageId": report.image_id,
         "reportId": report.id,

@@ -21,7 +21,7 @@ pub(super) struct Report {
     pub(super) id: String,
     pub(super) owner: String,
     pub(super) image_id: String,
-    pub(super) resource_types: Vec<String>,
+    pub(super) resource_types: Vec<ReportedType>,
     pub(super) created: OffsetDateTime,
     pub(super) completed_at: OffsetDateTime,
     /// Why it ends in error, if it does.
@@ -29,6 +29,14 @@ pub(super) struct Report {
     pub(super) client_token: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) entries: Vec<Entry>,
+}
+
+/// A type of resource that a report is about.
+#[derive(Clone, Debug)]
+pub(super) struct ReportedType {
+    pub(super) name: String,
+    /// How many versions of a launch template it looks at.
+    pub(super) version_depth: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

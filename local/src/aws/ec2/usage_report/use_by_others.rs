@@ -36,14 +36,26 @@ pub(super) struct Entry {
     pub(super) account: String,
     pub(super) resource_type: String,
     pub(super) count: u32,
+    /// How many newer versions the launch templates have than those that use the AMI.
+    pub(super) newer_versions: u32,
 }
 
 impl World {
-    /// So many resources of another account (`ec2:Instance` or `ec2:LaunchTemplate`) use an AMI from now on. A usage report
-    /// shows it after [`usage_reports_lag`](crate::aws::Behaviour::usage_reports_lag).
+    /// So many resources of another account (such as `ec2:Instance`) use an AMI from now on. A usage report shows it after
+    /// [`usage_reports_lag`](crate::aws::Behaviour::usage_reports_lag).
     pub fn use_image(&mut self, region: &str, image_id: &str, account: &str, resource_type: &str, count: u32) {
+        let (account, resource_type) = (account.to_owned(), resource_type.to_owned());
+        self.begin_use(region, image_id, Entry { account, resource_type, count, newer_versions: 0 });
+    }
+
+    /// A launch template of another account uses an AMI from now on, in a version that so many newer ones follow.
+    pub fn use_image_in_old_version(&mut self, region: &str, image_id: &str, account: &str, newer_versions: u32) {
+        let (account, resource_type) = (account.to_owned(), "ec2:LaunchTemplate".to_owned());
+        self.begin_use(region, image_id, Entry { account, resource_type, count: 1, newer_versions });
+    }
+
+    fn begin_use(&mut self, region: &str, image_id: &str, entry: Entry) {
         let since = self.now();
-        let entry = Entry { account: account.to_owned(), resource_type: resource_type.to_owned(), count };
         let (region, image_id) = (region.to_owned(), image_id.to_owned());
         self.state_mut::<Uses>().0.push(Use { region, image_id, entry, since, until: None });
     }
