@@ -6,11 +6,17 @@ use aws_sdk_ssm::types::ParameterType;
 use crate::aws::error::{CallError, failed};
 use courier_core::identity::{ImageId, Region};
 
+/// The data type of a parameter that holds an AMI. A parameter cannot change to it or from it.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-data-types.html>
+pub const IMAGE: &str = "aws:ec2:image";
+
 /// What a parameter holds, and how often it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
     pub value: String,
     pub version: i64,
+    /// Such as `text`, or [`IMAGE`].
+    pub data_type: String,
 }
 
 /// Parameter Store in one Region.
@@ -32,7 +38,8 @@ impl ParameterStore {
     pub async fn get(&self, name: &str) -> Result<Option<Parameter>, CallError> {
         match self.client.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|parameter| {
-                Some(Parameter { value: parameter.value()?.to_owned(), version: parameter.version() })
+                let data_type = parameter.data_type().unwrap_or("text").to_owned();
+                Some(Parameter { value: parameter.value()?.to_owned(), version: parameter.version(), data_type })
             })),
             Err(error) => match failed(error) {
                 failed if failed.is("ParameterNotFound") || failed.is("ParameterVersionNotFound") => Ok(None),
@@ -53,7 +60,7 @@ impl ParameterStore {
             .name(name)
             .value(image.as_str())
             .r#type(ParameterType::String)
-            .data_type("aws:ec2:image")
+            .data_type(IMAGE)
             .overwrite(true);
         call.send().await.map(drop).map_err(failed)
     }

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::stack::Courier;
 use crate::aws::error::When;
-use crate::aws::parameter_store::{Parameter, ParameterStore};
+use crate::aws::parameter_store::{IMAGE, Parameter, ParameterStore};
 
 /// How new a copy is: by its source's creation; a copy whose source is gone is older than any other, and counts by its own
 /// creation. The id decides between equals.
@@ -37,6 +37,9 @@ impl Publish<'_> {
         let mut newest: Newness = (created, self.copy.created, self.copy.id.clone());
         let mut compared = None;
         let mut current = read(&store, &name).await?;
+        if let Some(current) = &current {
+            can_hold_an_ami(current, &name, self.copy, &store)?;
+        }
         // Another round is needed only when another writer comes between this read and this write, so the loop ends.
         loop {
             for other in others(&store, &name, current.clone(), compared, &newest.2).await? {
@@ -85,6 +88,21 @@ impl Publish<'_> {
     }
 }
 
+/// Parameter Store refuses an AMI in a parameter of another data type, with a code that is not documented.
+fn can_hold_an_ami(parameter: &Parameter, name: &str, copy: &Image, store: &ParameterStore) -> Result<(), Error> {
+    if parameter.data_type == IMAGE {
+        return Ok(());
+    }
+    Err(Error::rejected(
+        code::VALIDATION,
+        format!(
+            "the parameter `{name}` in {} cannot hold the copy {}: its data type is `{}`, and Parameter Store cannot change it to `{IMAGE}`",
+            store.region, copy.id, parameter.data_type
+        ),
+        "delete the parameter, or set PARAMETER_NAME to another name; then send the message again",
+    ))
+}
+
 async fn read(store: &ParameterStore, name: &str) -> Result<Option<Parameter>, Error> {
     store.get(name).await.when(format_args!("reading the parameter `{name}` in {}", store.region))
 }
@@ -101,7 +119,7 @@ async fn others(
 ) -> Result<Vec<ImageId>, Error> {
     let last = compared.unwrap_or(0);
     let mut others = Vec::new();
-    while let Some(Parameter { value, version }) = at
+    while let Some(Parameter { value, version, .. }) = at
         && version > last
     {
         if value != ours.as_str() {

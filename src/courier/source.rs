@@ -8,6 +8,7 @@ use courier_core::{region, selection};
 
 use super::stack::{Courier, Delivery, Stop};
 use crate::aws::error::{CallError, When};
+use crate::aws::parameter_store::IMAGE;
 
 /// The search for source AMIs that a message names.
 #[derive(Clone, Copy)]
@@ -117,6 +118,13 @@ impl Search<'_> {
         let Some(parameter) = parameter else {
             return Err(Stop::Ignored(format!("the parameter `{name}` in {region} does not exist any more")));
         };
+        // Its value is shown only after this: any other parameter can hold a secret.
+        if parameter.data_type != IMAGE {
+            return Err(Stop::Ignored(format!(
+                "the parameter `{name}` in {region} is of data type `{}`, not `{IMAGE}`",
+                parameter.data_type
+            )));
+        }
         match parameter.value.parse() {
             Ok(image) => Ok(Identity { region: region.clone(), image }),
             Err(why) => Err(Stop::Ignored(format!("the parameter `{name}` in {region} holds no AMI: {why}"))),

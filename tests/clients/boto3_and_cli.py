@@ -309,8 +309,17 @@ def parameters(aws):
         ssm.get_parameter(Name="nobody")
     except ssm.exceptions.ParameterNotFound:
         check(True, "boto3 knows the error by its class")
-    ssm.put_parameter(Name=name, Value="ami-00000000000000000", DataType="aws:ec2:image", Overwrite=True)
-    check(ssm.get_parameter(Name=name)["Parameter"]["Value"] == "2", "an AMI that does not exist is accepted, but never becomes the value")
+    refused(
+        lambda: ssm.put_parameter(Name=name, Value="ami-00000000000000000", DataType="aws:ec2:image", Overwrite=True),
+        "ValidationException",
+        "changing the data type to aws:ec2:image",
+    )
+    ssm.put_parameter(Name=f"image-{RUN}", Value="ami-00000000000000000", Type="String", DataType="aws:ec2:image")
+    refused(
+        lambda: ssm.get_parameter(Name=f"image-{RUN}"),
+        "ParameterNotFound",
+        "an AMI that does not exist is accepted, but never becomes the value: reading it",
+    )
     ssm.add_tags_to_resource(ResourceType="Parameter", ResourceId=name, Tags=[{"Key": "a", "Value": "1"}])
 
 

@@ -158,7 +158,7 @@ async fn a_value_that_is_no_ami_or_cannot_be_launched_is_replaced() {
             world.add_image(HERE, built("ami-0ccccccccccccccc1", "disabled", 1).state(ImageState::Disabled));
             world.add_image(HERE, built("ami-0ccccccccccccccc2", "deregistered", 1));
             world.deregister(HERE, "ami-0ccccccccccccccc2");
-            world.set_parameter(HERE, PARAMETER, holder, "text");
+            world.set_parameter(HERE, PARAMETER, holder, IMAGE);
         });
         let function = stage.function().await;
         let copy = ended(&stage, &function, OLDER).await;
@@ -229,6 +229,38 @@ async fn a_copy_is_finished_only_when_the_parameter_has_really_taken_it() {
     assert!(done(&function, &told(&copy, "available", 2)).await);
     assert!(is_finished(&stage, &copy));
     assert_eq!(puts(&stage), 1);
+}
+
+#[tokio::test]
+async fn a_parameter_of_another_data_type_is_named_with_what_to_do_and_nothing_is_written() {
+    for value in ["hello", "the copy"] {
+        let stage = family().await;
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, OLDER).await;
+        let value = if value == "the copy" { &copy } else { value };
+        stage.aws.world().set_parameter(HERE, PARAMETER, value, "text");
+        assert!(done(&function, &told(&copy, "available", 1)).await);
+        assert!(!is_finished(&stage, &copy) && puts(&stage) == 0 && held(&stage) == value);
+        let (_, attributes) = take_dead(&stage).remove(0);
+        assert_eq!(attributes["Code"], "ValidationException");
+        for part in [
+            PARAMETER,
+            HERE,
+            &copy,
+            "`text`",
+            "cannot change it to `aws:ec2:image`",
+            "delete the parameter",
+            "PARAMETER_NAME",
+        ] {
+            assert!(attributes["Explanation"].contains(part), "{part} is not in {}", attributes["Explanation"]);
+        }
+        let caller = local::aws::Caller::in_region(HERE);
+        let name = serde_json::json!({ "Name": PARAMETER });
+        stage.aws.world().call(&caller, "ssm", "DeleteParameter", &name).expect("deleted");
+        finished(&function, &copy).await;
+        assert_eq!(held(&stage), copy);
+        assert!(is_finished(&stage, &copy));
+    }
 }
 
 #[tokio::test]

@@ -217,15 +217,36 @@ async fn the_ami_that_a_parameter_holds_is_copied_like_any_other() {
     let function = stage.function().await;
     for (name, reason) in [
         ("/gone", "the parameter `/gone` in us-east-1 does not exist any more"),
-        (
-            "/text",
-            "the parameter `/text` in us-east-1 holds no AMI: `hello` is not an AMI id (`ami-` and 8 or 17 hexadecimal digits)",
-        ),
+        ("/text", "the parameter `/text` in us-east-1 is of data type `text`, not `aws:ec2:image`"),
     ] {
         let answer = function.invoke(&parameter_changed(name)).await.unwrap();
         assert_eq!((&answer[0]["Outcome"], &answer[0]["Reason"]), (&json!("Ignored"), &json!(reason)));
     }
     let answer = function.invoke(&parameter_changed("/golden")).await.unwrap();
+    assert_eq!((&answer[0]["Outcome"], &answer[0]["SourceImageId"]), (&json!("Started"), &json!(AMI)));
+}
+
+#[tokio::test]
+async fn an_event_without_a_data_type_is_decided_by_the_parameter_itself() {
+    let stage = stage_with(Image::new(AMI, "golden-1")).await.with(|world| {
+        world.set_parameter(THERE, "/secret", "hunter2", "text");
+        world.set_parameter(THERE, "/id", AMI, "text");
+        world.set_parameter(THERE, "/golden", AMI, "aws:ec2:image");
+    });
+    let function = stage.function().await;
+    let changed = |name: &str| {
+        let mut event = parameter_changed(name);
+        event["detail"].as_object_mut().unwrap().remove("dataType");
+        event
+    };
+    for name in ["/secret", "/id"] {
+        let answer = function.invoke(&changed(name)).await.unwrap();
+        let reason = format!("the parameter `{name}` in us-east-1 is of data type `text`, not `aws:ec2:image`");
+        assert_eq!((&answer[0]["Outcome"], &answer[0]["Reason"]), (&json!("Ignored"), &json!(reason)));
+    }
+    assert!(stage.copies().is_empty());
+    assert!(!function.logs().concat().contains("hunter2"), "a parameter of another type can hold a secret");
+    let answer = function.invoke(&changed("/golden")).await.unwrap();
     assert_eq!((&answer[0]["Outcome"], &answer[0]["SourceImageId"]), (&json!("Started"), &json!(AMI)));
 }
 

@@ -32,7 +32,8 @@ def tag(service="ec2", kind="image", **where):
 
 
 def parameter(name="/golden/web", operation="Update", data_type="aws:ec2:image", **where):
-    return event("aws.ssm", "Parameter Store Change", {"operation": operation, "name": name, "type": "String", "dataType": data_type}, **where)
+    named = {"dataType": data_type} if data_type else {}
+    return event("aws.ssm", "Parameter Store Change", {"operation": operation, "name": name, "type": "String", **named}, **where)
 
 
 def trail(name, **detail):
@@ -73,14 +74,15 @@ COURIER = [
     (parameter(operation="Create"), ["SourceParameterPath"], ["ParameterRule"]),
     (parameter(operation="Delete"), ["SourceParameterPath"], []),
     (parameter(name="/other"), ["SourceParameterPath"], []),
-    (parameter(data_type="text"), ["SourceParameterPath"], []),
+    (parameter(data_type="text"), ["SourceParameterPath"], ["ParameterRule"]),
+    (parameter(data_type=None), ["SourceParameterPath"], ["ParameterRule"]),
     (parameter(region=REGION), ["SourceParameterPath"], []),
     (trail("CreateImage"), [], []),
     (trail("CreateImage"), ["CloudTrailEvents"], ["CloudTrailRule"]),
     (trail("CopyImage"), ["CloudTrailEvents"], ["CloudTrailRule"]),
+    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], ["CloudTrailRule"]),
     (trail("CopyImage", errorCode="Client.X"), ["CloudTrailEvents"], []),
     (trail("RunInstances"), ["CloudTrailEvents"], []),
-    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], ["CloudTrailRule"]),
     (REQUEST, [], ["RequestRule"]),
     (OWN, ["all"], []),
 ]
@@ -103,13 +105,14 @@ HEARD_FROM_SENDERS = [
     (tag(service="rds", account=SENDER), ["RequiredTags"], False),
     (parameter(account=SENDER), [], False),
     (parameter(account=SENDER), ["SourceParameterPath"], True),
+    (parameter(data_type=None, account=SENDER), ["SourceParameterPath"], True),
     (parameter(name="/other", account=SENDER), ["SourceParameterPath"], False),
     (trail("CreateImage"), [], False),
     (trail("CreateImage"), ["CloudTrailEvents"], True),
+    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], True),
     (trail("RunInstances"), ["CloudTrailEvents"], False),
     (REQUEST, [], True),
     (OWN, [], False),
-    (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], True),
     (event("aws.ec2", "EC2 Instance State-change Notification", {"state": "running"}, account=SENDER), ["RetireWithSource"], False),
 ]
 
@@ -127,14 +130,15 @@ FORWARDER = [
     (tag(kind="instance"), {}, False),
     (parameter(), {}, False),
     (parameter(), {"SourceParameterPath": "/golden/"}, True),
+    (parameter(data_type=None), {"SourceParameterPath": "/golden/"}, True),
     (parameter(name="/other"), {"SourceParameterPath": "/golden/"}, False),
     (trail("CreateImage"), {}, False),
     (trail("CreateImage"), {"CloudTrailEvents": "true"}, True),
+    (trail("CreateRestoreImageTask"), {"CloudTrailEvents": "true"}, True),
     (REQUEST, {}, False),
 ]
 
 
-    (trail("CreateRestoreImageTask"), {"CloudTrailEvents": "true"}, True),
 def hearing(resources, what, bus="default"):
     rules = of_type(resources, "AWS::Events::Rule").items()
     patterns = {name: rule["EventPattern"] for name, rule in rules if "EventPattern" in rule and rule.get("EventBusName", "default") == bus}

@@ -13,6 +13,8 @@ pub(super) const SHAPE: Shape = Shape {
     name: "a Parameter Store Change",
     page: "https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html",
 };
+/// The data type of a parameter that holds an AMI.
+const IMAGE: &str = "aws:ec2:image";
 const PARAMETER: Kind = Kind { service: "ssm", prefix: "parameter/" };
 
 pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
@@ -39,9 +41,10 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
 
 fn why_no_ami(event: &Document<'_>) -> Result<Option<String>, Error> {
     let operation = event.required_text("detail.operation")?;
-    let data_type = event.text("detail.dataType")?.unwrap_or("text");
+    // Only events of a refused value are documented to name the data type. Without it, the parameter itself shows it.
+    let data_type = event.text("detail.dataType")?.unwrap_or(IMAGE);
     let exception = event.text("detail.exception")?.unwrap_or_default();
-    Ok(if data_type != "aws:ec2:image" {
+    Ok(if data_type != IMAGE {
         Some(format!("its data type is `{}`, not `aws:ec2:image`", shortened(data_type)))
     } else if !matches!(operation, "Create" | "Update") {
         Some(format!("the operation `{}` puts no AMI into it", shortened(operation)))

@@ -109,6 +109,14 @@ pub struct Behaviour {
     pub events: bool,
     /// Whether the event of a failed AMI has its reason in `ErrorMessage`. Default: yes (documented).
     pub events_name_the_reason: bool,
+    /// Whether a parameter can change to or from the data type `aws:ec2:image`. Default: no. Documented: it cannot. Assumed: the
+    /// code, `ValidationException`.
+    /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-data-types.html>
+    pub parameters_change_data_type: bool,
+    /// Whether the event of a parameter's change has `dataType`. Default: yes. Documented: only for an event with `exception`,
+    /// which always has it.
+    /// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html>
+    pub parameter_events_name_the_data_type: bool,
     /// How long the check of an `aws:ec2:image` parameter takes. Default: no time. Documented: it is asynchronous.
     pub parameter_check_duration: Duration,
 }
@@ -149,6 +157,7 @@ impl Default for Behaviour {
             snapshot_deletion: SnapshotDeletion::Success,
             usage_report_duration: Duration::from_secs(10 * 60),
             usage_report_error: None,
+            usage_reports_refuse: BTreeSet::new(),
             usage_reports_lag: Duration::from_secs(24 * 60 * 60),
             last_launched_time_lag: Duration::from_secs(24 * 60 * 60),
             encryption_by_default: BTreeSet::new(),
@@ -156,8 +165,9 @@ impl Default for Behaviour {
             page_size: 1000,
             events: true,
             events_name_the_reason: true,
+            parameters_change_data_type: false,
+            parameter_events_name_the_data_type: true,
             parameter_check_duration: Duration::ZERO,
-            usage_reports_refuse: BTreeSet::new(),
         }
     }
 }
@@ -174,6 +184,7 @@ impl Behaviour {
             tokens_remembered_for: Some(SHORTEST_MEMORY_OF_TOKENS),
             token_of_dead_image: TokenOfDeadImage::Error,
             snapshot_ids_at: SnapshotIdsAt::End,
+            parameter_events_name_the_data_type: false,
             ..Behaviour::default()
         };
         weakest.hide_new_images_for(LONGEST_INVISIBLE);

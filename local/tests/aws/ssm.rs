@@ -106,3 +106,39 @@ fn several_are_read_at_once_and_the_missing_named() {
     assert_eq!(answer["Parameters"][0]["Value"], "1");
     assert_eq!(answer["InvalidParameters"], json!(["q"]));
 }
+
+#[test]
+fn a_parameter_cannot_change_to_or_from_the_data_type_of_images() {
+    let mut world = World::default();
+    world.add_image(REGION, Image::new(IMAGE, "golden"));
+    let put = |world: &mut World, name: &str, value: &str, data_type: Option<&str>| {
+        let parameters =
+            json!({ "Name": name, "Value": value, "Type": "String", "DataType": data_type, "Overwrite": true });
+        ssm(world, "PutParameter", &parameters)
+    };
+    put(&mut world, "/text", "hello", None).expect("created");
+    put(&mut world, "/image", IMAGE, Some("aws:ec2:image")).expect("created");
+    assert_eq!(code(put(&mut world, "/text", IMAGE, Some("aws:ec2:image"))), "ValidationException");
+    assert_eq!(code(put(&mut world, "/image", "hello", Some("text"))), "ValidationException");
+    assert_eq!(world.parameter(REGION, "/text").expect("there is one").value, "hello");
+    put(&mut world, "/image", IMAGE, None).expect("without a data type, it keeps its own");
+    assert_eq!(world.parameter(REGION, "/image").expect("there is one").data_type, "aws:ec2:image");
+    world.behaviour.parameters_change_data_type = true;
+    put(&mut world, "/text", IMAGE, Some("aws:ec2:image")).expect("changed");
+    assert_eq!(world.parameter(REGION, "/text").expect("there is one").data_type, "aws:ec2:image");
+}
+
+#[test]
+fn only_the_event_of_a_refused_value_always_names_the_data_type() {
+    for named in [true, false] {
+        let mut world = World::default();
+        world.add_image(REGION, Image::new(IMAGE, "golden"));
+        world.behaviour.parameter_events_name_the_data_type = named;
+        for (value, is_refused) in [(IMAGE, false), ("ami-00000000000000009", true)] {
+            put_image(&mut world, value).expect("accepted");
+            let detail = &world.take_events()[0]["detail"];
+            let data_type = if named || is_refused { json!("aws:ec2:image") } else { Value::Null };
+            assert_eq!((&detail["dataType"], detail["exception"].is_string()), (&data_type, is_refused));
+        }
+    }
+}

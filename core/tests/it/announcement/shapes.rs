@@ -453,6 +453,12 @@ fn a_parameter_is_named_as_get_parameter_takes_it() {
             "parameter-store-change",
             "/detail/dataType",
             Value::Null,
+            &["Publisher: in parameter /golden/linux/latest in us-east-1"],
+        ),
+        (
+            "parameter-store-change",
+            "/detail/dataType",
+            json!("text"),
             &["Nothing: the parameter /golden/linux/latest: its data type is `text`"],
         ),
         (

@@ -158,7 +158,17 @@ pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutPara
         .r#type
         .or_else(|| stored.map(|stored| stored.kind.clone()))
         .ok_or_else(|| validation("A parameter type is required when you create a parameter."))?;
-    let data_type = request.data_type.unwrap_or_else(|| "text".to_owned());
+    let before = stored.and_then(|stored| stored.versions.last()).map(|newest| newest.data_type.clone());
+    // Assumed: a new value without a data type leaves it as it is.
+    let data_type = request.data_type.or_else(|| before.clone()).unwrap_or_else(|| "text".to_owned());
+    if !world.behaviour.parameters_change_data_type
+        && let Some(before) = before.filter(|before| *before != data_type && (before == IMAGE || data_type == IMAGE))
+    {
+        return Err(validation(format!(
+            "The data type of the parameter {} cannot be changed from {before} to {data_type}.",
+            request.name
+        )));
+    }
     let version = stored.map_or(0, |stored| stored.versions.len()) + 1;
     let new = PendingCheck {
         caller: caller.clone(),
@@ -205,12 +215,10 @@ fn operation(world: &World, new: &PendingCheck) -> &'static str {
 }
 
 fn send_event(world: &mut World, new: &PendingCheck, data_type: &str, operation: &str, exception: Option<&str>) {
-    let mut detail = json!({
-        "operation": operation,
-        "name": new.name,
-        "type": new.kind,
-        "dataType": data_type,
-    });
+    let mut detail = json!({ "operation": operation, "name": new.name, "type": new.kind });
+    if exception.is_some() || world.behaviour.parameter_events_name_the_data_type {
+        detail["dataType"] = Value::from(data_type);
+    }
     if let Some(exception) = exception {
         detail["exception"] = Value::from(exception);
     }
