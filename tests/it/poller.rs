@@ -69,6 +69,8 @@ pub struct Tally {
     /// Invocations that failed as a whole.
     pub failed_invocations: u64,
     pub kills: u64,
+    /// Invocations that Lambda refused, as the next round of a loop.
+    pub loops: u64,
     pub sweeps: u64,
     pub lost_events: u64,
     pub delivered_twice: u64,
@@ -87,6 +89,7 @@ impl Tally {
         self.invocations += other.invocations;
         self.failed_invocations += other.failed_invocations;
         self.kills += other.kills;
+        self.loops += other.loops;
         self.sweeps += other.sweeps;
         self.lost_events += other.lost_events;
         self.delivered_twice += other.delivered_twice;
@@ -279,6 +282,10 @@ impl Poller {
         let kill_at = (self.random.f64() < self.habits.kills).then(|| self.random.u64(1..=30));
         let at_hang = self.random.f64() < self.habits.kills_at_hang;
         let aws = self.aws.clone();
+        if aws.world().is_loop(&batch) {
+            self.tally.loops += 1;
+            return std::future::ready((execution, batch, Err(InvokeError::RecursiveLoop))).boxed();
+        }
         async move {
             let answer = tokio::select! {
                 answer = host.invoke(&event) => answer,
@@ -362,7 +369,7 @@ fn name_of(fault: &Effect) -> &'static str {
 pub fn record(queue: &str, message: &Message) -> Value {
     let name = queue.rsplit('/').next().unwrap_or_default();
     let milliseconds = |at: OffsetDateTime| (at.unix_timestamp() * 1000).to_string();
-    json!({
+    let mut record = json!({
         "messageId": message.id,
         "receiptHandle": message.receipt_handle,
         "body": message.body,
@@ -377,7 +384,11 @@ pub fn record(queue: &str, message: &Message) -> Value {
         "eventSource": "aws:sqs",
         "eventSourceARN": format!("arn:aws:sqs:{HERE}:{ACCOUNT}:{name}"),
         "awsRegion": HERE,
-    })
+    });
+    if let Some(trace) = &message.trace {
+        record["attributes"]["AWSTraceHeader"] = trace.as_str().into();
+    }
+    record
 }
 
 /// The message ids that an answer reports as failed; `None` where Lambda takes the whole batch for failed.

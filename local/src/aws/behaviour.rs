@@ -102,6 +102,9 @@ pub struct Behaviour {
     /// How many more messages `GetQueueAttributes` counts than a queue holds. Default: none. Documented: its numbers are
     /// approximate.
     pub messages_counted_too_many: usize,
+    /// How often one chain of requests may invoke a function: then Lambda refuses the next invocation. Default: no bound, as the
+    /// template asks for (`RecursiveLoop: Allow`). Documented: about 16 for a function without it.
+    pub invocations_in_a_chain: Option<u32>,
     /// The most results of one page, even if `MaxResults` is higher. Default: 1000 (documented; a page may be shorter).
     pub page_size: usize,
     /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: yes. Documented:
@@ -162,6 +165,7 @@ impl Default for Behaviour {
             last_launched_time_lag: Duration::from_secs(24 * 60 * 60),
             encryption_by_default: BTreeSet::new(),
             messages_counted_too_many: 0,
+            invocations_in_a_chain: None,
             page_size: 1000,
             events: true,
             events_name_the_reason: true,

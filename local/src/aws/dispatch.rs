@@ -26,6 +26,7 @@ impl World {
             action: action.to_owned(),
             caller: caller.clone(),
             access_key_id: String::new(),
+            trace: None,
             parameters: parameters.clone(),
         })
     }
@@ -45,7 +46,7 @@ impl World {
             "ebs" => ebs::dispatch(self, caller, action, parameters),
             "ssm" => ssm::dispatch(self, caller, action, parameters),
             "events" => events::dispatch(self, caller, action, parameters),
-            "sqs" => sqs::dispatch(self, caller, action, parameters),
+            "sqs" => sqs::dispatch(self, request),
             "iam" => iam::dispatch(self, caller, action, parameters),
             "sts" => sts::dispatch(self, caller, action, parameters),
             _ => Err(ApiError::client(

@@ -28,6 +28,7 @@ mod exchange;
 mod fault;
 mod iam;
 mod kms;
+pub(crate) mod lineage;
 mod region;
 mod request;
 mod server;

@@ -28,6 +28,8 @@ pub(super) struct Request {
     pub(super) caller: Caller,
     /// The access key id of the signature; empty for a call that did not come over the wire.
     pub(super) access_key_id: String,
+    /// The trace header, which the SDK takes from the invocation.
+    pub(super) trace: Option<String>,
     pub(super) parameters: Value,
 }
 

@@ -60,7 +60,7 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 /// What to print for a function that did not answer: the error, and the log if it says more than the error.
 pub(super) fn explain(error: &InvokeError, logs: &[String]) -> String {
     match error {
-        InvokeError::Function { .. } => error.to_string(),
+        InvokeError::Function { .. } | InvokeError::RecursiveLoop => error.to_string(),
         InvokeError::TimedOut(_) | InvokeError::Died(_) => with_logs(error, logs),
         InvokeError::Init(error) => with_logs(error, &error.logs),
     }

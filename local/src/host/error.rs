@@ -59,6 +59,8 @@ pub enum InvokeError {
     },
     /// It took longer than this and was killed.
     TimedOut(Duration),
+    /// Lambda takes the messages for the next round of a loop, and does not invoke the function.
+    RecursiveLoop,
     /// Its process ended before it had answered. [`Host::kill`](super::Host::kill) ends it, too.
     Died(Ending),
     /// The process that should replace an ended one did not start.
@@ -77,6 +79,7 @@ impl fmt::Display for InvokeError {
                 )
             }
             Self::Died(ending) => write!(f, "Runtime.ExitError: the function ended before it had answered: {ending}"),
+            Self::RecursiveLoop => f.write_str("RecursiveInvocationException: Lambda detected a recursive loop"),
             Self::Init(error) => error.fmt(f),
         }
     }

@@ -67,6 +67,11 @@ impl Function {
         format!("arn:aws:lambda:{}:{}:function:{FUNCTION_NAME}", self.region, self.account)
     }
 
+    /// By which a trace header names the function.
+    pub(super) fn lineage(&self) -> u32 {
+        self.arn().bytes().fold(0, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(byte.into()))
+    }
+
     /// What Lambda sets in a function's environment, then the function's own variables.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
     pub(super) fn variables(&self, runtime_api: &str) -> Vec<(String, String)> {

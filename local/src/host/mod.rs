@@ -31,6 +31,8 @@ use tokio::time::Instant;
 use process::{Handle, Process, Waited};
 use runtime_api::{Invocation, Progress, RuntimeApi};
 
+use crate::aws::lineage::invocations;
+
 pub use build::build;
 pub use error::{Ending, InitError, InvokeError};
 pub use function::Function;
@@ -154,7 +156,12 @@ impl Host {
             request_id: format!("00000000-0000-4000-8000-{number:012}"),
             deadline_ms: (since_epoch + self.function.timeout).as_millis(),
             function_arn: self.function.arn(),
-            trace_id: format!("Root=1-{:08x}-{number:024x};Parent={number:016x};Sampled=0", since_epoch.as_secs()),
+            trace_id: format!(
+                "Root=1-{:08x}-{number:024x};Parent={number:016x};Sampled=0;Lineage={:08x}:{}",
+                since_epoch.as_secs(),
+                self.function.lineage(),
+                invocations_before(payload) + 1
+            ),
             payload: payload.to_vec(),
         }
     }
@@ -209,6 +216,13 @@ fn init_failure(waited: Waited) -> (String, String) {
         }
     };
     (error_type.to_owned(), message)
+}
+
+/// How often the chain that a batch continues has invoked the function before: of several chains, the longest.
+fn invocations_before(payload: &[u8]) -> u32 {
+    let event: Value = serde_json::from_slice(payload).unwrap_or_default();
+    let records = event["Records"].as_array().into_iter().flatten();
+    records.filter_map(|record| record["attributes"]["AWSTraceHeader"].as_str()).map(invocations).max().unwrap_or(0)
 }
 
 fn append_to(log: &Path) -> io::Result<std::fs::File> {

@@ -49,12 +49,22 @@ pub struct Image {
     pub root_device_name: String,
     /// Whether it is an instance store-backed AMI, whose root volume is in Amazon S3.
     pub s3_backed: bool,
+    /// What `CopyImage` answers instead of a copy.
+    pub(super) copies_refused: Option<CopyRefusal>,
     pub boot_mode: Option<String>,
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
     pub(super) visibility: Visibility,
     /// The end of the cooldown after protection was disabled.
     pub(super) protected_until: Option<OffsetDateTime>,
+}
+
+/// What `CopyImage` answers instead of a copy, for good or until a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CopyRefusal {
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) until: Option<OffsetDateTime>,
 }
 
 impl Image {
@@ -89,6 +99,7 @@ impl Image {
             platform_details: "Linux/UNIX".to_owned(),
             root_device_name: "/dev/xvda".to_owned(),
             s3_backed: false,
+            copies_refused: None,
             boot_mode: None,
             imds_support: None,
             tpm_support: None,
@@ -124,6 +135,15 @@ impl Image {
     #[must_use]
     pub fn s3_backed(mut self) -> Self {
         self.s3_backed = true;
+        self
+    }
+
+    /// `CopyImage` refuses it with this code and message, for good or until a time. Seen in public, with `InvalidRequest`: "Images
+    /// from AWS Marketplace cannot be copied to another AWS account", or of a young AMI "The storage for the ami is not available in
+    /// the source Region." A policy that denies the call answers `UnauthorizedOperation` (documented).
+    #[must_use]
+    pub fn copies_refused(mut self, code: &str, message: &str, until: Option<OffsetDateTime>) -> Self {
+        self.copies_refused = Some(CopyRefusal { code: code.to_owned(), message: message.to_owned(), until });
         self
     }
 

@@ -13,21 +13,20 @@ mod receive;
 mod send;
 mod send_batch;
 
-use serde_json::Value;
-
 use super::error::ApiError;
-use super::request::{Answer, Caller, typed};
+use super::request::{Answer, Request, typed};
 use super::world::World;
 
-pub(super) fn dispatch(world: &mut World, caller: &Caller, action: &str, parameters: &Value) -> Answer {
-    match action {
+pub(super) fn dispatch(world: &mut World, request: &Request) -> Answer {
+    let Request { action, caller, parameters, trace, .. } = request;
+    match action.as_str() {
         "ListQueues" => Ok(queues::list_queues(world, caller, &typed(parameters)?)),
         "DeleteQueue" => queues::delete_queue(world, caller, &typed(parameters)?),
         "CreateQueue" => queues::create_queue(world, caller, &typed(parameters)?),
         "GetQueueUrl" => queues::get_queue_url(world, caller, &typed(parameters)?),
         "GetQueueAttributes" => queues::get_queue_attributes(world, caller, &typed(parameters)?),
-        "SendMessage" => send::send_message(world, caller, typed(parameters)?),
-        "SendMessageBatch" => send_batch::send_message_batch(world, caller, typed(parameters)?),
+        "SendMessage" => send::send_message(world, caller, trace.as_deref(), typed(parameters)?),
+        "SendMessageBatch" => send_batch::send_message_batch(world, caller, trace.as_deref(), typed(parameters)?),
         "ReceiveMessage" => receive::receive_message(world, caller, &typed(parameters)?),
         "DeleteMessage" => receive::delete_message(world, caller, &typed(parameters)?),
         "ChangeMessageVisibility" => receive::change_message_visibility(world, caller, &typed(parameters)?),

@@ -15,7 +15,7 @@ impl World {
         let Some(address) = Address::of_arn(queue_arn) else { return };
         let policy = self.find_queue(&address).and_then(|queue| queue.policy.as_ref());
         if policy.is_some_and(|policy| lets_send(policy, rule_arn, queue_arn)) {
-            self.enqueue(&address.url(), event, BTreeMap::new(), Duration::ZERO);
+            self.enqueue(&address.url(), event, BTreeMap::new(), Duration::ZERO, None);
         }
     }
 }

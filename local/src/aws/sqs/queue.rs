@@ -46,6 +46,8 @@ pub struct Message {
     pub first_received_at: Option<OffsetDateTime>,
     /// The message attributes, by name.
     pub attributes: BTreeMap<String, Attribute>,
+    /// The trace header of the call that sent it: the system attribute `AWSTraceHeader`.
+    pub trace: Option<String>,
     /// From when on it can be received.
     pub visible_at: OffsetDateTime,
     received_at: Option<OffsetDateTime>,
@@ -105,7 +107,7 @@ impl World {
     /// # Panics
     /// If there is no such queue.
     pub fn send(&mut self, url: &str, body: &str) -> String {
-        self.enqueue(url, body, BTreeMap::new(), Duration::ZERO)
+        self.enqueue(url, body, BTreeMap::new(), Duration::ZERO, None)
     }
 
     /// Receives up to `max` visible messages, oldest first. Messages received too often go to the dead-letter queue instead.
@@ -196,6 +198,7 @@ impl World {
         body: &str,
         attributes: BTreeMap<String, Attribute>,
         delay: Duration,
+        trace: Option<&str>,
     ) -> String {
         let now = self.now();
         let queue = self.queue_mut(url);
@@ -209,6 +212,7 @@ impl World {
             sent_at: now,
             first_received_at: None,
             attributes,
+            trace: trace.map(str::to_owned),
             visible_at: now + delay,
             received_at: None,
         });

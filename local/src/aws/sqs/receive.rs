@@ -65,6 +65,7 @@ fn view(message: &Message, request: &ReceiveMessage) -> Value {
         ("ApproximateFirstReceiveTimestamp", message.first_received_at.map(milliseconds).unwrap_or_default()),
     ]
     .into_iter()
+    .chain(message.trace.clone().map(|trace| ("AWSTraceHeader", trace)))
     .filter(|(name, _)| wanted(name))
     .map(|(name, value)| (name.to_owned(), Value::from(value)))
     .collect();

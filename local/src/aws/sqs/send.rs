@@ -38,17 +38,18 @@ pub(super) struct SendMessage {
     message: NewMessage,
 }
 
-pub(super) fn send_message(world: &mut World, caller: &Caller, request: SendMessage) -> Answer {
+pub(super) fn send_message(world: &mut World, caller: &Caller, trace: Option<&str>, request: SendMessage) -> Answer {
     let url = world.existing_queue(caller, &request.queue_url)?;
-    request.message.send(world, &url)
+    request.message.send(world, &url, trace)
 }
 
 impl NewMessage {
-    /// Sends it. Returns its id and digests.
+    /// Sends it. Returns its id and digests. The call's trace header becomes the message's.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-x-ray-and-amazon-sqs.html>
     ///
     /// # Errors
     /// Those of `SendMessage`.
-    pub(super) fn send(self, world: &mut World, url: &str) -> Answer {
+    pub(super) fn send(self, world: &mut World, url: &str, trace: Option<&str>) -> Answer {
         self.check_body()?;
         check_attributes(&self.message_attributes)?;
         if self.size() > LARGEST_MESSAGE {
@@ -61,7 +62,8 @@ impl NewMessage {
         if let Some(digest) = checksum::of_attributes(&self.message_attributes) {
             answer["MD5OfMessageAttributes"] = Value::from(digest);
         }
-        answer["MessageId"] = Value::from(world.enqueue(url, &self.message_body, self.message_attributes, delay));
+        answer["MessageId"] =
+            Value::from(world.enqueue(url, &self.message_body, self.message_attributes, delay, trace));
         Ok(answer)
     }
 

@@ -29,13 +29,18 @@ struct Entry {
     message: NewMessage,
 }
 
-pub(super) fn send_message_batch(world: &mut World, caller: &Caller, request: SendMessageBatch) -> Answer {
+pub(super) fn send_message_batch(
+    world: &mut World,
+    caller: &Caller,
+    trace: Option<&str>,
+    request: SendMessageBatch,
+) -> Answer {
     let url = world.existing_queue(caller, &request.queue_url)?;
     check(&request.entries)?;
     let mut successful: Vec<Value> = Vec::new();
     let mut failed: Vec<Value> = Vec::new();
     for Entry { id, message } in request.entries {
-        match message.send(world, &url) {
+        match message.send(world, &url, trace) {
             Ok(mut sent) => {
                 sent["Id"] = Value::from(id);
                 successful.push(sent);

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::aws::account::account_of;
 use crate::aws::error::ApiError;
+use crate::aws::lineage;
 use crate::aws::request::{Caller, Request};
 
 use super::rest;
@@ -35,6 +36,7 @@ pub(in crate::aws) fn parse(head: &Parts, body: &[u8]) -> Result<Request, ApiErr
         action,
         caller: Caller { region: scope.region, account: account_of(&scope.access_key_id) },
         access_key_id: scope.access_key_id,
+        trace: head.headers.get(lineage::HEADER).and_then(|trace| trace.to_str().ok()).map(str::to_owned),
         parameters,
     })
 }

@@ -63,7 +63,7 @@ impl Queues {
 /// A message as Lambda's poller hands it to the function, in a batch of one.
 pub(super) fn batch_of(message: &Message, region: &str) -> Value {
     let Caller { region, account } = Caller::in_region(region);
-    json!({"Records": [{
+    let mut batch = json!({"Records": [{
         "messageId": message.id,
         "receiptHandle": message.receipt_handle,
         "body": message.body,
@@ -75,5 +75,9 @@ pub(super) fn batch_of(message: &Message, region: &str) -> Value {
         "eventSource": "aws:sqs",
         "eventSourceARN": format!("arn:aws:sqs:{region}:{account}:ami-courier"),
         "awsRegion": region,
-    }]})
+    }]});
+    if let Some(trace) = &message.trace {
+        batch["Records"][0]["attributes"]["AWSTraceHeader"] = trace.as_str().into();
+    }
+    batch
 }

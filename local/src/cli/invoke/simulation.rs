@@ -171,7 +171,12 @@ impl Simulation {
         };
         let event = serde_json::from_str(&message.body).unwrap_or_default();
         self.print("queue", &format!("delivers, attempt {}: {}", message.receive_count, announcement(&event)));
-        let answer = self.host.invoke(&batch_of(&message, &self.region)).await;
+        let is_loop = self.aws.world().is_loop(std::slice::from_ref(&message));
+        let answer = if is_loop {
+            Err(InvokeError::RecursiveLoop)
+        } else {
+            self.host.invoke(&batch_of(&message, &self.region)).await
+        };
         let answer = self.print_answer(answer).map_err(|failure| failure.explanation)?;
         self.queues.acknowledge(&self.aws, &[(message.id, message.receipt_handle)], &answer);
         Ok(true)

@@ -68,6 +68,11 @@ fn source_image<'w>(world: &'w World, caller: &Caller, request: &CopyImage<'_>) 
     if image.state != ImageState::Available {
         return Err(unavailable(source_image_id));
     }
+    if let Some(refusal) = &image.copies_refused
+        && refusal.until.is_none_or(|until| world.now() < until)
+    {
+        return Err(ApiError::client(refusal.code.as_str(), refusal.message.as_str()));
+    }
     let is_own = image.owner == caller.account;
     if !is_own && !image.snapshots.iter().all(|snapshot| snapshot.is_shared_with(&caller.account)) {
         return Err(ApiError::client("InvalidRequest", "You do not have permission to access the storage of this ami"));
