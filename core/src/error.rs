@@ -17,6 +17,7 @@ pub mod code {
     pub const INCORRECT_STATE: &str = "IncorrectState";
     pub const INVALID_COMBINATION: &str = "InvalidParameterCombination";
     pub const INVALID_VALUE: &str = "InvalidParameterValue";
+    pub const LOOKS_SPENT: &str = "LooksSpent";
     pub const MISSING_PARAMETER: &str = "MissingParameter";
     pub const NAME_MALFORMED: &str = "InvalidAMIName.Malformed";
     pub const NAME_TAKEN: &str = "InvalidAMIName.Duplicate";
@@ -70,6 +71,8 @@ pub enum Remedy {
     Retry(RetryAfter),
     /// *Rejected*: the same message would fail again. What an operator can do; may be empty.
     Advice(String),
+    /// The same, if it stays: the cause may pass, so the message is retried at first.
+    AdviceIfItStays(String),
 }
 
 impl Error {
@@ -86,12 +89,19 @@ impl Error {
         Self::rejected(code::BUG, format!("internal error: {}", message.into()), "report this as a bug")
     }
 
+    /// Makes a rejection whose cause may pass the temporary error that it is at first. Any other error stays as it is.
+    pub fn retry_at_first(&mut self) {
+        if matches!(self.remedy, Remedy::AdviceIfItStays(_)) {
+            self.remedy = Remedy::Retry(RetryAfter::Minutes);
+        }
+    }
+
     /// When to try again. `None` for a permanent error.
     #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match &self.remedy {
             Remedy::Retry(after) => Some(*after),
-            Remedy::Advice(_) => None,
+            Remedy::Advice(_) | Remedy::AdviceIfItStays(_) => None,
         }
     }
 
@@ -100,7 +110,7 @@ impl Error {
     pub fn advice(&self) -> Option<&str> {
         match &self.remedy {
             Remedy::Retry(_) => None,
-            Remedy::Advice(advice) => Some(advice),
+            Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) => Some(advice),
         }
     }
 
@@ -109,7 +119,7 @@ impl Error {
     pub fn name(&self) -> &'static str {
         match self.remedy {
             Remedy::Retry(_) => "Retry",
-            Remedy::Advice(_) => "Rejected",
+            Remedy::Advice(_) | Remedy::AdviceIfItStays(_) => "Rejected",
         }
     }
 }
@@ -137,8 +147,10 @@ impl fmt::Display for Error {
         let Self { code, message, remedy, .. } = self;
         match remedy {
             Remedy::Retry(after) => write!(f, "{code}: {message}; temporary, will be retried {after}"),
-            Remedy::Advice(advice) if advice.is_empty() => write!(f, "{code}: {message}"),
-            Remedy::Advice(advice) => write!(f, "{code}: {message}; {advice}"),
+            Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) if advice.is_empty() => {
+                write!(f, "{code}: {message}")
+            }
+            Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) => write!(f, "{code}: {message}; {advice}"),
         }
     }
 }

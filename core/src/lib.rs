@@ -30,6 +30,7 @@ pub mod origin;
 pub mod outcome;
 pub mod plan;
 pub mod protocol;
+pub mod refusal;
 pub mod region;
 pub mod retirement;
 pub mod selection;

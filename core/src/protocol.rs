@@ -20,6 +20,8 @@
 //!    courier looks once more when the bound of visibility has passed. So it does when EC2 refuses the token.
 //! 4. *Second look*: still no live copy? Then the AMI of that try is dead, and the next try follows.
 //! 5. [`Timing::tries`] tries an epoch; the next epoch begins again, so what failed heals within a day once its cause is gone.
+//! 6. *Hops*: a second look may lead to another one. After [`Timing::hops`] messages of its own in a row, the courier sends no
+//!    further one: a sweep goes on where one finds the source, and an operator where none does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +30,10 @@ use crate::identity::Malformed;
 
 /// [`Timing::tries`] on the real EC2.
 pub const TRIES: u32 = 5;
+/// [`Timing::hops`] on the real EC2: enough for the tries of two epochs, and for three hours of somebody else's pending copy. With the
+/// message that begins a chain, fewer than the 16 invocations after which Lambda ends a loop.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+pub const HOPS: u32 = 12;
 
 /// The bounds that the rules rest on. The durations have one unit: seconds in the function, ticks in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,11 +46,13 @@ pub struct Timing {
     pub second_look: u64,
     /// How many copies may fail in an epoch before an operator has to look.
     pub tries: u32,
+    /// How many messages of the courier to itself may follow each other.
+    pub hops: u32,
 }
 
 impl Timing {
     /// In seconds: 23 hours, 30 minutes, 15 minutes. The last is also the longest delay that SQS has.
-    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: TRIES };
+    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: TRIES, hops: HOPS };
 
     /// The epoch of a source of this age.
     #[must_use]
@@ -119,6 +127,10 @@ pub struct Order {
     pub has_queue: bool,
     /// Whether the request brings a client token of its own: it is used as it is, and knows neither tries nor quiet time.
     pub has_own_token: bool,
+    /// How many of the courier's own messages led to this one, itself included. None for a message of somebody else's.
+    pub hops: u32,
+    /// Whether a sweep announces the source for as long as it has no live copy.
+    pub is_swept: bool,
 }
 
 /// What a look for copies of the source shows.
@@ -164,6 +176,11 @@ pub enum End {
     SecondLook { resume: Try },
     /// A quiet time: retry once the source has this age.
     QuietUntil { age: u64 },
+    /// The last message of a chain. Nothing is decided; a sweep finds the source if it still has no live copy.
+    LeftToSweep,
+    /// The last message of a chain, and no sweep finds the source. An operator may begin a new chain with the same message. Not
+    /// with the next try: sent back at once, that could come too early.
+    TooManyHops,
     /// Nothing is decided, and there is no queue for a second look: retry.
     Undecided,
     /// All tries of this epoch failed. An operator may allow this one more.
@@ -181,7 +198,7 @@ impl Order {
         let first = self.first_try(timing);
         match seen {
             Look::PendingOfSomebodyElse if self.has_queue && !self.has_own_token => {
-                Next::End(End::SecondLook { resume: first })
+                Next::End(self.hop(timing, End::SecondLook { resume: first }))
             }
             Look::Live | Look::PendingOfSomebodyElse => Next::End(End::AlreadyCopied),
             Look::Nothing if self.has_own_token => Next::Copy(first),
@@ -200,20 +217,33 @@ impl Order {
             LookById::Dead if self.has_own_token => Next::End(End::OwnTokenIsDead),
             LookById::Dead => self.try_next(timing, at.next()),
             LookById::NotVisible if self.has_own_token => Next::End(End::StartedForOwnToken),
-            LookById::NotVisible if self.has_queue => Next::End(End::StartedUnseen { resume: at.next() }),
+            LookById::NotVisible if self.has_queue => {
+                Next::End(self.hop(timing, End::StartedUnseen { resume: at.next() }))
+            }
             LookById::NotVisible => Next::End(End::Undecided),
         }
     }
 
     /// After EC2 refused the token of `at`, for other parameters or because its AMI is gone; and another look.
     #[must_use]
-    pub fn after_refusal(&self, at: Try, seen: Look) -> Next {
+    pub fn after_refusal(&self, timing: &Timing, at: Try, seen: Look) -> Next {
         Next::End(match seen {
             _ if self.has_own_token => End::OwnTokenIsRefused,
             Look::Live => End::AlreadyCopied,
-            _ if self.has_queue => End::SecondLook { resume: at.next() },
+            _ if self.has_queue => self.hop(timing, End::SecondLook { resume: at.next() }),
             _ => End::Undecided,
         })
+    }
+
+    /// An end that sends one more message, if there may be one more.
+    fn hop(&self, timing: &Timing, end: End) -> End {
+        if self.hops < timing.hops {
+            end
+        } else if self.is_swept {
+            End::LeftToSweep
+        } else {
+            End::TooManyHops
+        }
     }
 
     /// What another epoch has tried means nothing in this one.

@@ -3,6 +3,8 @@
 //! Whether its *owner* is trusted is decided elsewhere: the courier asks EC2 for the AMI with `SOURCE_OWNERS` as a filter, so
 //! no message can change that limit.
 
+use time::{Duration, OffsetDateTime};
+
 use crate::announcement::{AnnouncedBy, CopyRequest};
 use crate::copy_image::Destination;
 use crate::identity::{Identity, Region, Stack};
@@ -122,6 +124,19 @@ pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sou
             .to_owned());
     }
     Ok(())
+}
+
+/// Whether a sweep announces an AMI for as long as it has no live copy: not only now, but for a day from now at least.
+#[must_use]
+pub fn is_swept(source: &Image, region: &Region, now: OffsetDateTime, stack: &Stack, settings: &Settings) -> bool {
+    const LEFT_AT_LEAST: Duration = Duration::DAY;
+    let since = now - Duration::days(settings.backfill_days.into());
+    settings.sweeps
+        && settings.queue_url.is_some()
+        && settings.sources.regions.contains(region)
+        && source.created.is_none_or(|created| created - LEFT_AT_LEAST >= since)
+        && comes_from_elsewhere(source, region, stack).is_ok()
+        && is_wanted(source, region, AnnouncedBy::Sweep, &settings.sources).is_ok()
 }
 
 /// Image Builder distributes an AMI to other Regions only after its tests passed; the ARN in its tag names the Region of

@@ -26,6 +26,8 @@ pub struct Settings {
     pub retire_after_days: u16,
     /// The sweep copies AMIs up to this age, in days.
     pub backfill_days: u16,
+    /// Whether the stack has a schedule of sweeps. Without one, what nobody finishes has to become a dead letter.
+    pub sweeps: bool,
     pub queue_url: Option<String>,
     pub dead_letter_queue_url: Option<String>,
 }
@@ -207,6 +209,7 @@ impl Settings {
                     text.parse().ok().filter(|days| (1..=3650).contains(days))
                 })?
                 .unwrap_or(7),
+            sweeps: env.boolean("SWEEPS", true)?,
             queue_url: env.one("QUEUE_URL", QUEUE, url)?,
             dead_letter_queue_url: env.one("DEAD_LETTER_QUEUE_URL", QUEUE, url)?,
             stack_region,

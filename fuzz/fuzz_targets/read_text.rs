@@ -12,9 +12,9 @@ fuzz_target!(|body: &str| {
             for announcement in announcements {
                 match announcement {
                     Announcement::Built { ami: Pointer::Images(amis), .. } => assert!(!amis.is_empty()),
-                    Announcement::Own(message) => {
-                        let again = read_text(&message.body(), &stack());
-                        assert_eq!(again, Ok(vec![Announcement::Own(message)]));
+                    Announcement::Own { message, hops } => {
+                        let again = read_text(&message.body(hops), &stack());
+                        assert_eq!(again, Ok(vec![Announcement::Own { message, hops }]));
                     }
                     _ => {}
                 }

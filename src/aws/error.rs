@@ -7,7 +7,8 @@ use std::error::Error as StdError;
 use std::fmt;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use courier_core::error::{Error, RetryAfter, code};
+use courier_core::error::{Error, Remedy, RetryAfter, code};
+use courier_core::refusal::{self, Meaning};
 
 /// A call to AWS that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,12 +58,26 @@ impl CallError {
         Error { cause, ..Error::rejected(code, message, advice) }
     }
 
+    /// The same failure as an error that is permanent only if it stays.
+    #[must_use]
+    pub fn reject_if_it_stays(self, doing: impl fmt::Display, advice: impl Into<String>) -> Error {
+        Error { remedy: Remedy::AdviceIfItStays(advice.into()), ..self.reject(doing, "") }
+    }
+
     /// The same failure as the kind of error that its code stands for.
     #[must_use]
     pub fn sorted(self, doing: impl fmt::Display) -> Error {
         match self.code.as_deref() {
             None => self.retry(RetryAfter::Seconds, doing),
             Some(code) if is_limit(code) || TAKES_MINUTES.contains(&code) => self.retry(RetryAfter::Minutes, doing),
+            Some(refusal::CATCH_ALL) => match refusal::meaning(&self.message) {
+                Meaning { may_pass: true, advice } => self.reject_if_it_stays(doing, advice),
+                Meaning { may_pass: false, advice } => self.reject(doing, advice),
+            },
+            Some("UnauthorizedOperation") => {
+                let advice = refusal::denied(&self.message);
+                self.reject(doing, advice)
+            }
             Some(code) => match advice(code) {
                 Some(advice) => self.reject(doing, advice),
                 None => self.retry(RetryAfter::Seconds, doing),
@@ -120,9 +135,9 @@ pub fn is_limit(code: &str) -> bool {
 /// What an operator can do about a permanent error; `None`: the code is not known to be permanent.
 fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
-            "allow the action in the function's role (`aws sts decode-authorization-message` decodes an encoded message), then \
-             send the message again"
+        "AccessDenied" | "AccessDeniedException" => {
+            "check what the function's role allows, and the policies around it (service control policy, permissions boundary, VPC \
+             endpoint), then send the message again"
         }
         "AuthFailure" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
             "check that the AMI, its snapshots and its KMS key are shared with this account and that the Region is enabled"
@@ -141,10 +156,6 @@ fn advice(code: &str) -> Option<&'static str> {
         }
         code::IMAGE_MALFORMED | code::NAME_MALFORMED | code::MISSING_PARAMETER => {
             "correct the message and send it again"
-        }
-        "InvalidRequest" => {
-            "EC2 does not copy this AMI as requested: check its encryption, and whether its snapshots and key are shared with \
-             this account"
         }
         "TagPolicyViolation" => "change EXTRA_TAGS or the source's tags to what the organization's tag policy demands",
         code::TOO_MANY_TAGS => "request fewer tags",

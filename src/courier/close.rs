@@ -86,7 +86,7 @@ impl Close<'_> {
                 _ => warn!(%error, "the event bus did not take the courier's event"),
             }
         }
-        self.send_to_self(&report.messages).await?;
+        self.send_to_self(&report.messages, report.hops + 1).await?;
         match &report.last {
             Some(LastStep::MarkFinished { copy, at }) => self.mark_finished(copy, &tag::time(*at)).await,
             Some(LastStep::RemoveFailedCopy(copy)) => {
@@ -113,10 +113,10 @@ impl Close<'_> {
         format!("arn:{}:ec2:{region}::image/{id}", region.partition())
     }
 
-    /// Sends messages to the courier's own queue, in order. Without them something is forgotten, so any failure is temporary.
-    async fn send_to_self(&self, messages: &[OwnMessage]) -> Result<(), Error> {
+    /// Sends messages to the courier's own queue, in order. `hops`: how many of its own messages they are in a row. Without them something is forgotten, so any failure is temporary.
+    async fn send_to_self(&self, messages: &[OwnMessage], hops: u32) -> Result<(), Error> {
         let Some(url) = &self.courier.settings.queue_url else { return Ok(()) };
-        let messages: Vec<_> = messages.iter().map(|message| (message.body(), delay(message))).collect();
+        let messages: Vec<_> = messages.iter().map(|message| (message.body(hops), delay(message))).collect();
         for some in messages.chunks(BATCH) {
             let sent = self.courier.aws.queue(url).send_all(some).await;
             sent.when(format_args!("sending {} messages to the courier's own queue", some.len())).map_err(|error| {

@@ -30,7 +30,13 @@ impl Courier {
                 for announcement in &announcements {
                     // Boxed: all the steps and the SDK below them are one deep future.
                     let mut of_it = Box::pin(self.dispatch(announcement, delivery)).await;
-                    of_it.iter_mut().for_each(|report| report.is_from_sweep = announcement.is_from_sweep());
+                    for report in &mut of_it {
+                        report.is_from_sweep = announcement.is_from_sweep();
+                        report.hops = announcement.hops();
+                        if let (Err(error), true) = (&mut report.result, delivery.may_wait(self.aws.now())) {
+                            error.retry_at_first();
+                        }
+                    }
                     reports.extend(of_it);
                 }
                 reports
@@ -48,10 +54,10 @@ impl Courier {
                 let why = Why::Requested(request.clone());
                 self.copy(&request.source, &why, Resume::FromStart, delivery).await
             }
-            Announcement::StateChanged { ami, state, error_message } => {
-                self.state_changed(ami, *state, error_message, delivery).await
+            Announcement::StateChanged { ami, state, error_message, announced_by } => {
+                self.state_changed(ami, *state, error_message, *announced_by, delivery).await
             }
-            Announcement::Own(message) => self.own(message, delivery).await,
+            Announcement::Own { message, hops } => self.own(message, *hops, delivery).await,
             Announcement::Sweep => Sweep { courier: self, delivery }.run().await,
             Announcement::Question(_) => vec![self.failed(None, Error::bug("a question is answered, not carried out"))],
         }
@@ -83,6 +89,7 @@ impl Courier {
         ami: &Identity,
         state: State,
         error_message: &str,
+        announced_by: AnnouncedBy,
         delivery: &Delivery<'_>,
     ) -> Vec<Report> {
         let is_local = ami.region == self.settings.stack_region;
@@ -96,7 +103,7 @@ impl Courier {
             }
             _ if is_local => self.changed_here(&ami.image, delivery).await,
             State::Available | State::Pending => {
-                self.copy(ami, &Why::Announced(AnnouncedBy::Ec2), Resume::FromStart, delivery).await
+                self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await
             }
             State::Deregistered | State::Disabled => Retirements { courier: self }.of_copies_of(ami).await,
             State::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
@@ -142,28 +149,39 @@ impl Courier {
     }
 
     /// Does what the courier has asked itself to do.
-    async fn own(&self, message: &OwnMessage, delivery: &Delivery<'_>) -> Vec<Report> {
-        match message {
-            OwnMessage::Unfinished { copy } => self.changed_here(copy, delivery).await,
+    async fn own(&self, message: &OwnMessage, hops: u32, delivery: &Delivery<'_>) -> Vec<Report> {
+        let (source, why, resume) = match message {
+            OwnMessage::Unfinished { copy } => return self.changed_here(copy, delivery).await,
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
-                vec![Retirements { courier: self }.of_copy(copy).await]
+                return vec![Retirements { courier: self }.of_copy(copy).await];
             }
-            OwnMessage::Missed { source } => {
-                self.copy(source, &Why::Announced(AnnouncedBy::Sweep), Resume::FromStart, delivery).await
-            }
+            OwnMessage::Missed { source } => (source, Why::Announced(AnnouncedBy::Sweep), Resume::FromStart),
             OwnMessage::NextTry { source, next, request } => {
                 let why = request.clone().map_or(Why::Announced(AnnouncedBy::Publisher), Why::Requested);
-                self.copy(source, &why, Resume::DeadLetter(*next), delivery).await
+                (source, why, Resume::DeadLetter(*next))
             }
             OwnMessage::SecondLook(SecondLook { source, resume, why, .. }) => {
-                self.copy(source, why, Resume::SecondLook(*resume), delivery).await
+                (source, why.clone(), Resume::SecondLook(*resume))
             }
-        }
+        };
+        self.copy_after(hops, source, &why, resume, delivery).await
     }
 
     async fn copy(&self, source: &Identity, why: &Why, resume: Resume, delivery: &Delivery<'_>) -> Vec<Report> {
+        self.copy_after(0, source, why, resume, delivery).await
+    }
+
+    /// After so many of the courier's own messages.
+    async fn copy_after(
+        &self,
+        hops: u32,
+        source: &Identity,
+        why: &Why,
+        resume: Resume,
+        delivery: &Delivery<'_>,
+    ) -> Vec<Report> {
         let span = info_span!("source", image = %source.image, region = %source.region);
-        Copy { courier: self, delivery, source, why, resume }.run().instrument(span).await
+        Copy { courier: self, delivery, source, why, resume, hops }.run().instrument(span).await
     }
 
     /// Whether AMIs of other accounts in this stack's own Region are copied.

@@ -30,7 +30,7 @@ impl Finish<'_> {
             Stop::Ignored(reason) => {
                 self.courier.ignored(Some(self.source), format!("the copy {}: {reason}", self.copy.id))
             }
-            Stop::Error(error) => self.courier.failed(Some(self.source), error),
+            stop => self.courier.stopped(Some(self.source), stop),
         })
     }
 

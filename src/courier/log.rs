@@ -23,6 +23,7 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
         Some(Figures::HeldDays(days)) if report.result.is_ok() => {
             histogram!("RetirementHeldDays").record(as_f64(*days));
         }
+        Some(Figures::NeverVisible) => counter!("NeverVisible").increment(1),
         Some(Figures::HeldDays(_)) | None => {}
     }
     match &report.result {
@@ -44,7 +45,7 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
                     );
                     counter!("Retried").increment(1);
                 }
-                Remedy::Advice(advice) => {
+                Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) => {
                     error!(
                         source_image,
                         source_region, region, outcome, code, explanation, advice, cause, milliseconds, "rejected"

@@ -42,7 +42,7 @@ async fn snapshots_of(courier: &Courier, failed: &Image) -> Result<Vec<SnapshotS
 /// not known any more, and its tries mean nothing for an announcement: the letter only announces the source.
 fn letter(failed: &Image, source: &Identity) -> String {
     if let Some(MadeFor::Announcement(at)) = failed.made_for() {
-        return OwnMessage::NextTry { source: source.clone(), next: at.next(), request: None }.body();
+        return OwnMessage::NextTry { source: source.clone(), next: at.next(), request: None }.body(0);
     }
     let Identity { region, image } = source;
     json!({

@@ -14,6 +14,8 @@ pub(super) struct Report {
     pub(super) result: Result<Option<Outcome>, Error>,
     /// For the courier's own queue, in the order in which they are to be sent.
     pub(super) messages: Vec<OwnMessage>,
+    /// How many of the courier's own messages led here: those that it sends count on.
+    pub(super) hops: u32,
     /// The body of the dead letter, where it is not the message as it came.
     pub(super) letter: Option<String>,
     /// What is done after all reporting.
@@ -38,6 +40,8 @@ pub(super) enum Figures {
     /// Of a retirement that something holds: for how many whole days.
     HeldDays(i64),
     Sweep(Tally),
+    /// It is ignored because an AMI of another account never came into sight.
+    NeverVisible,
 }
 
 /// The figures of a sweep.
@@ -63,6 +67,7 @@ impl Report {
             route,
             result: result.map(Some),
             messages: Vec::new(),
+            hops: 0,
             letter: None,
             last: None,
             figures: None,
@@ -78,7 +83,16 @@ impl Report {
     /// What a sweep found.
     pub(super) fn swept(tally: Tally, messages: Vec<OwnMessage>) -> Self {
         let figures = Some(Figures::Sweep(tally));
-        Self { route: None, result: Ok(None), messages, letter: None, last: None, figures, is_from_sweep: true }
+        Self {
+            route: None,
+            result: Ok(None),
+            messages,
+            hops: 0,
+            letter: None,
+            last: None,
+            figures,
+            is_from_sweep: true,
+        }
     }
 
     #[must_use]

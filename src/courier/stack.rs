@@ -10,7 +10,7 @@ use courier_core::settings::Settings;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use super::report::Report;
+use super::report::{Figures, Report};
 use crate::aws::Aws;
 use crate::aws::ec2::Ec2;
 
@@ -59,6 +59,8 @@ impl Delivery<'_> {
 /// Why a step ended early.
 pub(super) enum Stop {
     Ignored(String),
+    /// Ignored, since an AMI of another account never came into sight.
+    NeverVisible(String),
     Error(Error),
 }
 
@@ -93,6 +95,9 @@ impl Courier {
     pub(super) fn stopped(&self, source: Option<&Identity>, stop: Stop) -> Report {
         match stop {
             Stop::Ignored(reason) => self.ignored(source, reason),
+            Stop::NeverVisible(reason) => {
+                Report { figures: Some(Figures::NeverVisible), ..self.ignored(source, reason) }
+            }
             Stop::Error(error) => self.failed(source, error),
         }
     }

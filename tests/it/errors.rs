@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
-use local::aws::Fault;
+use local::aws::{Fault, Image, START};
 use local::host::InvokeError;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -101,6 +101,67 @@ async fn each_code_of_ec2_is_retried_soon_retried_in_minutes_or_rejected_and_not
         .collect()
         .await;
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[tokio::test]
+async fn a_refusal_whose_words_say_that_it_passes_or_say_nothing_is_retried_for_an_hour() {
+    const STORAGE: &str = "The storage for the ami is not available in the source Region.";
+    for words in [STORAGE, "Words that nobody has seen yet"] {
+        let refused = Image::new(AMI, "golden-1").copies_refused("InvalidRequest", words, Some(START + 30 * MINUTE));
+        let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, refused)));
+        let function = stage.function().await;
+        let records = batch([("m1", announced().to_string())]);
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"], "{words}");
+        stage.aws.world().advance(31 * MINUTE);
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), Vec::<String>::new(), "{words}");
+        assert_eq!((stage.copies().len(), stage.dead().len()), (1, 0), "{words}");
+
+        let refused = Image::new(AMI, "golden-1").copies_refused("InvalidRequest", words, None);
+        let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, refused)));
+        let function = stage.function().await;
+        stage.aws.world().advance(59 * MINUTE);
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"], "{words}");
+        stage.aws.world().advance(MINUTE);
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), Vec::<String>::new(), "{words}");
+        let why = &stage.dead()[0].1;
+        assert_eq!(why["Code"], "InvalidRequest");
+        assert!(why["Explanation"].contains(words), "{why:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_whose_words_say_that_it_is_for_good_is_rejected_at_once_with_how_to_leave_the_ami_out() {
+    for words in [
+        "Images from AWS Marketplace cannot be copied to another AWS account",
+        "Images with EC2 BillingProduct codes cannot be copied to another AWS account",
+    ] {
+        let refused = Image::new(AMI, "golden-1").copies_refused("InvalidRequest", words, None);
+        let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, refused)));
+        let records = batch([("m1", announced().to_string())]);
+        assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), Vec::<String>::new());
+        let why = &stage.dead()[0].1["Explanation"];
+        assert!(why.contains(words) && why.contains("ami-courier:skip") && why.contains("NAME_PATTERNS"), "{why}");
+        assert!(!why.contains("KMS"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_a_policy_outside_of_the_stack_denies_names_that_policy() {
+    let user = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/r/f is not authorized to \
+                perform: ec2:CopyImage on resource: arn:aws:ec2:eu-west-1::image/*";
+    for (words, names) in [
+        ("with an explicit deny in a service control policy", "service control policy"),
+        ("because no permissions boundary allows the ec2:CopyImage action", "PermissionsBoundaryArn"),
+        ("because no VPC endpoint policy allows the ec2:CopyImage action", "VPC endpoint"),
+    ] {
+        let words = format!("{user} {words}");
+        let denied = Image::new(AMI, "golden-1").copies_refused("UnauthorizedOperation", &words, None);
+        let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, denied)));
+        let (seen, message) = kind(stage.function().await.invoke(&announced()).await);
+        let advice = message.strip_prefix("UnauthorizedOperation: ").and_then(|rest| rest.split_once("; ")).unwrap().1;
+        assert!(seen == Rejected && advice.contains(names), "{message}");
+        assert!(!advice.contains("decode-authorization-message"), "{message}");
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@
 
 mod back_pressure;
 mod batch;
+mod chains;
 mod corpus;
 mod errors;
 mod events;

@@ -71,6 +71,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("BACKFILL_DAYS", "0", "a number of days (1 to 3650)"),
     ("BACKFILL_DAYS", "3651", "a number of days (1 to 3650)"),
     ("BACKFILL_DAYS", "a week", "a number of days (1 to 3650)"),
+    ("SWEEPS", "hourly", "`true` or `false`"),
     ("QUEUE_URL", "announcements", "the URL of an SQS queue"),
     ("DEAD_LETTER_QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:dead", "the URL of an SQS queue"),
 ];
@@ -178,6 +179,7 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
         ("RETIRE_WITH_SOURCE", &["true", "false"]),
         ("RETIRE_AFTER_DAYS", &["1", "365"]),
         ("BACKFILL_DAYS", &["1", "3650"]),
+        ("SWEEPS", &["true", "false"]),
         ("QUEUE_URL", &["https://sqs.eu-west-1.amazonaws.com/123456789012/announcements"]),
         ("DEAD_LETTER_QUEUE_URL", &["https://sqs.eu-west-1.amazonaws.com/123456789012/dead"]),
     ];

@@ -67,6 +67,59 @@ async fn a_source_that_failed_or_is_out_of_service_is_ignored_with_the_reason_an
     is_ignored(stage_with(failed()).await, &failed_event, "the source AMI failed: no volume").await;
 }
 
+/// EC2 of another account announces all its AMIs, also those that are meant for nobody here.
+#[tokio::test]
+async fn an_ami_of_another_account_that_is_never_shared_is_ignored_after_an_hour_and_counted() {
+    const OTHER: &str = "999988887777";
+    let of = |account: &str, mut event: Value| {
+        event["account"] = account.into();
+        event.to_string()
+    };
+    let arn = format!("arn:aws:ec2:{THERE}::image/{AMI}");
+    let state = state_change(THERE, AMI, "available");
+    let tagged = json!({
+        "version": "0", "id": "1", "detail-type": "Tag Change on Resource", "source": "aws.tag", "time": "2026-01-01T00:00:00Z",
+        "region": THERE, "resources": [arn],
+        "detail": { "changed-tag-keys": ["team"], "service": "ec2", "resource-type": "image", "version": 1, "tags": { "team": "sre" } },
+    });
+    let called = json!({
+        "version": "0", "id": "1", "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2", "time": "2026-01-01T00:00:00Z",
+        "region": THERE, "resources": [],
+        "detail": { "eventName": "RegisterImage", "awsRegion": THERE, "responseElements": { "imageId": AMI } },
+    });
+    let published = json!({
+        "version": "0", "id": "1", "detail-type": "AMI released", "source": "com.example.pipeline", "time": "2026-01-01T00:00:00Z",
+        "region": THERE, "resources": [arn], "detail": {},
+    });
+    for (body, is_ignored) in [
+        (of(OTHER, state.clone()), true),
+        (of(OTHER, tagged.clone()), true),
+        (of(OTHER, called.clone()), true),
+        (of(ACCOUNT, state), false),
+        (of(ACCOUNT, tagged), false),
+        (of(ACCOUNT, called), false),
+        (of(OTHER, published), false),
+        (json!({ "SourceImageId": AMI, "SourceRegion": THERE, "Name": "golden" }).to_string(), false),
+    ] {
+        let stage =
+            Stage::new().await.set("SOURCE_OWNERS", "self,999988887777").set("AWS_LAMBDA_LOG_FORMAT", "JSON").with(
+                |world| {
+                    world.add_image(THERE, Image::new(AMI, "golden-1").owner(OTHER));
+                },
+            );
+        let function = stage.function().await;
+        let records = batch([("m1", body.clone())]);
+        stage.aws.world().advance(Duration::from_secs(59 * 60));
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), ["m1"], "{body}");
+        stage.aws.world().advance(Duration::from_secs(60));
+        assert_eq!(failures(&function.invoke(&records).await.unwrap()), Vec::<String>::new(), "{body}");
+        assert_eq!(stage.dead().len(), usize::from(!is_ignored), "{body}");
+        let log = function.logs().join("\n");
+        assert_eq!(log.contains("\"NeverVisible\":1"), is_ignored, "{body}: {log}");
+        assert_eq!(log.contains("of another account"), is_ignored, "{body}: {log}");
+    }
+}
+
 #[tokio::test]
 async fn a_source_that_is_not_visible_is_retried_for_an_hour_and_then_rejected() {
     for not_visible in HIDDEN {

@@ -28,7 +28,7 @@ STACK_ONLY = {
     "VpcSecurityGroupIds",
 }
 # Settings that the template gives from its own resources.
-FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}
+FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "SWEEPS"}
 
 
 def settings_of_the_function():
@@ -292,6 +292,11 @@ def logs_are_kept_and_readable(stack):
         yield "the function is not traced"
 
 
+def lambda_does_not_end_chains_of_the_couriers_messages(stack):
+    if stack.function.get("RecursiveLoop") != "Allow":
+        yield "Lambda refuses the function's own messages after about 16 invocations"
+
+
 def the_version_is_one(stack):
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
     if stack.source["Metadata"]["AWS::ServerlessRepo::Application"]["SemanticVersion"] != version:
@@ -420,6 +425,8 @@ BROKEN = [
     (logs_are_kept_and_readable, "LogGroup/RetentionInDays", None),
     (logs_are_kept_and_readable, "Function/LoggingConfig/LogFormat", "Text"),
     (logs_are_kept_and_readable, "Function/Tracing", None),
+    (lambda_does_not_end_chains_of_the_couriers_messages, "Function/RecursiveLoop", None),
+    (lambda_does_not_end_chains_of_the_couriers_messages, "Function/RecursiveLoop", "Terminate"),
     (the_version_is_one, "Metadata/AWS::ServerlessRepo::Application/SemanticVersion", "0.0.9"),
     (the_boundary_and_the_vpc_are_put_on, "Role/PermissionsBoundary", None),
     (the_boundary_and_the_vpc_are_put_on, "Function/VpcConfig", None),

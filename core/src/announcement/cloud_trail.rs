@@ -37,12 +37,9 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
         None => event.required("detail.responseElements.imageId")?,
     };
     let ami = Identity { region, image };
-    let is_of_another_account = match (event.text("account")?, &stack.account) {
-        (Some(account), Some(own)) => account != own.as_str(),
-        _ => false,
-    };
-    if call == "CopyImage" && ami.region == stack.region && !is_of_another_account {
+    let announced_by = AnnouncedBy::event(event, stack)?;
+    if call == "CopyImage" && ami.region == stack.region && announced_by == AnnouncedBy::Ec2 {
         return Ok(vec![Announcement::nothing(format!("{} is itself a copy into this Region", ami.image))]);
     }
-    Ok(vec![Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 }])
+    Ok(vec![Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by }])
 }

@@ -23,8 +23,9 @@ pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<V
     if amis.is_empty() {
         amis.push(Identity { region: event.required("region")?, image: event.required("detail.ImageId")? });
     }
+    let announced_by = AnnouncedBy::event(event, stack)?;
     let announcement = |ami: Identity| match known_state(state) {
-        Some(state) => Announcement::StateChanged { ami, state, error_message: error_message.to_owned() },
+        Some(state) => Announcement::StateChanged { ami, state, error_message: error_message.to_owned(), announced_by },
         None => Announcement::Nothing {
             reason: format!("EC2 reports that {ami} is now `{}`; no action needed", shortened(state)),
             ami: Some(ami),
@@ -35,7 +36,7 @@ pub(super) fn read_state_change(event: &Document<'_>, stack: &Stack) -> Result<V
 
 /// Any other event that names AMIs: a custom event, or one of another AWS service.
 pub(super) fn read_resources(event: &Document<'_>, custom: bool, stack: &Stack) -> Result<Vec<Announcement>, Error> {
-    let announced_by = if custom { AnnouncedBy::Publisher } else { AnnouncedBy::Ec2 };
+    let announced_by = if custom { AnnouncedBy::Publisher } else { AnnouncedBy::event(event, stack)? };
     let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
     Ok(arn::images_named_in(event, stack)?.into_iter().map(announcement).collect())
 }

@@ -13,11 +13,11 @@ pub enum Announcement {
     /// An AMI was built: copy it, if it is wanted here.
     Built { ami: Pointer, announced_by: AnnouncedBy },
     /// EC2 reports that an AMI changed state, in any Region.
-    StateChanged { ami: Identity, state: State, error_message: String },
+    StateChanged { ami: Identity, state: State, error_message: String, announced_by: AnnouncedBy },
     /// Make exactly this copy.
     Request(Box<CopyRequest>),
-    /// A message of the courier to itself.
-    Own(Box<OwnMessage>),
+    /// A message of the courier to itself; how many of them led here, one after the other, itself included.
+    Own { message: Box<OwnMessage>, hops: u32 },
     /// Sweep: look for AMIs that no event announced.
     Sweep,
     /// A caller asks what is where, and waits for the answer. Nothing changes.
@@ -47,7 +47,16 @@ impl Announcement {
     /// Whether only a sweep stands behind it. The next sweep finds it again, so a rejection needs no dead letter.
     #[must_use]
     pub fn is_from_sweep(&self) -> bool {
-        matches!(self, Self::Sweep) || matches!(self, Self::Own(message) if message.is_from_sweep())
+        matches!(self, Self::Sweep) || matches!(self, Self::Own { message, .. } if message.is_from_sweep())
+    }
+
+    /// How many of the courier's own messages led here, one after the other.
+    #[must_use]
+    pub fn hops(&self) -> u32 {
+        match self {
+            Self::Own { hops, .. } => *hops,
+            _ => 0,
+        }
     }
 
     /// The Regions of the AMIs that it is about.
@@ -59,7 +68,7 @@ impl Announcement {
             }
             Self::StateChanged { ami, .. } => vec![&ami.region],
             Self::Request(request) => vec![&request.source.region],
-            Self::Own(message) => message.source().map(|source| &source.region).into_iter().collect(),
+            Self::Own { message, .. } => message.source().map(|source| &source.region).into_iter().collect(),
             Self::Sweep | Self::Question(_) | Self::Nothing { .. } => Vec::new(),
         }
     }

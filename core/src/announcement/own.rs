@@ -1,7 +1,9 @@
 //! The courier's messages to itself, through its own queue: what a sweep found, and second looks. The dead letter of a failed
 //! copy has the same shape, so an operator can send it back unchanged.
 //!
-//! `{"AmiCourier": {KIND: {…}}}`, read strictly: only the courier writes such messages, so an unknown field is a mistake.
+//! `{"AmiCourier": {KIND: {…}}}`, read strictly: only the courier writes such messages, so an unknown field is a mistake. Of every
+//! kind, `Hops` counts the courier's own messages that led here one after the other, itself included: a chain of them must end.
+//! A letter that an operator sends back, and what the courier wrote before it counted, has none.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -73,14 +75,14 @@ impl OwnMessage {
 
     /// The body of the message.
     #[must_use]
-    pub fn body(&self) -> String {
+    pub fn body(&self, hops: u32) -> String {
         let source = |source: &Identity| json!({ "SourceImageId": source.image, "SourceRegion": source.region });
         let with_try = |mut fields: Value, at: Try| {
             fields["Epoch"] = at.epoch.into();
             fields["Try"] = at.number.into();
             fields
         };
-        let (kind, fields) = match self {
+        let (kind, mut fields) = match self {
             Self::Missed { source: missed } => ("Missed", source(missed)),
             Self::Unfinished { copy } => ("Unfinished", json!({ "ImageId": copy })),
             Self::SourceGone { copy } => ("SourceGone", json!({ "ImageId": copy })),
@@ -104,6 +106,9 @@ impl OwnMessage {
                 ("SecondLook", fields)
             }
         };
+        if hops > 0 {
+            fields["Hops"] = hops.into();
+        }
         json!({ ENVELOPE: { kind: fields } }).to_string()
     }
 }
@@ -120,13 +125,15 @@ struct Fields {
     accepted_image_id: Option<String>,
     announced_by: Option<AnnouncedBy>,
     request: Option<Map<String, Value>>,
+    hops: Option<u32>,
 }
 
 pub(super) fn is_one(message: &Map<String, Value>) -> bool {
     message.contains_key(ENVELOPE)
 }
 
-pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Error> {
+/// The message, and its hops.
+pub(super) fn read(message: &Map<String, Value>) -> Result<(OwnMessage, u32), Error> {
     let kinds = message.get(ENVELOPE).and_then(Value::as_object).filter(|kinds| kinds.len() == 1 && message.len() == 1);
     let Some((kind, fields)) = kinds.and_then(|kinds| kinds.iter().next()) else {
         return Err(not_a_message(&fields_of(message)));
@@ -134,10 +141,11 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<OwnMessage, Error> {
     let fields = Fields::deserialize(fields)
         .map_err(|why| not_a_message(&format!("`{}`: {}", shortened(kind), shortened(&why.to_string()))))?;
     let request = fields.request.as_ref().map(request::read).transpose()?;
-    parts(kind, &fields, request).ok_or_else(|| {
+    let message = parts(kind, &fields, request).ok_or_else(|| {
         let kind = shortened(kind);
         not_a_message(&format!("`{kind}` has a missing, a malformed or an unexpected field"))
-    })
+    })?;
+    Ok((message, fields.hops.unwrap_or(0)))
 }
 
 /// `None` if a field is missing or malformed, or does not belong to this kind.

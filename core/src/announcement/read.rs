@@ -85,7 +85,9 @@ fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement
 fn read_message(message: &Recognised, fields: &Map<String, Value>, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     match message {
         Recognised::Event => event::read(fields, stack),
-        Recognised::Own => Ok(vec![Announcement::Own(Box::new(own::read(fields)?))]),
+        Recognised::Own => {
+            own::read(fields).map(|(message, hops)| vec![Announcement::Own { message: Box::new(message), hops }])
+        }
         Recognised::Sweep => sweep::read(fields),
         Recognised::PackerManifest => packer::read(fields, stack),
         Recognised::ImageBuilderNotification => image_builder::read_notification(fields, stack),

@@ -27,6 +27,7 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
     if amis.is_empty() {
         return Err(event.lacking("resources", "ARN of an AMI"));
     }
-    let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by: AnnouncedBy::Ec2 };
+    let announced_by = AnnouncedBy::event(event, stack)?;
+    let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
     Ok(amis.into_iter().map(announcement).collect())
 }

@@ -34,8 +34,8 @@ pub(crate) fn a_try() -> impl Strategy<Value = Try> {
 }
 
 pub(crate) fn announced_by() -> impl Strategy<Value = AnnouncedBy> {
-    use AnnouncedBy::{Ec2, ImageBuilder, Publisher, Sweep};
-    proptest::sample::select(vec![Ec2, ImageBuilder, Publisher, Sweep])
+    use AnnouncedBy::{Ec2, Ec2OfAnotherAccount, ImageBuilder, Publisher, Sweep};
+    proptest::sample::select(vec![Ec2, Ec2OfAnotherAccount, ImageBuilder, Publisher, Sweep])
 }
 
 /// Tags that a user can set: neither AWS's nor the courier's.

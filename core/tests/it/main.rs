@@ -11,6 +11,7 @@ mod origin;
 mod outcome;
 mod plan;
 mod protocol;
+mod refusal;
 mod region;
 mod retirement;
 mod selection;

@@ -1,13 +1,14 @@
 //! The protocol, row by row: what was seen, and what follows. That the rules together hold is `tests/model`.
 
-use courier_core::protocol::{End, Look, LookById, Next, Order, Resume, TRIES, Timing, Try};
+use courier_core::protocol::{End, HOPS, Look, LookById, Next, Order, Resume, TRIES, Timing, Try};
 use proptest::prelude::*;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const EC2: Timing = Timing::EC2;
 
-const ANNOUNCED: Order = Order { resume: Resume::FromStart, age: MINUTE, has_queue: true, has_own_token: false };
+const ANNOUNCED: Order =
+    Order { resume: Resume::FromStart, age: MINUTE, has_queue: true, has_own_token: false, hops: 0, is_swept: true };
 const WITHOUT_QUEUE: Order = Order { has_queue: false, ..ANNOUNCED };
 const WITH_OWN_TOKEN: Order = Order { has_own_token: true, ..ANNOUNCED };
 
@@ -106,8 +107,46 @@ fn a_refused_token_starts_nothing_and_is_looked_at_again() {
         (WITH_OWN_TOKEN, Look::Live, End::OwnTokenIsRefused),
         (WITH_OWN_TOKEN, Look::Nothing, End::OwnTokenIsRefused),
     ] {
-        assert_eq!(order.after_refusal(at(0, 1), seen), Next::End(end), "{order:?} saw {seen:?}");
+        assert_eq!(order.after_refusal(&EC2, at(0, 1), seen), Next::End(end), "{order:?} saw {seen:?}");
     }
+}
+
+#[test]
+fn after_the_last_hop_no_further_message_is_sent_and_the_sweep_or_an_operator_goes_on() {
+    let sends = |next| matches!(next, Next::End(End::SecondLook { .. } | End::StartedUnseen { .. }));
+    for (hops, is_swept, ends_as) in [
+        (0, true, None),
+        (HOPS - 1, true, None),
+        (HOPS, true, Some(End::LeftToSweep)),
+        (HOPS, false, Some(End::TooManyHops)),
+    ] {
+        let order = Order { hops, is_swept, ..second_look(at(0, 1)) };
+        for next in [
+            order.after_look(&EC2, Look::PendingOfSomebodyElse),
+            order.after_answer(&EC2, at(0, 1), LookById::NotVisible),
+            order.after_refusal(&EC2, at(0, 1), Look::Nothing),
+            order.after_refusal(&EC2, at(0, 1), Look::PendingOfSomebodyElse),
+        ] {
+            match ends_as {
+                None => assert!(sends(next), "{order:?}: {next:?}"),
+                Some(end) => assert_eq!(next, Next::End(end), "{order:?}"),
+            }
+        }
+        // What sends no message is as it was.
+        assert_eq!(order.after_look(&EC2, Look::Live), Next::End(End::AlreadyCopied));
+        assert_eq!(order.after_look(&EC2, Look::Nothing), Next::Copy(at(0, 1)));
+        assert_eq!(order.after_answer(&EC2, at(0, 1), LookById::Dead), Next::Copy(at(0, 2)));
+        assert_eq!(order.after_answer(&EC2, at(0, 1), LookById::Live), Next::End(End::Started));
+    }
+    let without_queue = Order { hops: HOPS, ..WITHOUT_QUEUE };
+    assert_eq!(without_queue.after_look(&EC2, Look::PendingOfSomebodyElse), Next::End(End::AlreadyCopied));
+    assert_eq!(without_queue.after_answer(&EC2, at(0, 0), LookById::NotVisible), Next::End(End::Undecided));
+}
+
+#[test]
+fn a_chain_is_long_enough_for_the_tries_of_two_epochs_and_shorter_than_what_lambda_takes_for_a_loop() {
+    const { assert!(2 * TRIES < HOPS && HOPS + 1 < 16) };
+    assert_eq!(EC2.hops, HOPS);
 }
 
 #[test]
@@ -143,8 +182,16 @@ fn any_resume() -> impl Strategy<Value = Resume> {
 }
 
 fn any_order() -> impl Strategy<Value = Order> {
-    (any_resume(), 0..4 * EC2.epoch, any::<bool>(), any::<bool>())
-        .prop_map(|(resume, age, has_queue, has_own_token)| Order { resume, age, has_queue, has_own_token })
+    (any_resume(), 0..4 * EC2.epoch, any::<[bool; 3]>(), 0..2 * HOPS).prop_map(
+        |(resume, age, [has_queue, has_own_token, is_swept], hops)| Order {
+            resume,
+            age,
+            has_queue,
+            has_own_token,
+            hops,
+            is_swept,
+        },
+    )
 }
 
 fn any_look() -> impl Strategy<Value = Look> {
@@ -195,8 +242,8 @@ mod the_model_may {
                 next_later(order.after_answer(&EC2, at(epoch, number), by_id))
             );
             prop_assert_eq!(
-                after.after_refusal(at(epoch + 1, number), seen),
-                next_later(order.after_refusal(at(epoch, number), seen))
+                after.after_refusal(&EC2, at(epoch + 1, number), seen),
+                next_later(order.after_refusal(&EC2, at(epoch, number), seen))
             );
         }
 

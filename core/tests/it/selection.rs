@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 
 use courier_core::announcement::{AnnouncedBy, request};
-use courier_core::identity::{Identity, Region};
+use courier_core::identity::{Identity, Region, Stack};
 use courier_core::image::{Image, tag};
 use courier_core::selection::*;
 use courier_core::settings::Settings;
+use time::{Duration, OffsetDateTime};
 
 use crate::any;
 
@@ -44,6 +45,32 @@ fn without_source_regions_any_other_region_of_the_partition_is_allowed() {
         china.contains("aws-cn") && china.contains("CopyImage cannot copy from one partition to another"),
         "{china}"
     );
+}
+
+#[test]
+fn a_sweep_finds_what_is_wanted_in_source_regions_and_young_enough_for_another_day() {
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::days(20_000);
+    let created = |days: i64, hours: i64| Some(now - Duration::days(days) - Duration::hours(hours));
+    let sweeps = [("SOURCE_REGIONS", "us-east-1"), ("QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/q")];
+    let made = |created, tags| Image { created, ..source("golden", tags) };
+    let is_swept = |image: &Image, of: &[(&str, &str)]| {
+        let stack = Stack { region: region("eu-west-1"), account: None };
+        is_swept(image, &region("us-east-1"), now, &stack, &settings(of))
+    };
+    let young = made(created(1, 0), &[]);
+    assert!(is_swept(&young, &sweeps));
+    assert!(is_swept(&made(None, &[]), &sweeps));
+    assert!(is_swept(&made(created(6, 0), &[]), &sweeps));
+    assert!(!is_swept(&made(created(6, 1), &[]), &sweeps), "too old by tomorrow");
+    assert!(is_swept(&made(created(29, 0), &[]), &[&sweeps[..], &[("BACKFILL_DAYS", "30")]].concat()));
+    assert!(!is_swept(&young, &sweeps[1..]), "without SOURCE_REGIONS there is no sweep");
+    assert!(!is_swept(&young, &[("SOURCE_REGIONS", "us-west-2"), sweeps[1]]));
+    assert!(!is_swept(&young, &sweeps[..1]), "without a queue");
+    assert!(!is_swept(&young, &[&sweeps[..], &[("SWEEPS", "false")]].concat()), "without a schedule");
+    assert!(!is_swept(&young, &[&sweeps[..], &[("NAME_PATTERNS", "base-*")]].concat()));
+    let built = [(tag::IMAGE_BUILDER, "arn:aws:imagebuilder:us-east-1:123456789012:image/golden/1.0.0/1")];
+    assert!(!is_swept(&made(created(1, 0), &built), &sweeps), "the sweep does not know of tests");
+    assert!(is_swept(&made(created(1, 0), &built), &[&sweeps[..], &[("IMAGE_BUILDER", "Any")]].concat()));
 }
 
 #[test]

@@ -24,10 +24,14 @@
 use courier_core::protocol::{End, Look, Next, Resume, Try};
 use stateright::{Model, Property};
 
-use crate::courier::{Taken, Work, looks};
+use crate::courier::{Chain, Taken, Work, looks};
 use crate::ec2::{Answer, Ec2, Token, Visible};
 use crate::mutations::Mutation;
 use crate::rules::{Kind, Rules};
+
+/// Chains of messages have no end here: the end of one sends less, and the message that an operator then sends back is one that may
+/// arrive again anyway.
+const ENDLESS: Chain = Chain { hops: 0, is_swept: false };
 
 /// A call that a worker may be about to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -243,7 +247,7 @@ impl OrderState {
         let messages: Vec<Resume> = [Resume::FromStart].into_iter().chain(arrived).chain(letters).collect();
         let mut grows = false;
         for resume in messages {
-            let taken = Taken { kind: self.kind, resume, age, has_queue: true };
+            let taken = Taken { kind: self.kind, resume, age, has_queue: true, chain: ENDLESS };
             for seen in seen {
                 match taken.after_look(rules, *seen) {
                     Next::Copy(at) => {
@@ -298,7 +302,9 @@ impl OrderState {
     fn end(&mut self, rules: &Rules, end: End, age: u64) -> bool {
         match end {
             End::StartedUnseen { resume } | End::SecondLook { resume } => {
-                self.add_second_look(SecondLook { resume, delay: rules.timing.second_look })
+                let second_look = SecondLook { resume, delay: rules.timing.second_look };
+                let too_early = rules.has(Mutation::LastLetterHasNextTry) && self.add_letter(resume);
+                self.add_second_look(second_look) || too_early
             }
             End::Spent { resume } => self.add_letter(resume),
             End::QuietUntil { age: until } => {

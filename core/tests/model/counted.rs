@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use courier_core::protocol::{End, Look, Next, Resume, Try};
 use stateright::{Model, Property};
 
-use crate::courier::{Taken, Work, looks};
+use crate::courier::{Chain, Taken, Work, looks};
 use crate::ec2::{Answer, ById, Ec2, Visible};
 use crate::mutations::Mutation;
 use crate::properties::Fair;
@@ -67,6 +67,7 @@ pub(crate) enum Message {
     SecondLook {
         resume: Try,
         delay: u64,
+        hops: u32,
     },
     /// A dead letter that an operator sends back.
     Letter {
@@ -158,6 +159,8 @@ enum Ending {
     Send(Message),
     /// Move the message to the dead-letter queue, with this try to make next.
     DeadLetter(Option<Try>),
+    /// Move the message to the dead-letter queue; sent back, it begins a new chain.
+    LastLetter,
     /// Leave it in the queue.
     Retry,
 }
@@ -321,7 +324,7 @@ impl Steps<'_> {
         for message in self.state.messages.clone() {
             let resume = match message {
                 Message::Order => Resume::FromStart,
-                Message::SecondLook { resume, delay: 0 } => Resume::SecondLook(resume),
+                Message::SecondLook { resume, delay: 0, .. } => Resume::SecondLook(resume),
                 Message::SecondLook { .. } => continue,
                 Message::Letter { next } => Resume::DeadLetter(next),
                 Message::Sweep => {
@@ -329,7 +332,8 @@ impl Steps<'_> {
                     continue;
                 }
             };
-            let taken = Taken { kind: world.kind, resume, age: self.state.age, has_queue: world.has_queue };
+            let chain = Chain { hops: message.hops(world), is_swept: world.sweep == Sweep::Always };
+            let taken = Taken { kind: world.kind, resume, age: self.state.age, has_queue: world.has_queue, chain };
             for (number, seen) in self.looks().into_iter().enumerate() {
                 let then = taken.after_look(rules, seen);
                 let change = Change::Taken { message, seen, then };
@@ -349,7 +353,7 @@ impl Steps<'_> {
                     }
                     Next::End(end) => {
                         let next = self.state.clone();
-                        self.end(change, number == 0, next, message, ending(rules, end, self.state.age));
+                        self.end(change, number == 0, next, message, self.ending(end, message));
                     }
                 }
             }
@@ -417,8 +421,7 @@ impl Steps<'_> {
                     self.add(change, fair, next);
                 }
                 Next::End(end) => {
-                    let ending = ending(rules, end, self.state.age);
-                    self.end(change, fair, idle.clone(), worker.message, ending);
+                    self.end(change, fair, idle.clone(), worker.message, self.ending(end, worker.message));
                 }
             }
         }
@@ -430,7 +433,30 @@ impl Steps<'_> {
             let then = worker.work.after_refusal(rules, world.kind, world.has_queue, seen);
             let Next::End(end) = then else { panic!("a refusal proves nothing: {then:?}") };
             let change = Change::LookedAgain { at: worker.work.at, seen, then };
-            self.end(change, number == 0, idle.clone(), worker.message, ending(rules, end, self.state.age));
+            self.end(change, number == 0, idle.clone(), worker.message, self.ending(end, worker.message));
+        }
+    }
+
+    /// What is done with a message in the end.
+    fn ending(&self, end: End, message: Message) -> Ending {
+        let Counted { rules, world } = self.model;
+        match end {
+            End::AlreadyCopied | End::Started | End::StartedForOwnToken | End::LeftToSweep => Ending::Acknowledge,
+            End::StartedUnseen { resume } | End::SecondLook { resume } => {
+                let hops = message.hops(world) + 1;
+                Ending::Send(Message::SecondLook { resume, delay: rules.timing.second_look, hops })
+            }
+            End::TooManyHops if rules.has(Mutation::EndOfChainIsSuccess) => Ending::Acknowledge,
+            End::TooManyHops => Ending::LastLetter,
+            End::QuietUntil { age: until } => {
+                let age = self.state.age;
+                assert!(until > age && rules.timing.quiet_until(until).is_none(), "retried at {until}, too early");
+                Ending::Retry
+            }
+            End::Undecided => Ending::Retry,
+            End::Spent { .. } if rules.has(Mutation::SpentLetterWithoutTry) => Ending::DeadLetter(None),
+            End::Spent { resume } => Ending::DeadLetter(Some(resume)),
+            End::OwnTokenIsDead | End::OwnTokenIsRefused => Ending::DeadLetter(None),
         }
     }
 
@@ -442,6 +468,7 @@ impl Steps<'_> {
             Ending::Retry => return self.add(change, fair, state),
             Ending::Acknowledge => {}
             Ending::DeadLetter(next) => acknowledged.dead_letter(self.model, next),
+            Ending::LastLetter => acknowledged.last_letter(self.model, message),
             Ending::Send(sent) => {
                 let loses = self.model.rules.has(match sent {
                     Message::Order => Mutation::SweepsAnnouncementNotSent,
@@ -461,29 +488,24 @@ impl Steps<'_> {
     }
 }
 
-fn ending(rules: &Rules, end: End, age: u64) -> Ending {
-    match end {
-        End::AlreadyCopied | End::Started | End::StartedForOwnToken => Ending::Acknowledge,
-        End::StartedUnseen { resume } | End::SecondLook { resume } => {
-            Ending::Send(Message::SecondLook { resume, delay: rules.timing.second_look })
-        }
-        End::QuietUntil { age: until } => {
-            assert!(until > age && rules.timing.quiet_until(until).is_none(), "retried at {until}, too early");
-            Ending::Retry
-        }
-        End::Undecided => Ending::Retry,
-        End::Spent { .. } if rules.has(Mutation::SpentLetterWithoutTry) => Ending::DeadLetter(None),
-        End::Spent { resume } => Ending::DeadLetter(Some(resume)),
-        End::OwnTokenIsDead | End::OwnTokenIsRefused => Ending::DeadLetter(None),
-    }
-}
-
 impl Message {
     /// A try of another epoch means nothing.
     fn in_epoch(self, epoch: u32) -> Self {
         match self {
-            Self::SecondLook { resume: at, .. } | Self::Letter { next: at } if at.epoch != epoch => Self::Order,
+            Self::SecondLook { resume, hops, .. } if resume.epoch != epoch => {
+                Self::SecondLook { resume: Try { epoch, number: 0 }, delay: 0, hops }
+            }
+            Self::Letter { next } if next.epoch != epoch => Self::Order,
             _ => self,
+        }
+    }
+
+    /// A sweep's announcement is the first of the courier's own messages.
+    fn hops(self, world: &World) -> u32 {
+        match self {
+            Self::SecondLook { hops, .. } => hops,
+            Self::Order => u32::from(world.sweep != Sweep::Never),
+            Self::Letter { .. } | Self::Sweep => 0,
         }
     }
 }
@@ -498,13 +520,32 @@ impl State {
         }
     }
 
+    /// The message itself, at the beginning of a new chain.
+    fn last_letter(&mut self, model: &Counted, message: Message) {
+        let letter = match message {
+            Message::SecondLook { resume, .. } if model.rules.has(Mutation::LastLetterHasNextTry) => {
+                Message::Letter { next: resume.next() }
+            }
+            Message::SecondLook { resume, hops, .. } => {
+                let hops = if model.rules.has(Mutation::LastLetterKeepsHops) { hops } else { 0 };
+                Message::SecondLook { resume, delay: 0, hops }
+            }
+            _ => message,
+        };
+        if model.world.operator {
+            self.messages.insert(letter.in_epoch(model.rules.timing.epoch_at(self.age)));
+        }
+    }
+
     fn tick(&mut self, model: &Counted) {
         let rules = &model.rules;
         self.ec2.tick(rules, false);
         self.foreign.iter_mut().for_each(|foreign| foreign.age = (foreign.age + 1).min(rules.visible_after));
         self.workers.iter_mut().for_each(|worker| worker.ticks_left -= 1);
         self.map_messages(|message| match message {
-            Message::SecondLook { resume, delay } => Message::SecondLook { resume, delay: delay.saturating_sub(1) },
+            Message::SecondLook { resume, delay, hops } => {
+                Message::SecondLook { resume, delay: delay.saturating_sub(1), hops }
+            }
             other => other,
         });
         if model.world.one_epoch.is_none() {

@@ -17,6 +17,14 @@ pub(crate) struct Work {
     pub(crate) allowed: Option<u32>,
     pub(crate) at: Try,
     pub(crate) parameters: u8,
+    pub(crate) chain: Chain,
+}
+
+/// What decides whether a chain of the courier's own messages goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Chain {
+    pub(crate) hops: u32,
+    pub(crate) is_swept: bool,
 }
 
 impl Work {
@@ -28,6 +36,8 @@ impl Work {
             age: u64::from(self.epoch) * rules.timing.epoch,
             has_queue,
             has_own_token: kind == Kind::RequestWithOwnToken,
+            hops: self.chain.hops,
+            is_swept: self.chain.is_swept,
         }
     }
 
@@ -48,7 +58,7 @@ impl Work {
 
     pub(crate) fn after_refusal(&self, rules: &Rules, kind: Kind, has_queue: bool, seen: Look) -> Next {
         let seen = if rules.has(Mutation::MismatchIsSuccess) { Look::Live } else { seen };
-        self.order(rules, kind, has_queue).after_refusal(self.at, seen)
+        self.order(rules, kind, has_queue).after_refusal(&rules.timing, self.at, seen)
     }
 
     /// The next call of the same worker.
@@ -72,6 +82,7 @@ pub(crate) struct Taken {
     pub(crate) resume: Resume,
     pub(crate) age: u64,
     pub(crate) has_queue: bool,
+    pub(crate) chain: Chain,
 }
 
 impl Taken {
@@ -82,6 +93,8 @@ impl Taken {
             age: self.age,
             has_queue: self.has_queue,
             has_own_token: self.kind == Kind::RequestWithOwnToken,
+            hops: self.chain.hops,
+            is_swept: self.chain.is_swept,
         };
         order.after_look(&rules.timing, if blind { Look::Nothing } else { seen })
     }
@@ -94,7 +107,7 @@ impl Taken {
             Resume::DeadLetter(next) if next.epoch == epoch && next.number >= rules.timing.tries => Some(next.number),
             _ => None,
         };
-        Work { epoch, allowed, at, parameters }
+        Work { epoch, allowed, at, parameters, chain: self.chain }
     }
 }
 

@@ -71,6 +71,7 @@ fn every_message_ends_and_one_copy_is_made_in_the_end() {
     counted("operator; no queue for second looks", Holds, &with_operator().world(|w| World { has_queue: false, ..w }));
     counted("operator; within one epoch, all tries die", Holds, &with_operator().one_epoch(2));
     counted("operator; somebody else copies as well", Holds, &with_operator().foreign().one_epoch(1));
+    counted("sweep; somebody else copies as well", Holds, &with_sweep().foreign().one_epoch(1));
     counted("one sweep and no event; operator", Holds, &only_sweep());
     counted("a request; operator", Holds, &requested(Kind::Request));
     // Nobody promises a copy here: the token may stand for a dead one.
@@ -104,6 +105,7 @@ fn a_broken_rule_makes_two_copies() {
     any_number("DisabledCopiesNotSeen", TwoCopies, disabled.with(Mutation::DisabledCopiesNotSeen));
     let misled = beside_a_request().with(Mutation::RequestsHintForAnnouncements);
     any_number("RequestsHintForAnnouncements", TwoCopies, misled);
+    any_number("LastLetterHasNextTry", TwoCopies, two_tries().with(Mutation::LastLetterHasNextTry));
     let unsorted = Rules { orders: vec![(Kind::Request, 2)], ..two_tries() }.with(Mutation::TagsUnsortedInToken);
     any_number("TagsUnsortedInToken", TwoCopies, unsorted);
 }
@@ -118,9 +120,12 @@ fn a_broken_rule_leaves_a_source_without_a_copy() {
     counted("SecondLookNotSent", Stuck, &operator().with(Mutation::SecondLookNotSent));
     let foreign_only = operator().foreign().world(|world| World { deregistered_by_hand: false, ..world });
     counted("SecondLookNotSent, foreign copy", Stuck, &foreign_only.clone().with(Mutation::SecondLookNotSent));
-    counted("ForeignPendingIsAnswer", Stuck, &foreign_only.with(Mutation::ForeignPendingIsAnswer));
+    counted("ForeignPendingIsAnswer", Stuck, &foreign_only.clone().with(Mutation::ForeignPendingIsAnswer));
     counted("SweepsAnnouncementNotSent", Stuck, &only_sweep().with(Mutation::SweepsAnnouncementNotSent));
     counted("NoLetterWhenSwept", Stuck, &operator().with(Mutation::NoLetterWhenSwept));
+    counted("EndOfChainIsSuccess", Stuck, &foreign_only.clone().with(Mutation::EndOfChainIsSuccess));
+    counted("LastLetterKeepsHops", Stuck, &operator().foreign().with(Mutation::LastLetterKeepsHops));
+    counted("ChainTooShort, sweep", Stuck, &with_sweep().one_epoch(1).with(Mutation::ChainTooShort));
     let spent = with_operator().one_epoch(2).with(Mutation::SpentLetterWithoutTry);
     counted("SpentLetterWithoutTry", Stuck, &spent);
 }

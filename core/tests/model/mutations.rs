@@ -35,4 +35,13 @@ pub(crate) enum Mutation {
     NoLetterWhenSwept,
     /// The letter of a message whose tries are spent does not name the next try.
     SpentLetterWithoutTry,
+    // Chains of messages.
+    /// The letter at the end of a chain names the next try, as if the try before was dead.
+    LastLetterHasNextTry,
+    /// A chain ends in success, also where no sweep goes on.
+    EndOfChainIsSuccess,
+    /// The letter at the end of a chain begins no new one.
+    LastLetterKeepsHops,
+    /// A chain is shorter than an epoch's tries.
+    ChainTooShort,
 }

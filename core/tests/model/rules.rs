@@ -37,7 +37,7 @@ impl Rules {
     pub(crate) fn tightest() -> Self {
         let (visible_after, pause, epoch) = (3, 1, 6);
         Self {
-            timing: Timing { epoch, quiet: visible_after + pause - 1, second_look: visible_after, tries: 3 },
+            timing: Timing { epoch, quiet: visible_after + pause - 1, second_look: visible_after, tries: 3, hops: 4 },
             visible_after,
             remembered: epoch + pause,
             pause,
@@ -52,6 +52,7 @@ impl Rules {
             Mutation::NoQuietTime => self.timing.quiet = 0,
             Mutation::QuietTimeTooShort => self.timing.quiet = self.visible_after + self.pause - 2,
             Mutation::DelayShorterThanVisibility => self.timing.second_look = self.visible_after - 1,
+            Mutation::ChainTooShort => self.timing.hops = self.timing.tries - 1,
             Mutation::MemoryShorterThanEpoch => self.remembered = self.timing.epoch - 2,
             _ => {}
         }

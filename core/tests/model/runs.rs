@@ -51,7 +51,7 @@ fn workers() -> usize {
     bound("MODEL_WORKERS", 1)
 }
 
-/// The tightest numbers, with the real number of tries.
+/// The tightest numbers, with the real number of tries. A chain has room for a sweep's message and a second look for each try.
 pub(crate) fn all_tries() -> Rules {
     tries(bound("MODEL_TRIES", TRIES))
 }
@@ -63,7 +63,7 @@ pub(crate) fn two_tries() -> Rules {
 
 fn tries(tries: u32) -> Rules {
     let tightest = Rules::tightest();
-    Rules { timing: Timing { tries, ..tightest.timing }, ..tightest }
+    Rules { timing: Timing { tries, hops: tries + 1, ..tightest.timing }, ..tightest }
 }
 
 /// A world with a sweep that comes again and again; its visibility and its epochs are shorter.
@@ -90,7 +90,10 @@ pub(crate) fn with_sweep() -> Counted {
 
 /// No sweep, but an operator who sends every dead letter back.
 pub(crate) fn with_operator() -> Counted {
-    with_sweep().world(|world| World { sweep: Sweep::Never, operator: true, workers: 1, ..world })
+    let mut model = with_sweep().world(|world| World { sweep: Sweep::Never, operator: true, workers: 1, ..world });
+    // No sweep's message begins a chain.
+    model.rules.timing.hops = model.rules.timing.tries;
+    model
 }
 
 impl Counted {

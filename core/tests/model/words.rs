@@ -138,7 +138,7 @@ fn why(because: Because) -> String {
 fn named(message: Message) -> String {
     match message {
         Message::Order => "the message".to_owned(),
-        Message::SecondLook { resume, .. } => format!("the second look {resume}"),
+        Message::SecondLook { resume, hops, .. } => format!("the second look {resume} (hop {hops})"),
         Message::Letter { next } => format!("the dead letter {next}"),
         Message::Sweep => "the sweep".to_owned(),
     }
@@ -170,6 +170,8 @@ fn next(then: Next) -> String {
         Next::End(End::Started | End::StartedForOwnToken) => "Started".to_owned(),
         Next::End(End::StartedUnseen { resume }) => format!("Started; it sends the second look {resume}"),
         Next::End(End::SecondLook { resume }) => format!("it sends the second look {resume}"),
+        Next::End(End::LeftToSweep) => "the chain ends; a sweep goes on".to_owned(),
+        Next::End(End::TooManyHops) => "the chain ends; dead letter".to_owned(),
         Next::End(End::QuietUntil { age }) => format!("Retry at the age {age}"),
         Next::End(End::Undecided) => "Retry".to_owned(),
         Next::End(End::Spent { resume }) => format!("all tries are spent; dead letter {resume}"),

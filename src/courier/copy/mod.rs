@@ -31,7 +31,7 @@ impl Copy<'_> {
         let owners = self.owners()?;
         let search = Search { courier, delivery };
         let (found, copies) = tokio::join!(search.find(source, &owners), self.look_for_copies());
-        let source_image = self.wanted(found?)?;
+        let source_image = self.wanted(found.map_err(|error| self.never_visible(error))?)?;
         let settings = &courier.settings;
         let plan = plan::plan(source, &source_image, self.request(), &settings.copying, &settings.stack_region)?;
         if !plan.left_out.is_empty() {

@@ -1,10 +1,10 @@
 //! Why no copy is started, in words: what EC2 refused, and what the protocol does not do.
 
-use courier_core::announcement::OwnMessage;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::image::State;
 use courier_core::plan::TokenRule;
-use courier_core::protocol::{TRIES, Try};
+use courier_core::protocol::{HOPS, TRIES, Try};
+use courier_core::refusal;
 use time::{Duration, OffsetDateTime};
 
 use super::work::{Work, best};
@@ -38,10 +38,27 @@ impl Work<'_> {
             "read why each copy failed (log, event bus, dead-letter queue) and remove the cause; then send the dead letter back for \
              one more try, or wait: within 23 hours, the next announcement or sweep tries again",
         );
-        let source = self.copy.source;
-        let request = self.copy.request().map(|request| Box::new(request.clone()));
-        let next = OwnMessage::NextTry { source: source.clone(), next: resume, request };
-        self.copy.courier.failed(Some(source), error).with_letter(next.body())
+        self.copy.courier.failed(Some(self.copy.source), error).with_letter(self.copy.next_try(resume).body(0))
+    }
+
+    /// The letter begins a new chain.
+    pub(super) fn looks_spent(&self) -> Report {
+        let seen = match (&self.accepted, &self.seen) {
+            (Some((accepted, _)), _) => format!("EC2 accepted the copy {accepted}, and does not show it"),
+            (None, Some(copy)) => format!("the copy {} that somebody else made is still pending", copy.id),
+            (None, None) => "EC2 accepted a copy before, and does not show it".to_owned(),
+        };
+        let error = Error::rejected(
+            code::LOOKS_SPENT,
+            format!("{}: after {HOPS} looks, {seen}, and no sweep looks after this AMI", self.doing()),
+            "wait until that copy is available or failed, then send the dead letter back: the courier looks again, and copies the AMI if \
+             there is no live copy",
+        );
+        let report = self.copy.courier.failed(Some(self.copy.source), error);
+        match self.copy.message() {
+            Some(message) => report.with_letter(message.body(0)),
+            None => report,
+        }
     }
 
     /// The request's own token stands for another copy. `why`, unless EC2 said more.
@@ -87,22 +104,18 @@ impl Work<'_> {
     }
 
     pub(super) fn not_copied(&self, failed: CallError) -> Error {
-        let may_wait = self.copy.delivery.may_wait(self.copy.courier.aws.now());
         // The source was seen a moment ago: EC2 in this Region does not know it yet.
-        if failed.is(code::IMAGE_NOT_FOUND) && may_wait {
+        if failed.is(code::IMAGE_NOT_FOUND) && self.copy.delivery.may_wait(self.copy.courier.aws.now()) {
             return failed.retry(RetryAfter::Seconds, self.doing());
         }
-        let is_refused = failed.is("InvalidRequest") || failed.is("AuthFailure");
+        let is_refused = failed.is(refusal::CATCH_ALL) || failed.is("AuthFailure");
         if !is_refused || !is_about_sharing(&failed.message) {
             return failed.sorted(self.doing());
         }
         // Builders share an AMI first and its snapshots later.
-        if may_wait {
-            return failed.retry(RetryAfter::Minutes, self.doing());
-        }
         let owner = self.source_image.owner.as_ref();
         let owner = owner.map_or_else(|| "its owner".to_owned(), |owner| format!("its owner, account {owner},"));
-        failed.reject(
+        failed.reject_if_it_stays(
             self.doing(),
             format!(
                 "{owner} must share with this account not only the AMI but also its snapshots (create volume permission) and, where \

@@ -1,11 +1,11 @@
 //! Which AMI is copied, and whether it is wanted here.
 
-use courier_core::announcement::{CopyRequest, Why};
+use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, SecondLook, Why};
 use courier_core::copy_image::Destination;
 use courier_core::error::{Error, code};
-use courier_core::identity::Identity;
+use courier_core::identity::{Identity, ImageId};
 use courier_core::image::Image;
-use courier_core::protocol::Resume;
+use courier_core::protocol::{Resume, Try};
 use courier_core::selection;
 use courier_core::settings::Owner;
 
@@ -21,6 +21,8 @@ pub(in crate::courier) struct Copy<'a> {
     pub(in crate::courier) source: &'a Identity,
     pub(in crate::courier) why: &'a Why,
     pub(in crate::courier) resume: Resume,
+    /// How many of the courier's own messages led here.
+    pub(in crate::courier) hops: u32,
 }
 
 impl<'a> Copy<'a> {
@@ -45,6 +47,37 @@ impl<'a> Copy<'a> {
                 let advice = "request another AMI, or change what this stack may copy";
                 Error::rejected(code, format!("{} is not copied: {reason}", self.source), advice).into()
             }
+        }
+    }
+
+    /// An account has many AMIs that it shares with nobody, and EC2 announces them all.
+    pub(super) fn never_visible(&self, error: Error) -> Stop {
+        let is_absent = error.code == code::IMAGE_NOT_FOUND && error.retry_after().is_none();
+        match self.why {
+            Why::Announced(AnnouncedBy::Ec2OfAnotherAccount) if is_absent => Stop::NeverVisible(format!(
+                "{}; it is of another account, so nobody may have meant it for here",
+                error.message
+            )),
+            _ => error.into(),
+        }
+    }
+
+    pub(super) fn second_look(&self, resume: Try, accepted: Option<&ImageId>) -> OwnMessage {
+        let (source, why, accepted) = (self.source.clone(), self.why.clone(), accepted.cloned());
+        OwnMessage::SecondLook(SecondLook { source, resume, accepted, why })
+    }
+
+    pub(super) fn next_try(&self, next: Try) -> OwnMessage {
+        let request = self.request().map(|request| Box::new(request.clone()));
+        OwnMessage::NextTry { source: self.source.clone(), next, request }
+    }
+
+    /// The message that brought it, if it was one of the courier's own that resumes something.
+    pub(super) fn message(&self) -> Option<OwnMessage> {
+        match self.resume {
+            Resume::FromStart => None,
+            Resume::SecondLook(resume) => Some(self.second_look(resume, None)),
+            Resume::DeadLetter(next) => Some(self.next_try(next)),
         }
     }
 

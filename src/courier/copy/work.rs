@@ -1,13 +1,13 @@
 //! The protocol of exactly once, carried out: look, call, look at the answer. Its rules are in [`courier_core::protocol`].
 
-use courier_core::announcement::{OwnMessage, SecondLook};
 use courier_core::copy_image::ClientToken;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::ImageId;
 use courier_core::image::{Image, State};
 use courier_core::outcome::Outcome;
 use courier_core::plan::{Plan, TokenRule};
-use courier_core::protocol::{End, Look, LookById, Next, Order, Timing, Try};
+use courier_core::protocol::{End, HOPS, Look, LookById, Next, Order, Timing};
+use courier_core::selection;
 use time::OffsetDateTime;
 use tracing::info;
 
@@ -24,9 +24,9 @@ pub(super) struct Work<'a> {
     pub(super) plan: Plan,
     pub(super) source_image: Image,
     /// The copy that the last look showed.
-    seen: Option<Image>,
+    pub(super) seen: Option<Image>,
     /// What EC2 accepted, and under which token.
-    accepted: Option<(ImageId, ClientToken)>,
+    pub(super) accepted: Option<(ImageId, ClientToken)>,
     pub(super) last_failure: Option<String>,
 }
 
@@ -43,6 +43,8 @@ impl<'a> Work<'a> {
             age: age(&self.source_image, courier.aws.now()),
             has_queue: courier.settings.queue_url.is_some(),
             has_own_token: matches!(self.plan.token, TokenRule::Own(_)),
+            hops: self.copy.hops,
+            is_swept: self.is_swept(),
         };
         let mut next = order.after_look(&TIMING, self.look(copies));
         loop {
@@ -63,7 +65,7 @@ impl<'a> Work<'a> {
                         self.last_failure = Some(refused.message);
                     }
                     let copies = self.copy.look_for_copies().await?;
-                    order.after_refusal(at, self.look(&copies))
+                    order.after_refusal(&TIMING, at, self.look(&copies))
                 }
                 Err(taken) if taken.is(code::NAME_TAKEN) => return self.name_is_taken(taken).await,
                 Err(failed) if failed.is("DryRunOperation") => {
@@ -73,6 +75,14 @@ impl<'a> Work<'a> {
                 Err(failed) => return Err(self.not_copied(failed).into()),
             };
         }
+    }
+
+    /// Whether a sweep announces the source as long as it has no live copy. It never makes a request.
+    fn is_swept(&self) -> bool {
+        let Copy { courier, delivery, source, .. } = self.copy;
+        let now = courier.aws.now();
+        self.copy.request().is_none()
+            && selection::is_swept(&self.source_image, &source.region, now, delivery.stack, &courier.settings)
     }
 
     /// Looks at copies of the source, and remembers the one that counts.
@@ -116,7 +126,7 @@ impl<'a> Work<'a> {
             End::Started | End::StartedForOwnToken => report(self.started()?),
             End::StartedUnseen { resume } => {
                 let accepted = self.accepted.as_ref().map(|(accepted, _)| accepted);
-                report(self.started()?).send(self.second_look(resume, accepted))
+                report(self.started()?).send(self.copy.second_look(resume, accepted))
             }
             End::SecondLook { resume } => {
                 let outcome = match &self.seen {
@@ -128,8 +138,19 @@ impl<'a> Work<'a> {
                         route: Some(route.clone()),
                     },
                 };
-                report(outcome).send(self.second_look(resume, None))
+                report(outcome).send(self.copy.second_look(resume, None))
             }
+            End::LeftToSweep => report(match (&self.accepted, &self.seen) {
+                (Some(_), _) => self.started()?,
+                (None, Some(copy)) => self.adopt(copy)?,
+                (None, None) => Outcome::Ignored {
+                    reason: format!(
+                        "EC2 has accepted this copy before, and does not show it after {HOPS} looks; the next sweep continues"
+                    ),
+                    route: Some(route.clone()),
+                },
+            }),
+            End::TooManyHops => self.looks_spent(),
             End::QuietUntil { age } => return Err(self.quiet(age).into()),
             End::Undecided => {
                 let message = format!(
@@ -158,12 +179,6 @@ impl<'a> Work<'a> {
 
     fn seen(&self) -> Result<&Image, Error> {
         self.seen.as_ref().ok_or_else(|| Error::bug("the copy that was found is missing"))
-    }
-
-    fn second_look(&self, resume: Try, accepted: Option<&ImageId>) -> OwnMessage {
-        let Copy { source, why, .. } = self.copy;
-        let (source, why, accepted) = (source.clone(), why.clone(), accepted.cloned());
-        OwnMessage::SecondLook(SecondLook { source, resume, accepted, why })
     }
 
     /// A live copy of this source is the answer, unless a request asks for encryption and the copy is not encrypted.

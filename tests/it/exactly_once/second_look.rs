@@ -20,7 +20,7 @@ async fn a_copy_that_ec2_does_not_show_is_started_once_and_looked_at_again_after
         assert_eq!(copies.len(), 1, "{invisible_as:?}");
         let expected = json!({ "AmiCourier": { "SecondLook": {
             "SourceImageId": AMI, "SourceRegion": THERE, "Epoch": 0, "Try": 1, "AcceptedImageId": copies[0].id,
-            "AnnouncedBy": "Ec2",
+            "AnnouncedBy": "Ec2", "Hops": 1,
         } } });
         assert_eq!(own_messages(&stage), vec![expected.clone(); 3]);
         let sends = stage.aws.world().calls().into_iter().filter(|call| call.action == "SendMessageBatch");

@@ -278,7 +278,7 @@ async fn a_failed_copy_without_an_event_is_explained_once_removed_and_made_again
     let [failed] = stage.copies().try_into().expect("one copy");
     assert_eq!(failed.state, ImageState::Failed);
     assert!(swept(&function).await);
-    let post_mortem_first = [json!({ "Unfinished": { "ImageId": failed.id } })];
+    let post_mortem_first = [json!({ "Unfinished": { "ImageId": failed.id, "Hops": 1 } })];
     assert_eq!(announcements(&stage), post_mortem_first, "its source waits for the next sweep");
     deliver(&stage, &function).await;
     assert_eq!(stage.copies().len(), 0);

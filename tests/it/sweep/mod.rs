@@ -140,19 +140,19 @@ fn announcements(stage: &Stage) -> Vec<Value> {
 }
 
 fn missed(number: u32, region: &str) -> Value {
-    json!({ "Missed": { "SourceImageId": id_of(number), "SourceRegion": region } })
+    json!({ "Missed": { "SourceImageId": id_of(number), "SourceRegion": region, "Hops": 1 } })
 }
 
 fn to_finish(number: u32) -> Value {
-    json!({ "Unfinished": { "ImageId": id_of(number) } })
+    json!({ "Unfinished": { "ImageId": id_of(number), "Hops": 1 } })
 }
 
 fn source_gone(number: u32) -> Value {
-    json!({ "SourceGone": { "ImageId": id_of(number) } })
+    json!({ "SourceGone": { "ImageId": id_of(number), "Hops": 1 } })
 }
 
 fn source_back(number: u32) -> Value {
-    json!({ "SourceBack": { "ImageId": id_of(number) } })
+    json!({ "SourceBack": { "ImageId": id_of(number), "Hops": 1 } })
 }
 
 /// A figure of the last sweep, from its log line.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use courier_core::announcement::{Announcement, OwnMessage, Pointer, Question, Why};
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, Question, Why};
 use courier_core::error::Error;
 use courier_core::identity::{Identity, Stack};
 
@@ -83,11 +83,12 @@ fn line(announcement: &Announcement) -> String {
         Announcement::Built { ami: Pointer::Parameter { region, name }, announced_by } => {
             format!("{announced_by:?}: in parameter {name} in {region}")
         }
-        Announcement::StateChanged { ami, state, error_message } => {
-            format!("{state:?} {ami} {error_message}").trim_end().to_owned()
+        Announcement::StateChanged { ami, state, error_message, announced_by } => {
+            let by = if *announced_by == AnnouncedBy::Ec2 { String::new() } else { format!("{announced_by:?}: ") };
+            format!("{by}{state:?} {ami} {error_message}").trim_end().to_owned()
         }
         Announcement::Request(request) => format!("Request {} as {}", request.source, request.name),
-        Announcement::Own(message) => own_line(message),
+        Announcement::Own { message, .. } => own_line(message),
         Announcement::Sweep => "Sweep".to_owned(),
         Announcement::Question(Question::Status(Ok(_))) => "Question: status".to_owned(),
         Announcement::Question(Question::Status(Err(wrong))) => format!("Question: {}", wrong.message),

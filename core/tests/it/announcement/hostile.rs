@@ -169,8 +169,8 @@ fn is_quick(payload: &str) -> bool {
 fn is_sound(announcement: &Announcement, payload: &str) -> bool {
     match announcement {
         Announcement::Built { ami: Pointer::Images(amis), .. } => !amis.is_empty(),
-        Announcement::Own(message) => {
-            read_text(&message.body(), &stack()).as_deref() == Ok(slice::from_ref(announcement))
+        Announcement::Own { message, hops } => {
+            read_text(&message.body(*hops), &stack()).as_deref() == Ok(slice::from_ref(announcement))
         }
         // Only what is in no envelope can be a question.
         Announcement::Question(_) => false,

@@ -10,16 +10,16 @@ use crate::any;
 
 proptest! {
     #[test]
-    fn what_the_courier_writes_to_itself_it_reads_as_it_was_meant(message in any::own_message()) {
-        let read = read_text(&message.body(), &stack()).map_err(|why| TestCaseError::fail(why.to_string()))?;
-        prop_assert_eq!(read, [Announcement::Own(Box::new(message))]);
+    fn what_the_courier_writes_to_itself_it_reads_as_it_was_meant(message in any::own_message(), hops: u32) {
+        let read = read_text(&message.body(hops), &stack()).map_err(|why| TestCaseError::fail(why.to_string()))?;
+        prop_assert_eq!(read, [Announcement::Own { message: Box::new(message), hops }]);
     }
 }
 
 /// A sample, as the courier reads it.
 fn sample(name: &str) -> OwnMessage {
     let announcements = read_text(&file(name).to_string(), &stack()).unwrap();
-    let [Announcement::Own(message)] = announcements.as_slice() else { panic!("{announcements:?}") };
+    let [Announcement::Own { message, .. }] = announcements.as_slice() else { panic!("{announcements:?}") };
     (**message).clone()
 }
 
@@ -35,13 +35,27 @@ const SAMPLES: [&str; 6] = [
 #[test]
 fn each_sample_is_written_as_the_courier_writes_it() {
     for name in SAMPLES {
-        assert_eq!(serde_json::from_str::<Value>(&sample(name).body()).unwrap(), file(name), "{name}");
+        let announcements = read_text(&file(name).to_string(), &stack()).unwrap();
+        let written = sample(name).body(announcements[0].hops());
+        assert_eq!(serde_json::from_str::<Value>(&written).unwrap(), file(name), "{name}");
     }
+}
+
+/// A queue can hold messages of the courier before it counted, and letters begin a new chain.
+#[test]
+fn a_message_without_a_count_is_read_as_the_first_of_its_chain() {
+    for name in SAMPLES {
+        let message = Box::new(sample(name));
+        let without = message.body(0);
+        assert!(!without.contains("Hops"), "{without}");
+        assert_eq!(read_text(&without, &stack()).unwrap(), [Announcement::Own { message, hops: 0 }]);
+    }
+    assert_eq!(Announcement::Sweep.hops(), 0);
 }
 
 #[test]
 fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
-    let from_sweep = |name| Announcement::Own(Box::new(sample(name))).is_from_sweep();
+    let from_sweep = |name| Announcement::Own { message: Box::new(sample(name)), hops: 1 }.is_from_sweep();
     assert_eq!(SAMPLES.map(from_sweep), [true, true, true, true, false, false]);
     let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
     look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
@@ -79,7 +93,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         ("SecondLook", &requested),
     ] {
         let body = json!({ "AmiCourier": { kind: fields } }).to_string();
-        assert!(matches!(read_text(&body, &stack()).as_deref(), Ok([Announcement::Own(_)])), "{body} is refused");
+        assert!(matches!(read_text(&body, &stack()).as_deref(), Ok([Announcement::Own { .. }])), "{body} is refused");
     }
     let other_source = with(&request, json!({ "SourceImageId": "ami-0abcdef1234567890" }));
     for wrong in [
@@ -102,6 +116,8 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         json!({ "Missed": with(&source, json!({ "Name": "golden" })) }),
         json!({ "Missed": with(&source, json!({ "ImageId": AMI })) }),
         json!({ "Missed": next }),
+        json!({ "Missed": with(&source, json!({ "Hops": -1 })) }),
+        json!({ "Missed": with(&source, json!({ "Hops": "1" })) }),
         json!({ "Missed": second }),
         json!({ "Unfinished": source }),
         json!({ "Unfinished": with(&copy, source.clone()) }),

@@ -354,7 +354,7 @@ fn a_call_in_cloudtrail_is_read_by_its_answer() {
             "cloudtrail-copy-image-into-this-region",
             "/account",
             json!("999988887777"),
-            &["Ec2: ami-08714156a8f9470b9 in eu-west-1"],
+            &["Ec2OfAnotherAccount: ami-08714156a8f9470b9 in eu-west-1"],
         ),
         (
             "cloudtrail-copy-image-into-this-region",
