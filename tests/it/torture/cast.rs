@@ -54,6 +54,10 @@ pub enum Act {
     FriendStops,
     /// A user deregisters whatever copy there is.
     DeregisterCopy,
+    /// The pending copy with this id that somebody else made is available at last.
+    CompleteByHand(String),
+    /// Or it is given up.
+    GiveUpByHand(String),
 }
 
 /// What must be so in the end.
@@ -98,10 +102,12 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
         0..17 => part.wanted(world),
         17..23 => part.deregistered_by_hand(world),
         23..30 => part.announced_for_a_day(world),
-        30..34 => part.copied_by_hand(world),
+        30..32 => part.copied_by_hand(world),
+        32..34 => part.copied_by_hand_for_hours(world),
         34..42 => part.requested(world),
         42..50 => part.tested_by_image_builder(world),
-        50..54 => part.pending_at_first(world),
+        50..52 => part.pending_at_first(world),
+        52..54 => part.refused_at_first(world),
         54..59 => part.copied_at_last(world),
         59..68 if setting.trusts => part.shared_with_us(world),
         59..61 => part.failing(world),
@@ -231,6 +237,38 @@ impl<'a> Part<'a> {
         self.case("copied by hand", End::CopiedByHand, story)
     }
 
+    /// Longer than the courier's own messages look after a copy that somebody else makes.
+    fn copied_by_hand_for_hours(mut self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image());
+        let id = format!("ami-b{:016x}", self.number);
+        let pending = Image::new(&id, format!("by-hand-{}", self.number)).copy_of(&self.id, self.region);
+        world.add_image(HERE, pending.state(ImageState::Pending));
+        let mut story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
+        let ends = Duration::from_secs(self.random.u64(3600..8 * 3600));
+        if self.random.bool() {
+            story.push((ends, Act::CompleteByHand(id)));
+            return self.case("that somebody copies for hours", End::CopiedByHand, story);
+        }
+        story.push((ends, Act::GiveUpByHand(id)));
+        self.case("that somebody copies for hours, in vain", End::CopiedAtLast, story)
+    }
+
+    /// EC2 has no code for a young AMI whose storage is not there yet.
+    fn refused_at_first(mut self, world: &mut World) -> Case {
+        let first = self.soon();
+        let words = *self
+            .random
+            .choice(&[
+                "The storage for the ami is not available in the source Region.",
+                "Words that nobody has seen yet",
+            ])
+            .expect("a choice");
+        let until = START + first + Duration::from_secs(self.random.u64(0..1500));
+        world.add_image(self.region, self.image().copies_refused("InvalidRequest", words, Some(until)));
+        let story = vec![(first, Act::Announce(self.ec2_event()))];
+        self.case("refused at first", End::Copied, story)
+    }
+
     fn requested(mut self, world: &mut World) -> Case {
         world.add_image(self.region, self.image());
         // All at one time: the same request, delivered again and again.
@@ -358,7 +396,7 @@ impl<'a> Part<'a> {
 
     fn unwanted(mut self, world: &mut World) -> Case {
         let story = vec![(self.soon(), Act::Announce(self.ec2_event()))];
-        let (what, image) = match self.random.u8(0..7) {
+        let (what, image) = match self.random.u8(0..8) {
             0 => {
                 self.name = format!("test-{}", self.number);
                 ("of another name", self.image())
@@ -368,6 +406,13 @@ impl<'a> Part<'a> {
             3 => ("that is a copy", self.image().tag("ami-courier:source-image", "ami-0123456789abcdef0")),
             4 => ("that is disabled", self.image().state(ImageState::Disabled)),
             5 => ("that failed", self.image().state(ImageState::Failed)),
+            6 => {
+                let mut event = state_change(self.region, &self.id, "available");
+                event["account"] = TRUSTED.into();
+                let story = vec![(self.soon(), Act::Announce(event.to_string()))];
+                world.add_image(self.region, self.image().owner(TRUSTED));
+                return self.case("of another account, never shared", End::NotCopied, story);
+            }
             _ => {
                 self.region = ELSEWHERE;
                 ("of another Region", self.image())
@@ -379,7 +424,10 @@ impl<'a> Part<'a> {
     }
 
     fn rejected(mut self, world: &mut World) -> Case {
-        let (what, body, code) = match self.random.u8(0..21) {
+        const PRODUCT: &str = "Images from AWS Marketplace cannot be copied to another AWS account";
+        const DENIED: &str = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/r/f is not \
+                              authorized to perform: ec2:CopyImage with an explicit deny in a service control policy";
+        let (what, body, code) = match self.random.u8(0..25) {
             0..4 => ("that is no JSON", format!("golden {} is ready", self.number), "NotUnderstood"),
             4..8 => {
                 let request = with(self.request(), "Nmae", json!("golden"));
@@ -397,6 +445,15 @@ impl<'a> Part<'a> {
                 self.region = ELSEWHERE;
                 world.add_image(self.region, self.image());
                 ("a request from another Region", self.request().to_string(), "SourceNotAllowed")
+            }
+            // Each sweep announces it again, where there is room.
+            20..22 if self.setting.roles != Roles::HeldAndMissed => {
+                world.add_image(self.region, self.image().copies_refused("InvalidRequest", PRODUCT, None));
+                ("an AMI that EC2 never copies", self.ec2_event(), "InvalidRequest")
+            }
+            22..24 if self.setting.roles != Roles::HeldAndMissed => {
+                world.add_image(self.region, self.image().copies_refused("UnauthorizedOperation", DENIED, None));
+                ("an AMI that a policy keeps", self.ec2_event(), "UnauthorizedOperation")
             }
             _ => ("an AMI that is not there", self.ec2_event(), "InvalidAMIID.NotFound"),
         };

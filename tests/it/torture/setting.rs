@@ -191,7 +191,8 @@ impl Setting {
                 .set("SOURCE_REGIONS", "us-east-1,us-west-2")
                 .set("NAME_PATTERNS", "golden-*")
                 .set("COPY_NAME", self.copy_name)
-                .set("BACKFILL_DAYS", "3650");
+                .set("BACKFILL_DAYS", "3650")
+                .set("SWEEPS", self.sweeps.to_string());
             let deploying = if number % 2 == 1 { self.deploying } else { &[] };
             let variables = self.variables.iter().chain(deploying);
             let function = variables.fold(function, |function, (name, value)| function.set(*name, *value));

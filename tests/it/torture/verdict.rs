@@ -169,11 +169,12 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                     (announced || sent_back)
                         && names_source
                         && text("Region") == HERE
-                        && matches!(code.as_str(), "CopyFailed" | "TriesSpent")
+                        && matches!(code.as_str(), "CopyFailed" | "TriesSpent" | "LooksSpent")
                 }
+                End::CopiedByHand => names_source && code == "LooksSpent",
                 // An event of an AMI that was deregistered long ago: EC2 answers as if it had never existed.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
-                End::Copied | End::Requested | End::CopiedByHand | End::NotCopied | End::InUse | End::Disabled => false,
+                End::Copied | End::Requested | End::NotCopied | End::InUse | End::Disabled => false,
             }
         };
         match cases.iter().find(is_about) {
@@ -207,8 +208,9 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
 /// Whether a body, sent back as it is, asks for a copy of this AMI.
 fn asks_for(body: &str, region: &str, id: &str) -> bool {
     let Ok(letter) = serde_json::from_str::<Value>(body) else { return false };
-    let next_try = &letter["AmiCourier"]["NextTry"];
+    let of_kind = |kind: &str| &letter["AmiCourier"][kind];
     let announces = letter["detail-type"] == "AMI Copy Request"
         && letter["resources"] == json!([format!("arn:aws:ec2:{region}::image/{id}")]);
-    announces || (next_try["SourceImageId"] == id && next_try["SourceRegion"] == region)
+    let asks = |own: &Value| own["SourceImageId"] == id && own["SourceRegion"] == region;
+    announces || asks(of_kind("NextTry")) || asks(of_kind("SecondLook"))
 }
