@@ -47,7 +47,7 @@ impl Aws {
     /// metadata services, none of which a function has.
     ///
     /// # Errors
-    /// Root certificates that cannot be read, or a proxy that is configured: the HTTPS client has none.
+    /// Root certificates that cannot be read, or a proxy that is no URL.
     pub fn connect(stack_region: &Region) -> io::Result<Self> {
         let clock = Clock::default();
         let mut config = SdkConfig::builder()
@@ -59,11 +59,7 @@ impl Aws {
             // It watches how fast a body arrives. The time of an attempt ends a slow one as well, and costs less.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(https::CONNECT)
-                    .operation_attempt_timeout(ATTEMPT)
-                    .operation_timeout(OPERATION)
-                    .build(),
+                TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION).build(),
             );
         config
             .set_endpoint_url(variable("AWS_ENDPOINT_URL"))

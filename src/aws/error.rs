@@ -193,7 +193,7 @@ where
 }
 
 /// An error that is not AWS's own, down to its origin: "dispatch failure: io error: … connection refused".
-fn with_sources(error: &(dyn StdError + 'static)) -> String {
+pub(super) fn with_sources(error: &(dyn StdError + 'static)) -> String {
     let mut messages = vec![error.to_string()];
     let mut source = error.source();
     while let Some(error) = source {

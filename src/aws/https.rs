@@ -1,12 +1,14 @@
 //! HTTPS to AWS: one pool of HTTP/1.1 connections for all services, verified against the host's root certificates.
 //!
-//! The SDK has a client of its own. This one starts in less time and is smaller (docs/figures.md): it leaves out HTTP/2,
+//! The SDK has a client of its own. This one starts in less time and is smaller (docs/decisions/0003): it leaves out HTTP/2,
 //! which EC2 does not speak, and reads one bundle of roots, once. All else is hyper and rustls, as in the SDK's.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use aws_sdk_ec2::config::SharedHttpClient;
@@ -17,26 +19,33 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::base64;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::ErrorKind;
+use courier_core::settings::WrongSetting;
+use hyper::Uri;
 use hyper::header::DATE;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector as TcpConnector, capture_connection};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tower_service::Service;
 
 use super::clock::Clock;
 use super::environment::variable;
+use super::error::with_sources;
 
-/// An endpoint that exists accepts a connection within milliseconds.
-pub(super) const CONNECT: Duration = Duration::from_secs(2);
+/// An endpoint that exists accepts a connection within milliseconds, also through a proxy and with TLS.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// The client of all services. `clock` follows the dates of their answers.
 ///
 /// # Errors
-/// A root bundle that does not exist or has no certificate in it, or a proxy that is configured.
+/// A root bundle that does not exist or has no certificate in it, or a proxy that is no URL.
 pub(super) fn client(clock: Clock) -> io::Result<SharedHttpClient> {
-    refuse_proxy(variable)?;
+    let proxies = proxies(variable).map_err(io::Error::other)?;
     let bundle =
         bundle().ok_or_else(|| io::Error::other("this host has no bundle of root certificates: set SSL_CERT_FILE"))?;
     let mut tcp = TcpConnector::new();
@@ -48,30 +57,59 @@ pub(super) fn client(clock: Clock) -> io::Result<SharedHttpClient> {
         .map_err(io::Error::other)?
         .with_root_certificates(roots(&bundle)?)
         .with_no_client_auth();
-    // `http` is for AWS on loopback: AWS_ENDPOINT_URL.
-    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
-    let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(https);
+    let connector = Connector { tcp, tls: Arc::new(tls), proxies: Arc::new(proxies) };
+    let pool = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
     let connections = SharedHttpConnector::new(Connections { pool, clock });
     Ok(http_client_fn(move |_, _| connections.clone()))
 }
 
-/// This client has no proxy. To go around one that is configured could break the network's rules.
-fn refuse_proxy(variable: impl Fn(&str) -> Option<String>) -> io::Result<()> {
-    let configured =
-        ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].into_iter().find(|name| variable(name).is_some());
-    match configured {
-        None => Ok(()),
-        Some(name) => Err(io::Error::other(format!(
-            "{name} is set, but ami-courier has no support for a proxy: remove the variable, and give the function a route or \
-             VPC endpoints to the AWS services"
-        ))),
+const PROXY_VARIABLES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/// The proxy that the environment names, and the servers that are reached without it.
+fn proxies(variable: impl Fn(&str) -> Option<String>) -> Result<Matcher, WrongSetting> {
+    let proxy = PROXY_VARIABLES.into_iter().find_map(|name| Some((name, variable(name)?)));
+    let Some((name, value)) = proxy else { return Ok(Matcher::builder().build()) };
+    if !is_proxy(&value) {
+        // The matcher would leave it out, and all calls would go around the proxy.
+        return Err(WrongSetting {
+            variable: name,
+            value: without_password(&value),
+            accepted: "`http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` with special characters as `%40`"
+                .to_owned(),
+        });
+    }
+    let direct = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
+    Ok(Matcher::builder().https(value).no(direct).build())
+}
+
+/// Whether it names a proxy that [`Tunnel`] can speak to. `HOST:PORT` alone means HTTP, as for curl.
+fn is_proxy(value: &str) -> bool {
+    let Ok(uri) = value.parse::<Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    // Of two `@`, one belongs to a password: the matcher would take its end for a part of the host.
+    let (_, host) = authority.as_str().split_once('@').unwrap_or_default();
+    let is_host = !authority.host().is_empty() && !host.contains('@');
+    let has_port = authority.port_u16().is_some();
+    match uri.scheme_str() {
+        Some("http") => is_host && (has_port || authority.as_str().ends_with(authority.host())),
+        None => is_host && has_port,
+        Some(_) => false,
     }
 }
 
+/// The value of a proxy variable, for a log line. What is no URL can have its password anywhere before the last `@`.
+fn without_password(value: &str) -> String {
+    let Some((before, host)) = value.rsplit_once('@') else { return value.to_owned() };
+    let (scheme, user) = before.split_once("://").map_or(("", before), |(scheme, user)| (scheme, user));
+    let user = user.split(':').next().unwrap_or_default();
+    if scheme.is_empty() { format!("{user}:***@{host}") } else { format!("{scheme}://{user}:***@{host}") }
+}
+
 /// Where the root certificates are: where the environment says, as for all SDKs of AWS and for OpenSSL, else where the
-/// operating system keeps them.
+/// operating system keeps them. The variables are read here: the probe would skip one that names a missing file.
 fn bundle() -> Option<PathBuf> {
-    variable("AWS_CA_BUNDLE").map(PathBuf::from).or_else(|| openssl_probe::probe().cert_file)
+    let named = variable("AWS_CA_BUNDLE").or_else(|| variable("SSL_CERT_FILE"));
+    named.map(PathBuf::from).or_else(|| openssl_probe::probe().cert_file)
 }
 
 /// Certificates that cannot be read are skipped, as OpenSSL does: one broken root must not make the others unusable.
@@ -95,10 +133,52 @@ fn certificates(text: &str) -> impl Iterator<Item = CertificateDer<'static>> {
     })
 }
 
+/// A connection for the pool: TCP, the proxy's tunnel if there is one, and TLS, in one time for all.
+#[derive(Clone)]
+struct Connector {
+    tcp: TcpConnector,
+    tls: Arc<ClientConfig>,
+    proxies: Arc<Matcher>,
+}
+
+impl Service<Uri> for Connector {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tcp.poll_ready(context).map_err(io::Error::other)
+    }
+
+    fn call(&mut self, server: Uri) -> Self::Future {
+        // Plain HTTP is for AWS on loopback (AWS_ENDPOINT_URL), and never goes through a proxy.
+        let Some(proxy) = self.proxies.intercept(&server) else {
+            let connecting = HttpsConnector::from((self.tcp.clone(), self.tls.clone())).call(server);
+            return Box::pin(async move { in_time(connecting).await.map_err(io::Error::other) });
+        };
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
+        if let Some(user_and_password) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(user_and_password.clone());
+        }
+        let connecting = HttpsConnector::from((tunnel, self.tls.clone())).call(server);
+        Box::pin(async move {
+            in_time(connecting).await.map_err(|failed| {
+                let (proxy, failed) = (proxy.uri(), with_sources(&*failed));
+                io::Error::other(format!("through the proxy {proxy}, which must answer CONNECT with 200: {failed}"))
+            })
+        })
+    }
+}
+
+async fn in_time<C, E: From<String>>(connecting: impl Future<Output = Result<C, E>>) -> Result<C, E> {
+    let too_late = |_| E::from(format!("no connection within {} seconds", CONNECT.as_secs()));
+    tokio::time::timeout(CONNECT, connecting).await.map_err(too_late)?
+}
+
 /// The pool, as the SDK's clients use it.
 #[derive(Debug)]
 struct Connections {
-    pool: Client<HttpsConnector<TcpConnector>, SdkBody>,
+    pool: Client<Connector, SdkBody>,
     clock: Clock,
 }
 
@@ -169,12 +249,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_configured_proxy_is_an_error_that_names_its_variable() {
-        let with =
-            |name: &'static str| move |variable: &str| (variable == name).then(|| "http://proxy:3128".to_owned());
-        let error = refuse_proxy(with("https_proxy")).unwrap_err().to_string();
-        assert!(error.starts_with("https_proxy is set"), "{error}");
-        assert!(refuse_proxy(with("NO_PROXY")).is_ok());
+    fn a_proxy_is_an_http_url_or_a_host_with_a_port() {
+        for proxy in [
+            "http://proxy:3128",
+            "http://proxy",
+            "http://proxy:3128/",
+            "HTTP://me:p%40ss@proxy",
+            "proxy:3128",
+            "me:p@10.0.0.1:80",
+            "http://[::1]:3128",
+        ] {
+            assert!(is_proxy(proxy), "{proxy}");
+            assert!(
+                Matcher::builder().https(proxy).build().intercept(&Uri::from_static("https://aws")).is_some(),
+                "{proxy}"
+            );
+        }
+        for other in [
+            "proxy",
+            "true",
+            "http//proxy:3128",
+            "http://",
+            "http://:3128",
+            "http://proxy:port",
+            "http://proxy:70000",
+            "http://a b:3128",
+            "https://proxy:3128",
+            "socks5://proxy:1080",
+            "/proxy",
+            "http://me:p@ss@proxy:3128",
+        ] {
+            assert!(!is_proxy(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_shown_without_its_password() {
+        for (value, shown) in [
+            ("http//proxy:3128", "http//proxy:3128"),
+            ("http://me:secret@proxy:3128", "http://me:***@proxy:3128"),
+            ("me:secret@proxy", "me:***@proxy"),
+            ("ftp://me:se@c:/ret@proxy", "ftp://me:***@proxy"),
+            ("http:/me:secret@proxy", "http:***@proxy"),
+        ] {
+            assert_eq!(without_password(value), shown);
+        }
     }
 
     #[test]

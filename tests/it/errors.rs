@@ -302,18 +302,6 @@ async fn a_client_token_that_ec2_refuses_is_no_error_where_a_second_look_can_fol
 }
 
 #[tokio::test]
-async fn a_proxy_in_the_environment_stops_the_function_with_an_error_that_names_the_variable() {
-    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        let stage = Stage::new().await.set(variable, "http://proxy.example.com:3128");
-        let error = stage.function_in(HERE).start().await.expect_err("it does not start").logs.concat();
-        assert!(error.contains(&format!("{variable} is set")) && error.contains("no support for a proxy"), "{error}");
-        assert!(error.contains("remove the variable"), "{error}");
-    }
-    let stage = Stage::new().await.source(AMI, "golden-1").set("NO_PROXY", "*");
-    assert_eq!(stage.function().await.invoke(&announced()).await.unwrap()[0]["Outcome"], "Started");
-}
-
-#[tokio::test]
 async fn an_error_of_a_look_is_sorted_as_well_and_names_the_look() {
     for (region, looking) in [(THERE, "describing the source AMI"), (HERE, "looking for copies of")] {
         for (status, code, expected) in [

@@ -64,6 +64,8 @@ LONGEST = {
     "PermissionsBoundaryArn": padded(f"arn:aws-us-gov:iam::{ACCOUNT}:policy/"),
     "VpcSubnetIds": listed(lambda n: f"subnet-{n:017x}"),
     "VpcSecurityGroupIds": listed(lambda n: f"sg-{n:017x}"),
+    "HttpsProxy": padded("http://me:secret@proxy", ".example.com:3128"),
+    "NoProxy": padded("proxy", ".example.com"),
     "EventBusArns": listed(lambda n: arn("events", "event-bus/" + "b" * (250 + n))),
 }
 

@@ -26,9 +26,13 @@ STACK_ONLY = {
     "PermissionsBoundaryArn",
     "VpcSubnetIds",
     "VpcSecurityGroupIds",
+    "HttpsProxy",
+    "NoProxy",
 }
 # Settings that the template gives from its own resources.
 FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "SWEEPS"}
+# Variables of every HTTPS client, which src/aws/https.rs reads.
+OF_THE_NETWORK = {"HTTPS_PROXY": "HttpsProxy", "NO_PROXY": "NoProxy"}
 
 
 def settings_of_the_function():
@@ -195,6 +199,9 @@ def every_setting_is_a_parameter_and_every_parameter_a_setting(stack):
     variables = dict(stack.source["Resources"]["Function"]["Properties"]["Environment"]["Variables"])
     if variables.pop("AWS_ENDPOINT_URL", None) != {"Ref": "AWS::NoValue"}:
         yield "AWS_ENDPOINT_URL must be named, for `sam local invoke --env-vars`, and never be set"
+    for name, parameter in OF_THE_NETWORK.items():
+        if variables.pop(name, None) != {"Ref": parameter}:
+            yield f"{name} does not get the value of {parameter}"
     for name in sorted(settings ^ set(variables)):
         yield f"{name} is {'not given by the template' if name in settings else 'not known to src/settings.rs'}"
     for name in sorted({pascal(name) for name in settings - FROM_RESOURCES} ^ (parameters - STACK_ONLY)):
@@ -400,6 +407,8 @@ BROKEN = [
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/NEW_SETTING", "x"),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/SHARE_WITH", {"Ref": "ExtraTags"}),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/AWS_ENDPOINT_URL", "http://elsewhere"),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/HTTPS_PROXY", None),
+    (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/NO_PROXY", {"Ref": "HttpsProxy"}),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Parameters/Left", {"Type": "String", "Default": ""}),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Parameters/ImageBuilder", None),
     (every_parameter_is_explained, "Parameters/ShareWith/Description", None),
