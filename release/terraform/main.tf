@@ -13,7 +13,12 @@ terraform {
 }
 
 locals {
-  zip = "ami-courier-${var.release}-${var.architecture}.zip"
+  zip      = "ami-courier-${var.release}-${var.architecture}.zip"
+  template = "${var.release_dir}/ami-courier.template.json"
+}
+
+data "aws_s3_bucket" "code" {
+  bucket = var.bucket
 }
 
 resource "aws_s3_object" "code" {
@@ -24,12 +29,21 @@ resource "aws_s3_object" "code" {
   tags        = var.tags
 }
 
+# CloudFormation takes 51,200 bytes inline, and 1 MB from a bucket. The key changes with the template, so that Terraform sees a new one.
+resource "aws_s3_object" "template" {
+  bucket      = var.bucket
+  key         = "ami-courier-${substr(filesha256(local.template), 0, 16)}.template.json"
+  source      = local.template
+  source_hash = filesha256(local.template)
+  tags        = var.tags
+}
+
 resource "aws_cloudformation_stack" "courier" {
-  name          = var.name
-  template_body = file("${var.release_dir}/ami-courier.template.json")
-  capabilities  = ["CAPABILITY_IAM"]
-  iam_role_arn  = var.iam_role_arn
-  tags          = var.tags
+  name         = var.name
+  template_url = "https://${data.aws_s3_bucket.code.bucket_regional_domain_name}/${aws_s3_object.template.key}"
+  capabilities = ["CAPABILITY_IAM"]
+  iam_role_arn = var.iam_role_arn
+  tags         = var.tags
 
   parameters = merge(var.parameters, {
     CodeBucket   = aws_s3_object.code.bucket

@@ -9,7 +9,7 @@ variable "release_dir" {
 }
 
 variable "bucket" {
-  description = "S3 bucket in the destination Region, for the zip."
+  description = "S3 bucket in the destination Region, for the zip and the template."
   type        = string
 }
 

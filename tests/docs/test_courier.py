@@ -31,11 +31,10 @@ def files_of_a_release(folder, takes_messages=False):
     release.zip_code(code, "x86_64", folder)
     code.unlink()
     template = release.write_template(folder)
-    plain = json.loads(template.read_text())
-    for resource in plain["Resources"].values():
-        if resource["Type"] == "AWS::Lambda::EventSourceMapping" and not takes_messages:
-            resource["Properties"]["Enabled"] = False
-    template.write_text(json.dumps(plain, separators=(",", ":"), ensure_ascii=False))
+    if not takes_messages:
+        plain = json.loads(template.read_text())
+        plain["Resources"]["FunctionAnnouncements"]["Properties"]["Enabled"] = False
+        template.write_text(json.dumps(plain))
     release.write_sums(folder)
 
 

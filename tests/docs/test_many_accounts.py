@@ -9,9 +9,11 @@ import json
 import shutil
 
 import pytest
+import release
 from aws_on_loopback import for_moto, started
 from pages import script
 from stack import ROOT, template
+from test_courier import files_of_a_release
 from test_hearing import ami
 
 BUILDER, ADMINISTRATOR = "111122223333", "999988887777"
@@ -35,13 +37,14 @@ def aws(tmp_path_factory):
     """The documented commands, run in the order of the page."""
     folder = tmp_path_factory.mktemp("commands")
     (folder / "packaged.json").write_text(json.dumps(for_moto(template())))
+    files_of_a_release(folder)
     shutil.copy(ROOT / "source-region.yaml", folder)
     with started() as aws:
         organization = aws.client("organizations", ADMINISTRATOR, "us-east-1")
         organization.create_organization()
         (root,) = organization.list_roots()["Roots"]
         unit = organization.create_organizational_unit(ParentId=root["Id"], Name="builders")["OrganizationalUnit"]["Id"]
-        commands = STAND_IN + script("many-accounts").replace("ou-ab12-11111111", unit)
+        commands = STAND_IN + (script("many-accounts") + "\n" + script("stack-set")).replace("ou-ab12-11111111", unit)
         aws.printed = aws.shell(commands, ADMINISTRATOR, "us-east-1", folder)
         yield aws
 
@@ -79,6 +82,18 @@ def test_an_ami_of_the_builder_is_announced_to_every_courier(aws):
 @pytest.mark.parametrize(("account", "region"), COURIERS)
 def test_the_default_bus_of_a_destination_stays_closed(aws, account, region):
     assert "Policy" not in aws.client("events", account, region).describe_event_bus(Name="default")
+
+
+def test_the_stack_set_of_a_release_is_made_and_updated_from_a_bucket(aws):
+    """The update names every parameter, and keeps its value."""
+    stack_set = aws.client("cloudformation", ADMINISTRATOR, "us-east-1").describe_stack_set(StackSetName="ami-courier")["StackSet"]
+    values = {parameter["ParameterKey"]: parameter.get("ParameterValue") for parameter in stack_set["Parameters"]}
+    assert (values["CodeBucket"], values["BucketPerRegion"], values["SourceRegions"]) == ("my-code", "true", "us-east-1")
+    operations = aws.client("cloudformation", ADMINISTRATOR, "us-east-1").list_stack_set_operations(StackSetName="ami-courier")["Summaries"]
+    assert "UPDATE" in [operation["Action"] for operation in operations]
+    for region in ("eu-west-1", "ap-northeast-1"):
+        found = aws.client("s3", ADMINISTRATOR, region).list_objects_v2(Bucket=f"my-code-{region}")["Contents"]
+        assert f"ami-courier-{release.version()}-x86_64.zip" in [key["Key"] for key in found]
 
 
 @pytest.mark.parametrize("name", ["ami-courier-source", "ami-courier-source-ou"])

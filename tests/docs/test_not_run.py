@@ -18,7 +18,7 @@ OF_THE_CLI = {
     ("s3", "cp"): set(),
     ("s3", "rb"): {"--force"},
     ("logs", "tail"): {"--follow", "--since", "--filter-pattern"},
-    ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--capabilities", "--parameter-overrides"},
+    ("cloudformation", "deploy"): {"--stack-name", "--template-file", "--s3-bucket", "--capabilities", "--parameter-overrides"},
 }
 EVERYWHERE = {"--region", "--profile", "--query", "--output", "--cli-input-json"}
 

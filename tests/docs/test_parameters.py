@@ -13,14 +13,21 @@ PARAMETERS = {
     "ami-courier.template.json": {**code_parameters(), **template()["Parameters"]},
     "source-region.yaml": template("source-region.yaml")["Parameters"],
 }
+
+
+def named(arguments):
+    """The template of a command. In a bucket, the name of a release's template has the version."""
+    words = [word.replace("ami-courier-$version.", "ami-courier.") for word in arguments]
+    return next((name for name in PARAMETERS if any(name in word for word in words)), None)
+
+
 DEPLOYMENTS = [
-    (block.place, name, arguments)
+    (block.place, named(arguments), arguments)
     for page in pages()
     for block in page.blocks
     if block.is_console
     for arguments in commands_of(block.script, "aws")
-    for name in PARAMETERS
-    if any(name in word for word in arguments)
+    if arguments[0] == "cloudformation" and named(arguments)
 ]
 
 
@@ -58,9 +65,15 @@ def test_the_template_takes_the_parameters(place, name, arguments):
     assert list(complaints(name, given(arguments))) == []
 
 
+@pytest.mark.parametrize(("place", "name", "arguments"), DEPLOYMENTS, ids=lambda value: value if isinstance(value, str) else "")
+def test_the_template_of_a_release_goes_through_a_bucket(place, name, arguments):
+    """It is larger than CloudFormation takes inline."""
+    assert name == "source-region.yaml" or {"--s3-bucket", "--template-url"} & set(arguments)
+
+
 def test_the_pages_give_parameters_of_many_kinds():
-    named = {key for _, _, arguments in DEPLOYMENTS for key, _ in given(arguments)}
-    assert {"DryRun", "SourceRegions", "NamePatterns", "RequiredTags", "AlarmTopicArn", "ShareWith", "KmsKeyId", "BackfillDays", "EventBusArns"} <= named
+    keys = {key for _, _, arguments in DEPLOYMENTS for key, _ in given(arguments)}
+    assert {"DryRun", "SourceRegions", "NamePatterns", "RequiredTags", "AlarmTopicArn", "ShareWith", "KmsKeyId", "BackfillDays", "EventBusArns"} <= keys
 
 
 @pytest.mark.parametrize(

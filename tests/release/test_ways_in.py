@@ -24,8 +24,6 @@ NODE_MODULES = Path(os.environ.get("NODE_MODULES", ROOT / "target" / "gate" / "n
 @pytest.fixture(scope="module")
 def aws():
     with started() as aws:
-        # Moto answers S3 by host name unless the endpoint is localhost.
-        aws.endpoint = aws.endpoint.replace("127.0.0.1", "localhost")
         aws.client("s3", ACCOUNT, REGION).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         yield aws
 
@@ -39,6 +37,11 @@ def deployed_code(aws, stack_name):
 
 def sha256(path):
     return base64.b64encode(hashlib.sha256(path.read_bytes()).digest()).decode()
+
+
+def as_it_was_sent(aws, stack_name):
+    """The template that CloudFormation was given, which boto3 parses."""
+    return aws.client("cloudformation", ACCOUNT, REGION).get_template(StackName=stack_name)["TemplateBody"]
 
 
 def outputs(aws, stack_name):
@@ -56,7 +59,7 @@ def deploy(aws, released, stack_name, architecture, parameters):
     script = f"""
         sha256sum --check --quiet SHA256SUMS
         aws s3 cp --quiet ami-courier-{VERSION}-{architecture}.zip s3://{BUCKET}/
-        aws cloudformation deploy --stack-name {stack_name} --template-file ami-courier.template.json --capabilities CAPABILITY_IAM \\
+        aws cloudformation deploy --stack-name {stack_name} --template-file ami-courier.template.json --s3-bucket {BUCKET} --capabilities CAPABILITY_IAM \\
             --parameter-overrides CodeBucket={BUCKET} Architecture={architecture} {overrides}
     """
     aws.shell(script, ACCOUNT, REGION, released)
@@ -138,6 +141,7 @@ def test_terraform_validates_applies_plans_nothing_more_and_destroys(aws, releas
     assert code == 0, output
     assert outputs(aws, "terraformed")["Version"] == VERSION
     assert deployed_code(aws, "terraformed") == sha256(released / f"ami-courier-{VERSION}-x86_64.zip")
+    assert as_it_was_sent(aws, "terraformed") == json.loads((released / "ami-courier.template.json").read_text())
     # With -detailed-exitcode: 0 is an empty plan, 2 a plan with changes.
     code, output = terraform.run("plan", "-detailed-exitcode", "-input=false")
     assert code == 0, output
@@ -151,10 +155,10 @@ def test_terraform_validates_applies_plans_nothing_more_and_destroys(aws, releas
 def test_terraform_refuses_a_misspelt_argument(terraform):
     main = terraform.folder / "main.tf"
     text = main.read_text()
-    main.write_text(text.replace("template_body", "template_bodi"))
+    main.write_text(text.replace("template_url", "template_uri"))
     assert main.read_text() != text
     code, output = terraform.run("validate")
-    assert code != 0 and "template_bodi" in output
+    assert code != 0 and "template_uri" in output
 
 
 def test_terraform_refuses_an_unknown_architecture(terraform):
@@ -182,16 +186,18 @@ def synthesised(tmp_path, released, architecture):
     assert done.returncode == 0, done.stderr
     template = json.loads((tmp_path / "cdk.out" / "ami-courier.template.json").read_text())
     assets = json.loads((tmp_path / "cdk.out" / "ami-courier.assets.json").read_text())
-    return template, assets
+    return template, assets, json.loads((tmp_path / "cdk.out" / "manifest.json").read_text())
 
 
 @pytest.mark.parametrize("architecture", release.ARCHITECTURES)
 def test_the_cdk_synthesises_the_stack_of_the_release(tmp_path, released, architecture):
-    template, assets = synthesised(tmp_path, released, architecture)
+    template, assets, manifest = synthesised(tmp_path, released, architecture)
     plain = json.loads((released / "ami-courier.template.json").read_text())
     assert set(plain["Resources"]) <= set(template["Resources"])
     for name in set(plain["Resources"]) - {"Function"}:
         assert template["Resources"][name]["Properties"] == with_parameters(plain["Resources"][name]["Properties"], architecture), name
+    # The template goes through a bucket, too: `cdk deploy` uploads it with the other assets.
+    assert manifest["artifacts"]["ami-courier"]["properties"]["stackTemplateAssetObjectUrl"].startswith("s3://")
     (zipped,) = [file for file in assets["files"].values() if file["source"]["path"].endswith(".zip")]
     assert sha256(tmp_path / "cdk.out" / zipped["source"]["path"]) == sha256(released / f"ami-courier-{VERSION}-{architecture}.zip")
 

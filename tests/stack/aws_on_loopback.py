@@ -119,8 +119,9 @@ def started():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
-        host, port = server.get_host_and_port()
+        _, port = server.get_host_and_port()
         with as_aws_does():
-            yield Aws(f"http://{host}:{port}")
+            # By this name moto finds buckets in paths, and the templates that CloudFormation takes from them.
+            yield Aws(f"http://localhost:{port}")
     finally:
         server.stop()

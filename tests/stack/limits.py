@@ -74,6 +74,9 @@ SUBNETS = schema("AWS::Lambda::Function")["definitions"]["VpcConfig"]["propertie
 SECURITY_GROUPS = schema("AWS::Lambda::Function")["definitions"]["VpcConfig"]["properties"]["SecurityGroupIds"]["maxItems"]
 PARAMETER_VALUE = LIMITS["Parameters"]["value"]
 OUTPUT_DESCRIPTION = LIMITS["Outputs"]["description"]
+# docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html, .../parameters-section-structure.html
+TEMPLATE_DESCRIPTION = 1_024
+PARAMETER_DESCRIPTION = 4_000
 TEMPLATE_BODY = LIMITS["template"]["body"]
 TEMPLATE_BODY_INLINE = number_in_words(text("cloudformation", "CreateStackSet", "TemplateBody"), r"([\d,]+) bytes")
 ENVIRONMENT = number_in_words(FunctionEnvironmentSize.description, r"does not exceed (\d+) bytes")

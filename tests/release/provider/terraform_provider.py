@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A stand-in for hashicorp/aws, with the two resource types of the module. Their arguments are those of the real provider (arguments.json); boto3 carries them out."""
+"""A stand-in for hashicorp/aws, with the resource types and the data source of the module. Their arguments are those of the real provider (arguments.json); boto3 carries them out."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import boto3
 from tf import types
-from tf.iface import Provider, Resource
+from tf.iface import DataSource, Provider, Resource
 from tf.runner import run_provider
 from tf.schema import Attribute, Schema
 from tf.types import Unknown
@@ -15,8 +15,7 @@ from tf.types import Unknown
 ARGUMENTS = json.loads((Path(__file__).parent / "arguments.json").read_text())
 KINDS = {"string": types.String(), "bool": types.Bool(), "number": types.Number(), "list": types.List(types.String()), "map": types.Map(types.String())}
 # What the provider works out when it is not given.
-COMPUTED = {"id", "region", "tags_all"}
-MOST_BYTES = 51_200
+COMPUTED = {"id", "region", "tags_all", *(ARGUMENTS["data_s3_bucket"].keys() - {"bucket"})}
 
 
 def attributes(kind):
@@ -56,6 +55,23 @@ class S3Object(Resource):
         self.s3.delete_object(Bucket=current["bucket"], Key=current["key"])
 
 
+class S3Bucket(DataSource):
+    def __init__(self, provider):
+        self.s3 = boto3.client("s3")
+
+    @classmethod
+    def get_name(cls):
+        return "s3_bucket"
+
+    @classmethod
+    def get_schema(cls):
+        return Schema(attributes=list(attributes("data_s3_bucket")))
+
+    def read(self, context, config):
+        region = self.s3.get_bucket_location(Bucket=config["bucket"])["LocationConstraint"]
+        return {**known(config), "id": config["bucket"], "region": region, "bucket_regional_domain_name": f"{config['bucket']}.s3.{region}.amazonaws.com"}
+
+
 class CloudFormationStack(Resource):
     def __init__(self, provider):
         self.cloudformation = boto3.client("cloudformation")
@@ -73,10 +89,8 @@ class CloudFormationStack(Resource):
         return self._carry_out(self.cloudformation.create_stack, known(planned))
 
     def _carry_out(self, call, planned):
-        if len(planned["template_body"].encode()) > MOST_BYTES:
-            raise ValueError(f"template_body has more than {MOST_BYTES} bytes")
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in planned["parameters"].items()]
-        call(StackName=planned["name"], TemplateBody=planned["template_body"], Capabilities=planned["capabilities"], Parameters=parameters)
+        call(StackName=planned["name"], TemplateURL=planned["template_url"], Capabilities=planned["capabilities"], Parameters=parameters)
         (stack,) = self.cloudformation.describe_stacks(StackName=planned["name"])["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         return {**planned, "id": stack["StackId"], "region": self.cloudformation.meta.region_name, "tags_all": planned["tags"] or {}, "outputs": outputs}
@@ -108,7 +122,7 @@ class Aws(Provider):
         pass
 
     def get_data_sources(self):
-        return []
+        return [S3Bucket]
 
     def get_resources(self):
         return [S3Object, CloudFormationStack]
