@@ -21,7 +21,7 @@ def monthly(**letters):
 @pytest.mark.parametrize("row", PAGE.table("## Examples"), ids=" ".join)
 def test_an_example_is_what_the_formula_gives(row):
     *counts, total = row
-    assert monthly(**dict(zip("RNGSQK", map(int, counts), strict=True))) == pytest.approx(dollars(total), abs=0.004)
+    assert monthly(**dict(zip("RNGSDQKVEL", map(int, counts), strict=True))) == pytest.approx(dollars(total), abs=0.004)
 
 
 def test_the_formula_has_the_prices_of_the_table():
@@ -31,7 +31,10 @@ def test_the_formula_has_the_prices_of_the_table():
 
 def test_the_parts_of_the_courier_are_within_its_price():
     parts = [dollars(price) for _, _, price in PAGE.table("## The courier")]
-    assert 9.30 < sum(parts) <= monthly(R=1, N=0, G=0, S=0, Q=0, K=0) == 9.50
+    nothing = dict.fromkeys("NGSDQKVEL", 0)
+    assert 7.70 < sum(parts) <= monthly(R=1, **nothing) == 7.80
+    assert "up to $10.80 a month in each destination Region, or $7.80 without its dashboard" in " ".join(PAGE.text.split())
+    assert monthly(R=1, **{**nothing, "D": 1}) == 10.80
 
 
 def test_lambda_takes_what_the_table_says():
@@ -40,6 +43,29 @@ def test_lambda_takes_what_the_table_says():
         runs = messages + 720
         assert runs * (0.25 * 0.0000166667 + 0.20 / 1_000_000) < limit
     assert "230 GB-s" in PAGE.table("## The courier")[0][1] and (200 + 720) * 0.25 == 230
+
+
+def test_the_screen_on_a_wall_scans_what_its_example_says():
+    """A refresh each minute, of 730 hours, over 10 MB of log: $0.005 for a GB."""
+    scanned = round(730 * 60 * 0.01)
+    assert [row[-2] for row in PAGE.table("## Examples")].count(str(scanned)) == 1
+    assert f"43,800 × 0.01 GB = {scanned} GB" in PAGE.text and round(scanned * 0.005, 2) == 2.19
+
+
+def test_the_network_costs_what_its_hours_cost():
+    for letter, hourly in (("V", 0.045), ("E", 0.01)):
+        (price,) = [dollars(price) for name, _, price in PAGE.table("## The formula") if name == f"`{letter}`"]
+        assert price == pytest.approx(hourly * 730)
+
+
+def test_the_backups_cost_what_the_page_says():
+    assert 10 * 30 * 20 * 0.02 == 120 and "300 AMIs a month: $120.00" in PAGE.text
+
+
+def test_the_alarm_of_the_source_region_costs_what_the_formula_says():
+    (alarm,) = of_type(rendered(template("source-region.yaml"), {"EventBusArns": "arn:aws:events:eu-west-1:123456789012:event-bus/x"}), "AWS::CloudWatch::Alarm").values()
+    (price,) = [dollars(price) for name, _, price in PAGE.table("## The formula") if name == "`Q`"]
+    assert price == pytest.approx(sum("MetricStat" in metric for metric in alarm["Metrics"]) * 0.10)
 
 
 def test_the_alarms_have_as_many_metrics_as_the_table_says():

@@ -11,10 +11,14 @@ from functools import cache
 from pathlib import Path
 
 from policy import Request
-from stack import REGION, ROOT, options, parameters_of, partition, pretty, rendered, statements, template
+from stack import OPTIONS, REGION, ROOT, options, parameters_of, partition, pretty, rendered, statements, template
 
 RECORD = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "aws-calls.jsonl"
 NEW = "0123456789abcdef0"
+# The accounts of the test suite are all in one.
+ORGANIZATION = OPTIONS["SenderOrganizationId"][1]
+# The owner of Amazon Linux.
+OF_AMAZON = {"137112412989"}
 # What EC2 asks of other services in the caller's name: docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html
 LOOKED_AT_FOR_REFERENCES = [
     "ec2:DescribeInstances",
@@ -39,20 +43,35 @@ def recorded():
     return list(calls.values())
 
 
-def policy_for(call):
-    """The role's statements for the settings that the function had when it made `call`; with every option on where those are not known."""
+def stacks_for(call):
+    """The stacks whose function may make `call`: with the settings that it had, and with every option on where those are not known."""
     settings = call.get("settings")
-    parameters = options("all") if settings is None else {**own_parameters(call), **parameters_of(settings), **key_of_a_request(call)}
-    return _policy(call["account"], here(call), pretty(parameters))
+    if settings is None:
+        return [(call["account"], here(call), pretty(options("all")))]
+    known = {**parameters_of(settings), **key_of_a_request(call)}
+    return [(call["account"], here(call), pretty({**own, **known})) for own in own_parameters(call)]
 
 
 @cache
-def _policy(account, region, parameters):
+def policy_of(stack):
+    """The role's statements in a stack."""
+    account, region, parameters = stack
     return statements(rendered(template(), json.loads(parameters), account=account, region=region))
 
 
+@cache
+def asked():
+    """Each thing that AWS asks of a stack's role in the test suite, with one of the tests: once, however many calls ask it."""
+    found = {}
+    for call in recorded():
+        for stack in stacks_for(call):
+            for request in requests(call):
+                found.setdefault((stack, pretty([request.action, request.resource, request.context])), (stack, request, call.get("test", "?")))
+    return list(found.values())
+
+
 def own_parameters(call):
-    """What an operator would have said in the stack's own parameters (they are no settings) for this call to work."""
+    """What an operator could have said in the stack's own parameters (they are no settings) for this call to work: one or two ways."""
     parameters = {}
     if keys := sorted({target["kms_key"] for target in call.get("targets", []) if target.get("kms_key") and call["action"] == "CopyImage"}):
         parameters["SourceKmsKeyArns"] = ",".join(keys)
@@ -60,8 +79,8 @@ def own_parameters(call):
         arn = arn_of_parameter(call["parameters"]["Name"], call["region"], call["account"])
         parameters["SourceParameterPath"] = "/" + arn.split(":parameter/")[1]
         if arn.split(":")[4] not in ("", call["account"]):
-            parameters["SenderAccounts"] = arn.split(":")[4]
-    return parameters
+            return [{**parameters, "SenderAccounts": arn.split(":")[4]}, {**parameters, "SenderOrganizationId": ORGANIZATION}]
+    return [parameters]
 
 
 def is_announced(call):
@@ -158,8 +177,14 @@ def _copy_image(call, parameters, context):
     region, account = call["region"], call["account"]
     copies = [f"arn:{partition(region)}:ec2:{region}::image/ami-{NEW}", f"arn:{partition(region)}:ec2:{region}::snapshot/snap-{NEW}"]
     source = f"arn:{partition(region)}:ec2:{parameters['SourceRegion']}::image/{parameters['SourceImageId']}"
-    for resource in [source, *copies]:
-        yield Request("ec2:CopyImage", resource, context)
+    # AWS's list has `ec2:Owner` for the images of CopyImage. Whether EC2 names an owner of the copy, which does not exist yet, or names one at all, is not
+    # documented: the call must be allowed in each of these worlds.
+    owners = {target["owner"] for target in call.get("targets", []) if target["id"] == parameters["SourceImageId"]}
+    for named in [{}, *({"ec2:Owner": owner_in_a_condition(owner)} for owner in owners)]:
+        yield Request("ec2:CopyImage", source, {**context, **named})
+    for resource in copies:
+        for named in [{}, {"ec2:Owner": account}]:
+            yield Request("ec2:CopyImage", resource, {**context, **(named if "::image/" in resource else {})})
     keys = [value for name, value in parameters.items() if re.fullmatch(r"TagSpecification\.\d+\.Tag\.\d+\.Key", name)]
     if keys or parameters.get("CopyImageTags") == "true":
         for resource in copies:
@@ -170,6 +195,14 @@ def _copy_image(call, parameters, context):
     for key in {target["kms_key"] for target in call.get("targets", []) if target.get("kms_key")}:
         actions = ["Decrypt", "DescribeKey", "ReEncryptFrom", "ReEncryptTo"]
         yield from _kms(key, actions, parameters["SourceRegion"], account, f"ec2.{parameters['SourceRegion']}.amazonaws.com")
+
+
+def owner_in_a_condition(account):
+    """The value of `ec2:Owner`: an account's id, but for Amazon's own accounts `amazon`.
+
+    docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html (the key `ec2:Owner`), …/AWSEC2/latest/UserGuide/ExamplePolicies_EC2.html.
+    """
+    return "amazon" if account in OF_AMAZON else account
 
 
 def _kms(key, actions, region, account, service):
@@ -188,7 +221,7 @@ def _kms(key, actions, region, account, service):
 
 def _ssm(call, parameters, context):
     arn = arn_of_parameter(parameters["Name"], call["region"], call["account"])
-    yield Request(f"ssm:{call['action']}", arn, {**context, "aws:ResourceAccount": arn.split(":")[4]})
+    yield Request(f"ssm:{call['action']}", arn, {**context, "aws:ResourceAccount": arn.split(":")[4], "aws:ResourceOrgID": ORGANIZATION})
 
 
 def arn_of_parameter(name, region, account):

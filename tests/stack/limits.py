@@ -25,6 +25,10 @@ DOCUMENTED = {
     "actions of a queue policy's statement": 7,
     # docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
     "bytes of an event bus policy": 10_240,
+    # The same page: the default. The API model has what an increase of the quota can give.
+    "characters of an event pattern": 2_048,
+    # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-data-queries.html
+    "metrics of an alarm": 10,
     # docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/search-expression-syntax.html
     "characters of a search": 1_024,
 }

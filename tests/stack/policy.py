@@ -5,6 +5,7 @@ Rules: docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_cond
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 from stack import as_list
 
@@ -23,21 +24,27 @@ class Request:
 
 def allowing(policy, request):
     """The first statement of `policy` that allows `request`, or None."""
-    for statement in policy:
-        if statement["Effect"] != "Allow" or "NotAction" in statement or "NotResource" in statement:
-            raise NotImplementedError(f"only plain Allow statements are judged, not {statement['Sid']}")
-        if (
-            any(_matches(action, request.action, ignore_case=True) for action in as_list(statement["Action"]))
-            and any(_matches(resource, request.resource) for resource in as_list(statement["Resource"]))
-            and _conditions_hold(statement.get("Condition", {}), request.context)
-        ):
-            return statement
-    return None
+    return next((statement for statement in policy if allows(statement, request)), None)
+
+
+def allows(statement, request):
+    if statement["Effect"] != "Allow" or "NotAction" in statement or "NotResource" in statement:
+        raise NotImplementedError(f"only plain Allow statements are judged, not {statement['Sid']}")
+    return (
+        any(_matches(action, request.action, ignore_case=True) for action in as_list(statement["Action"]))
+        and any(_matches(resource, request.resource) for resource in as_list(statement["Resource"]))
+        and _conditions_hold(statement.get("Condition", {}), request.context)
+    )
 
 
 def _matches(pattern, value, ignore_case=False):
+    return _compiled(pattern, ignore_case).fullmatch(value) is not None
+
+
+@cache
+def _compiled(pattern, ignore_case):
     expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
-    return re.fullmatch(expression, value, re.IGNORECASE if ignore_case else 0) is not None
+    return re.compile(expression, re.IGNORECASE if ignore_case else 0)
 
 
 _OPERATORS = {
@@ -62,6 +69,10 @@ def _holds(operator, wanted, actual):
     quantifier, _, operator = operator.rpartition(":")
     if operator == "Null":
         return (actual is None) == (wanted == ["true"])
+    if operator.endswith("IfExists"):
+        operator = operator.removesuffix("IfExists")
+        if actual is None:
+            return True
     if operator not in _OPERATORS or quantifier not in ("", "ForAllValues", "ForAnyValue"):
         raise NotImplementedError(f"condition operator {quantifier}:{operator}")
     if actual is None:

@@ -4,15 +4,25 @@ import json
 import logging
 import os
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 # The SAM translator wants to know where it is; nothing here calls AWS.
 os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")
 
-from cloud_radar.cf.unit import Template
+from cloud_radar.cf.unit import Template, _template
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
+
+
+class _Json:
+    """cloud-radar writes each template as YAML and reads it again, which takes most of its time. JSON is YAML, too."""
+
+    dump, FullLoader = staticmethod(partial(json.dumps, sort_keys=True)), None
+    load = staticmethod(lambda text, **_: json.loads(text))
+
+
+_template.yaml = _Json
 
 ROOT = Path(__file__).resolve().parents[2]
 REGION = "eu-west-1"
@@ -29,6 +39,7 @@ OPTIONS = {
     "SourceParameterPath": ("", "/golden/"),
     "CloudTrailEvents": ("false", "true"),
     "SenderAccounts": ("", "111122223333,444455556666"),
+    "SenderOrganizationId": ("", "o-a1b2c3d4e5"),
     "KmsKeyId": ("", "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
     "SourceKmsKeyArns": ("", "arn:aws:kms:us-east-1:123456789012:key/66666666-7777-8888-9999-000000000000"),
     "ShareWith": ("", "111122223333"),
@@ -39,6 +50,7 @@ OPTIONS = {
     "RetireWithSource": ("false", "true"),
     "SweepRate": ("off", "rate(1 hour)"),
     "AlarmTopicArn": ("", "arn:aws:sns:eu-west-1:123456789012:alarms"),
+    "Dashboard": ("false", "true"),
     "QueueKmsKeyArn": ("", "arn:aws:kms:eu-west-1:123456789012:key/aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"),
     "PermissionsBoundaryArn": ("", "arn:aws:iam::123456789012:policy/boundary"),
     "VpcSubnetIds": ("", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"),
@@ -55,13 +67,13 @@ def options(*on, off=()):
 
 
 def template(name="template.yaml"):
-    """The template as written, its functions in their long form."""
-    return deepcopy(_parsed(name))
+    """The template as written, its functions in their long form. Each caller gets a copy, and may change it."""
+    return json.loads(_parsed(name))
 
 
 @cache
 def _parsed(name):
-    return yaml_parse((ROOT / name).read_text())
+    return json.dumps(yaml_parse((ROOT / name).read_text()))
 
 
 class _Managed:
@@ -109,14 +121,20 @@ def outputs(source, parameters=None, **where):
 
 
 def _rendered(source, parameters, account=ACCOUNT, region=REGION, stack_name=STACK, plain=None):
-    plain = plain or plain_of(source)
-    stack = Template(plain)
+    """Every distinct stack is rendered once in a run."""
+    text = json.dumps(plain or plain_of(source))
+    return json.loads(_rendered_text(text, json.dumps(parameters or {}), account, region, stack_name))
+
+
+@cache
+def _rendered_text(text, parameters, account, region, stack_name):
+    stack = Template(json.loads(text))
     # cloud-radar takes pseudo parameters from attributes of the template.
     stack.AccountId, stack.StackName = account, stack_name
     stack.Partition = partition(region)
     stack.URLSuffix = "amazonaws.com.cn" if stack.Partition == "aws-cn" else "amazonaws.com"
     stack.StackId = f"arn:{stack.Partition}:cloudformation:{region}:{account}:stack/{stack_name}/{STACK_UUID}"
-    return stack.render(parameters or {}, region=region)
+    return json.dumps(stack.render(json.loads(parameters), region=region))
 
 
 def plain_of(source):
@@ -263,7 +281,7 @@ def statements(resources):
 
 def parameters_of(settings):
     """Environment variables (`SHARE_WITH`) as template parameters (`ShareWith`); what the template sets itself is left out."""
-    known = _parsed("template.yaml")["Parameters"]
+    known = template()["Parameters"]
     named = {"".join(part.capitalize() for part in name.split("_")): value for name, value in settings.items()}
     return {name: value for name, value in named.items() if name in known}
 

@@ -157,8 +157,10 @@ def test_the_courier_hears(what, on, heard_by):
 
 @pytest.mark.parametrize(("what", "on", "heard"), [pytest.param(*case, id=name(case)) for case in HEARD_FROM_SENDERS])
 def test_the_courier_hears_of_the_sender_accounts(what, on, heard):
-    resources = rendered(template(), options("SenderAccounts", *on))
-    assert hearing(resources, what, "SenderEventBus") == (["SenderRule"] if heard else [])
+    resources = rendered(template(), options("SenderOrganizationId", *on))
+    assert hearing(rendered(template(), options("SenderAccounts", *on)), what, "SenderEventBus") == hearing(resources, what, "SenderEventBus")
+    rule = "SenderRequestRule" if what == REQUEST else "SenderRule"
+    assert hearing(resources, what, "SenderEventBus") == ([rule] if heard else [])
 
 
 def test_the_own_region_is_heard_once_source_regions_names_it():
@@ -172,7 +174,8 @@ def test_the_own_region_is_heard_once_source_regions_names_it():
 def test_the_source_regions_of_any_account_forward_to_the_output_of_the_courier():
     own = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/"
     assert outputs(template(), options())["EventBusArn"] == own + "default"
-    assert outputs(template(), options("SenderAccounts"))["EventBusArn"] == "SenderEventBus.Arn"
+    for senders in ("SenderAccounts", "SenderOrganizationId"):
+        assert outputs(template(), options(senders))["EventBusArn"] == "SenderEventBus.Arn"
     assert created(template(), options("SenderAccounts"))["SenderEventBus"]["Properties"]["Name"] == "ami-courier"
 
 

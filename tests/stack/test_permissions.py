@@ -5,8 +5,8 @@ from functools import cache
 
 import parliament
 import pytest
-from calls import LOOKED_AT_FOR_REFERENCES, policy_for, recorded, requests
-from policy import Request, allowing
+from calls import LOOKED_AT_FOR_REFERENCES, asked, policy_of, requests, stacks_for
+from policy import Request, allowing, allows
 from stack import ACCOUNT, OPTIONS, REGION, as_list, options, rendered, statements, template
 
 # What AWS does in the function's name, by statement: no call of ours shows it.
@@ -54,6 +54,7 @@ QUEUE_KEY = OPTIONS["QueueKmsKeyArn"][1]
 OTHER_KEY = "arn:aws:kms:eu-west-1:123456789012:key/99999999-0000-0000-0000-999999999999"
 SSM = "arn:aws:ssm:{}:" + ACCOUNT + ":parameter/{}"
 SENDER, STRANGER = OPTIONS["SenderAccounts"][1].split(",")[0], "999999999999"
+ORGANIZATION = OPTIONS["SenderOrganizationId"][1]
 KMS_ACTIONS = ["Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"]
 
 
@@ -69,12 +70,19 @@ def _forbidden():
     yield Request("ssm:GetParameter", "arn:aws:ssm:us-east-1::parameter/aws/service/ami-amazon-linux-latest/x", IN("us-east-1"))
     for account, name, region in [(STRANGER, "golden/x", "us-east-1"), (SENDER, "secret", "us-east-1"), (SENDER, "golden/x", "ap-south-1")]:
         arn = f"arn:aws:ssm:{region}:{account}:parameter/{name}"
-        yield Request("ssm:GetParameter", arn, {**IN(region), "aws:ResourceAccount": account})
+        yield Request("ssm:GetParameter", arn, {**IN(region), "aws:ResourceAccount": account, "aws:ResourceOrgID": "o-ffffffffff"})
+    for name, region in [("secret", "us-east-1"), ("golden/x", "ap-south-1")]:
+        of_organization = {"aws:ResourceAccount": STRANGER, "aws:ResourceOrgID": ORGANIZATION}
+        yield Request("ssm:GetParameter", f"arn:aws:ssm:{region}:{STRANGER}:parameter/{name}", {**IN(region), **of_organization})
     yield Request("ssm:PutParameter", f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/x", {**IN("us-east-1"), "aws:ResourceAccount": SENDER})
     yield Request("ssm:PutParameter", SSM.format(REGION, "other"), IN(REGION))
     yield Request("ssm:PutParameter", SSM.format("us-east-1", "published/x"), IN("us-east-1"))
     yield Request("ec2:CopyImage", "arn:aws:ec2:us-west-2::image/ami-1", IN("us-west-2"))
     yield Request("ec2:CopyImage", INSTANCE, IN(REGION))
+    # An AMI of a stranger that is shared with this account, or public; one of Amazon, which SourceOwners does not name.
+    for region in ("us-east-1", REGION):
+        for owner in (STRANGER, SENDER, "amazon", "aws-marketplace"):
+            yield Request("ec2:CopyImage", f"arn:aws:ec2:{region}::image/ami-1", {**IN(REGION), "ec2:Owner": owner})
     yield Request("ec2:CreateTags", IMAGE, {**UNTAGGED, "ec2:CreateAction": "RunInstances", "aws:TagKeys": ["x"]})
     yield Request("ec2:CreateTags", IMAGE, {**UNTAGGED, "aws:TagKeys": ["ami-courier:finished"]})
     yield Request("ec2:CreateTags", IMAGE, {**FOREIGN, "aws:TagKeys": ["ami-courier:finished"]})
@@ -140,18 +148,64 @@ def with_every_option():
     return statements(rendered(template(), options("all")))
 
 
-def problems(calls, change=lambda policy: policy):
-    """Everything that is wrong with the permissions, after `change` has been made to each policy."""
+class Role:
+    """The role in each stack of the test suite, as it is or with the statement `sid` broken.
+
+    A request keeps the statement that allows it, unless that is the broken one, or the broken one stands before it and now allows it.
+    """
+
+    def __init__(self, sid=None, break_it=None):
+        self._sid, self._break = sid, break_it
+        self._changed = cache(self._change)
+
+    def _change(self, stack):
+        """The policy of a stack after the change, and the place of what was changed."""
+        return self.changed(policy_of(stack))
+
+    def changed(self, policy):
+        place = next((place for place, statement in enumerate(policy) if statement["Sid"] == self._sid), None)
+        if place is None:
+            return policy, None
+        statement = deepcopy(policy[place])
+        statement["Action"] = as_list(statement["Action"])
+        try:
+            self._break(statement)
+        except (KeyError, ValueError):
+            return policy, None  # This policy, of other settings, has no such part.
+        return [*policy[:place], statement, *policy[place + 1 :]], place
+
+    def allowing(self, stack, request, as_it_is):
+        """The Sid of the statement that allows `request`. `as_it_is` is its place in the policy as it is."""
+        policy, place = self._changed(stack)
+        if place is None or (as_it_is is not None and as_it_is < place):
+            found = as_it_is
+        elif as_it_is == place:
+            found = _place(policy, request)
+        else:
+            found = place if allows(policy[place], request) else as_it_is
+        return None if found is None else policy[found]["Sid"]
+
+
+def _place(policy, request):
+    return next((place for place, statement in enumerate(policy) if allows(statement, request)), None)
+
+
+@cache
+def places():
+    """Where the policy of its stack allows each request."""
+    return [_place(policy_of(stack), request) for stack, request, _ in asked()]
+
+
+def problems(role):
+    """Everything that is wrong with the permissions."""
     found, used = [], set()
-    for call in calls:
-        policy = change(policy_for(call))
-        for request in requests(call):
-            statement = allowing(policy, request)
-            if statement is None:
-                found.append(f"not allowed: {request} (test {call.get('test', '?')})")
-            else:
-                used.add((statement["Sid"], request.action))
-    widest = change(with_every_option())
+    for (stack, request, test), place in zip(asked(), places(), strict=True):
+        sid = role.allowing(stack, request, place)
+        if sid is None:
+            found.append(f"not allowed: {request} (test {test})")
+        else:
+            used.add((sid, request.action))
+    widest, _ = role.changed(with_every_option())
     for statement in widest:
         actions = set(as_list(statement["Action"]))
         found += [f"{statement['Sid']}: {action} is a pattern" for action in actions if "*" in action]
@@ -178,17 +232,12 @@ def knows_resources(action):
 
 
 @pytest.fixture(scope="module")
-def calls():
-    return recorded()
+def as_it_is():
+    return problems(Role())
 
 
-@pytest.fixture(scope="module")
-def as_it_is(calls):
-    return problems(calls)
-
-
-def test_every_call_is_allowed_and_every_permission_is_needed(calls, as_it_is):
-    assert calls, "the test suite recorded no call"
+def test_every_call_is_allowed_and_every_permission_is_needed(as_it_is):
+    assert asked(), "the test suite recorded no call"
     assert not as_it_is, "\n".join(as_it_is)
 
 
@@ -209,19 +258,8 @@ def _mutations():
 
 
 @pytest.mark.parametrize(("sid", "break_it"), [pytest.param(sid, broken, id=name) for name, sid, broken in _mutations()])
-def test_it_fails_when(calls, as_it_is, sid, break_it):
-    def change(policy):
-        policy = deepcopy(policy)
-        for statement in policy:
-            if statement["Sid"] == sid:
-                statement["Action"] = as_list(statement["Action"])
-                try:
-                    break_it(statement)
-                except (KeyError, ValueError):
-                    pass  # This policy, of other settings, has no such part.
-        return policy
-
-    assert set(problems(calls, change)) - set(as_it_is)
+def test_it_fails_when(as_it_is, sid, break_it):
+    assert set(problems(Role(sid, break_it))) - set(as_it_is)
 
 
 # What each option adds to the role, and no other option does.
@@ -229,6 +267,7 @@ ADDED_BY = {
     "SourceParameterPath": {"ReadAnnouncedParameters"},
     # Together with SourceParameterPath.
     "SenderAccounts": set(),
+    "SenderOrganizationId": set(),
     "KmsKeyId": {"EncryptCopies", "LetEbsUseTheKeyOfCopies"},
     "SourceKmsKeyArns": {"ReadEncryptedSources", "LetEbsUseTheKeysOfSources"},
     "ShareWith": {"ShareImages", "ShareSnapshotsButNeverInPublic"},
@@ -275,8 +314,9 @@ def test_what_is_switched_off_is_not_there():
     assert sids(options()) == ALWAYS
     for name in OPTIONS:
         assert sids(options(name)) == ALWAYS | ADDED_BY.get(name, set()), name
-    of_senders = {"ReadParametersOfSenderAccounts"}
-    assert sids(options("SourceParameterPath", "SenderAccounts")) == ALWAYS | ADDED_BY["SourceParameterPath"] | of_senders
+    of_senders = {"ReadParametersOfSenderAccounts", "ReadParametersOfSenderOrganization"}
+    for senders, sid in zip(("SenderAccounts", "SenderOrganizationId"), sorted(of_senders), strict=True):
+        assert sids(options("SourceParameterPath", senders)) == ALWAYS | ADDED_BY["SourceParameterPath"] | {sid}
     assert sids(options("all")) == ALWAYS.union(of_senders, *ADDED_BY.values())
 
 
@@ -341,9 +381,45 @@ def test_a_parameter_of_a_sender_account_may_be_read():
     call["parameters"] = {"Name": f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/web:3"}
     (request,) = requests(call)
     assert request.resource == f"arn:aws:ssm:us-east-1:{SENDER}:parameter/golden/web"
-    assert allowing(policy_for(call), request)["Sid"] == "ReadParametersOfSenderAccounts"
+    allowed_by = [allowing(policy_of(stack), request)["Sid"] for stack in stacks_for(call)]
+    assert allowed_by == ["ReadParametersOfSenderAccounts", "ReadParametersOfSenderOrganization"]
     without = statements(rendered(template(), {**options("SourceParameterPath"), "SenderAccounts": "444455556666"}))
     assert not allowing(without, request)
+
+
+def test_a_parameter_of_the_organization_may_be_read():
+    policy = statements(rendered(template(), options("SourceParameterPath", "SenderOrganizationId")))
+    request = Request("ssm:GetParameter", f"arn:aws:ssm:us-east-1:{STRANGER}:parameter/golden/web", {**IN("us-east-1"), "aws:ResourceOrgID": ORGANIZATION})
+    assert allowing(policy, request)["Sid"] == "ReadParametersOfSenderOrganization"
+
+
+@pytest.mark.parametrize(
+    ("owners", "allowed", "refused"),
+    [
+        ("self", [ACCOUNT], [SENDER, STRANGER, "amazon", "aws-marketplace"]),
+        (f"self,{SENDER}", [ACCOUNT, SENDER, "amazon"], [STRANGER, "aws-marketplace"]),
+        (f"{SENDER},{STRANGER}", [SENDER, STRANGER, "amazon"], ["444455556666", "aws-marketplace"]),
+    ],
+)
+@pytest.mark.parametrize("region", ["us-east-1", REGION])
+def test_the_owner_of_an_image_is_one_of_source_owners(owners, allowed, refused, region):
+    """Where EC2 names the owner of the image. Amazon's accounts all have one name, so trust in one of them is trust in all, as far as IAM goes."""
+    policy = statements(rendered(template(), {**options(), "SourceOwners": owners}))
+    image = f"arn:aws:ec2:{region}::image/ami-1"
+    for owner in allowed:
+        assert allowing(policy, Request("ec2:CopyImage", image, {**IN(REGION), "ec2:Owner": owner})), owner
+    for owner in refused:
+        assert not allowing(policy, Request("ec2:CopyImage", image, {**IN(REGION), "ec2:Owner": owner})), owner
+
+
+@pytest.mark.parametrize(("aliases", "allowed"), [(["alias/queues"], True), (["alias/other"], False), ([], False)])
+def test_the_key_of_the_queues_is_allowed_by_its_alias(aliases, allowed):
+    policy = statements(rendered(template(), {**options(), "QueueKmsKeyArn": "alias/queues"}))
+    context = {"kms:ViaService": f"sqs.{REGION}.amazonaws.com", **({"kms:ResourceAliases": aliases} if aliases else {})}
+    for action in BY_AWS["UseTheQueuesKey"]:
+        assert bool(allowing(policy, Request(action, OTHER_KEY, context))) == allowed
+        assert not allowing(policy, Request(action, OTHER_KEY.replace(REGION, "us-east-1"), context))
+        assert not allowing(policy, Request(action, OTHER_KEY.replace(ACCOUNT, STRANGER), context))
 
 
 def test_an_image_that_is_public_is_out_of_reach():

@@ -14,10 +14,12 @@ STACK_ONLY = {
     "SourceParameterPath",
     "CloudTrailEvents",
     "SenderAccounts",
+    "SenderOrganizationId",
     "SenderEventBusName",
     "SourceKmsKeyArns",
     "SweepRate",
     "AlarmTopicArn",
+    "Dashboard",
     "LogLevel",
     "LogRetentionDays",
     "Architecture",
@@ -139,6 +141,9 @@ def queues_are_closed(stack):
         for statement in (s for s in policies.get(name, []) if s["Effect"] == "Allow"):
             if statement["Action"] != "sqs:SendMessage" or statement["Resource"] != arn:
                 yield f"{name}: others may do more than send to it"
+            of_organization = {"StringEquals": {"aws:PrincipalOrgID": options("all")["SenderOrganizationId"]}}
+            if statement["Principal"] == "*" and (statement["Sid"], statement.get("Condition")) != ("SenderOrganization", of_organization):
+                yield f"{name}: it is open to everybody"
             if "Service" in statement["Principal"] and set(statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])) != rules:
                 yield f"{name}: its policy does not name the rules of this stack, and no others"
     for encrypted_by, parameters in {"SQS": options(), "a key": options("QueueKmsKeyArn")}.items():
@@ -151,20 +156,24 @@ def queues_are_closed(stack):
 
 
 def other_accounts_reach_the_couriers_own_bus_only(stack):
-    senders = options("all")["SenderAccounts"].split(",")
+    senders = {"SenderEventBusPolicy": {"Principal": {"AWS": options("all")["SenderAccounts"].split(",")}}}
+    of_organization = {"StringEquals": {"aws:PrincipalOrgID": options("all")["SenderOrganizationId"]}}
+    senders["SenderOrganizationPolicy"] = {"Principal": "*", "Condition": of_organization}
     policies = of_type(stack.resources, "AWS::Events::EventBusPolicy")
     for name, policy in policies.items():
         if policy["EventBusName"] != "SenderEventBus":
             yield f"{name} opens the bus {policy['EventBusName']}, where other teams' rules listen"
         statement = policy["Statement"]
-        if (statement["Principal"], statement["Action"], statement["Resource"]) != ({"AWS": senders}, "events:PutEvents", "SenderEventBus.Arn"):
-            yield f"{name} lets others do more than send events, or others than the sender accounts"
-    if not policies:
-        yield "the sender accounts cannot send events"
-    for option in (options(), options("SenderAccounts")):
-        made = rendered(stack.source, option)
-        if ("SenderEventBus" in made) != bool(option["SenderAccounts"]) or ("SenderRule" in made) != bool(option["SenderAccounts"]):
-            yield "the stack must have the bus of the sender accounts exactly when SenderAccounts names some"
+        if statement != {"Effect": "Allow", "Action": "events:PutEvents", "Resource": "SenderEventBus.Arn", **senders.get(name, {})}:
+            yield f"{name} lets others do more than send events, or others than the senders"
+    if set(policies) != set(senders):
+        yield "the senders cannot send events"
+    for on in ([], ["SenderAccounts"], ["SenderOrganizationId"]):
+        made = rendered(stack.source, options(*on))
+        if {"SenderEventBus", "SenderRule", "SenderRequestRule"} & set(made) != ({"SenderEventBus", "SenderRule", "SenderRequestRule"} if on else set()):
+            yield "the stack must have the bus of the senders, and its rules, exactly when there are some"
+        if on and [name for name in made if name in senders] != [{"SenderAccounts": "SenderEventBusPolicy", "SenderOrganizationId": "SenderOrganizationPolicy"}[on[0]]]:
+            yield f"{on[0]} opens the bus to others"
 
 
 def what_operators_need_survives_the_stack(stack):
@@ -232,12 +241,18 @@ def every_parameter_is_explained(stack):
                 yield f"{name}: its default does not fit its pattern"
 
 
+# Alarms that count events: they end by themselves, while their cause may remain.
+OF_WHAT_HAPPENED = {"DeadLetterAlarm", "LostEventAlarm", "FailedDeliveryAlarm", "LostInvocationAlarm", "ForwardingAlarm"}
+
+
 def every_alarm_has_its_place_in_the_runbook(stack):
     for name, alarm in of_type(stack.resources, "AWS::CloudWatch::Alarm").items():
         link = re.search(r" ((?:docs/)?[A-Za-z0-9-]+\.md)#(runbook-[a-z-]+)$", alarm.get("AlarmDescription", ""))
         if not link or link[2] not in anchors_of(link[1]):
             yield f"{name}: no such place in the runbook: {link and link[0]}"
-        if alarm.get("AlarmActions") != alarm.get("OKActions") or not alarm.get("AlarmActions"):
+        # What has happened is not undone when no more of it happens.
+        over = None if name in OF_WHAT_HAPPENED else alarm.get("AlarmActions")
+        if alarm.get("OKActions") != over or not alarm.get("AlarmActions"):
             yield f"{name} tells nobody when it rings, or when it is over"
         if alarm["TreatMissingData"] != {"SweepAlarm": "breaching", "SlowCopyAlarm": "ignore"}.get(name, "notBreaching"):
             yield f"{name} is wrong about missing data"
@@ -263,7 +278,7 @@ def alarms_bridge_the_time_between_two_sweeps(stack):
 def every_metric_of_the_courier_is_one_that_it_emits(stack):
     source = "".join((ROOT / name).read_text() for name in ("src/telemetry.rs", "core/src/outcome.rs"))
     emitted = set(re.findall(r'"([A-Z][A-Za-z]+)"', source))
-    shown = set(re.findall(r'\["ami-courier", "(\w+)"', str(stack.resources["Dashboard"]["Properties"]["DashboardBody"])))
+    shown = set(re.findall(r'\["ami-courier", "(\w+)"', str(stack.resources["OperatorDashboard"]["Properties"]["DashboardBody"])))
     for alarm in of_type(stack.resources, "AWS::CloudWatch::Alarm").values():
         parts = alarm.get("Metrics", [{"MetricStat": {"Metric": alarm}}])
         metrics = [part["MetricStat"]["Metric"] for part in parts if "MetricStat" in part]
@@ -273,7 +288,7 @@ def every_metric_of_the_courier_is_one_that_it_emits(stack):
 
 
 def the_dashboard_shows_the_functions_own_table(stack):
-    body = stack.resources["Dashboard"]["Properties"]["DashboardBody"]
+    body = stack.resources["OperatorDashboard"]["Properties"]["DashboardBody"]
     try:
         widgets = json.loads(body)["widgets"]
     except ValueError:
@@ -287,6 +302,8 @@ def the_dashboard_shows_the_functions_own_table(stack):
     cells = [(widget["x"] + dx, widget["y"] + dy) for widget in widgets for dx in range(widget["width"]) for dy in range(widget["height"])]
     if len(cells) != len(set(cells)):
         yield "two widgets overlap"
+    if "OperatorDashboard" in rendered(stack.source, options()):
+        yield "the stack has a dashboard where none is wanted"
 
 
 def logs_are_kept_and_readable(stack):
@@ -392,6 +409,10 @@ BROKEN = [
     (other_accounts_reach_the_couriers_own_bus_only, "SenderEventBusPolicy/Statement/Action", "events:*"),
     (other_accounts_reach_the_couriers_own_bus_only, "SenderEventBusPolicy/Statement/Principal", "*"),
     (other_accounts_reach_the_couriers_own_bus_only, "Resources/SenderRule/Condition", None),
+    (other_accounts_reach_the_couriers_own_bus_only, "Resources/SenderRequestRule/Condition", "HasSenderAccounts"),
+    (other_accounts_reach_the_couriers_own_bus_only, "SenderOrganizationPolicy/Statement/Condition", None),
+    (other_accounts_reach_the_couriers_own_bus_only, "Resources/SenderOrganizationPolicy/Condition", "HasSenders"),
+    (queues_are_closed, "QueuePolicy/PolicyDocument/Statement/3/Fn::If/1/Condition", None),
     (other_accounts_reach_the_couriers_own_bus_only, "Resources/SenderEventBusPolicy", None),
     (what_operators_need_survives_the_stack, "Resources/DeadLetterQueue/DeletionPolicy", None),
     (what_operators_need_survives_the_stack, "Resources/LogGroup/UpdateReplacePolicy", "Delete"),
@@ -420,15 +441,17 @@ BROKEN = [
     (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings. docs/operations.md#runbook-nowhere"),
     (every_alarm_has_its_place_in_the_runbook, "ThrottleAlarm/AlarmDescription", "It rings."),
     (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/AlarmActions", None),
+    (every_alarm_has_its_place_in_the_runbook, "ErrorAlarm/OKActions", None),
+    (every_alarm_has_its_place_in_the_runbook, "DeadLetterAlarm/OKActions", [{"Ref": "AlarmTopicArn"}]),
     (every_alarm_has_its_place_in_the_runbook, "SweepAlarm/TreatMissingData", "notBreaching"),
     (every_metric_of_the_courier_is_one_that_it_emits, "SlowCopyAlarm/MetricName", "OldestCopySeconds"),
     (every_metric_of_the_courier_is_one_that_it_emits, "OldestMessageAlarm/Metrics/2/MetricStat/Metric/MetricName", "Age"),
-    (every_metric_of_the_courier_is_one_that_it_emits, "Dashboard/DashboardBody", '["ami-courier", "Misspelt", "FunctionName", "x"]'),
-    (the_dashboard_shows_the_functions_own_table, "Dashboard/DashboardBody", "{"),
-    (the_dashboard_shows_the_functions_own_table, "Dashboard/DashboardBody", '{"widgets": []}'),
+    (every_metric_of_the_courier_is_one_that_it_emits, "OperatorDashboard/DashboardBody", '["ami-courier", "Misspelt", "FunctionName", "x"]'),
+    (the_dashboard_shows_the_functions_own_table, "OperatorDashboard/DashboardBody", "{"),
+    (the_dashboard_shows_the_functions_own_table, "OperatorDashboard/DashboardBody", '{"widgets": []}'),
     (
         the_dashboard_shows_the_functions_own_table,
-        "Dashboard/DashboardBody",
+        "OperatorDashboard/DashboardBody",
         {"Fn::Sub": '{"widgets": [{"type": "custom", "x": 0, "y": 0, "width": 1, "height": 1, "properties": {"endpoint": "${Queue.Arn}", "params": {}, "updateOn": {}}}]}'},
     ),
     (logs_are_kept_and_readable, "LogGroup/RetentionInDays", None),
@@ -467,13 +490,14 @@ ACCEPTED = {
     "EventBusName": ["", "default", "arn:aws:events:eu-west-1:111122223333:event-bus/images"],
     "SourceParameterPath": ["", "/golden/"],
     "SenderAccounts": ["", "111122223333,444455556666"],
+    "SenderOrganizationId": ["", "o-a1b2c3d4e5"],
     "SenderEventBusName": ["ami-courier", "images.eu_1"],
     "SourceKmsKeyArns": ["", KEY, f"{KEY},{KEY}"],
     "SweepRate": ["", "off", "rate(1 minute)", "rate(1 hour)", "rate(30 minutes)", "rate(24 hours)", "rate(1 day)"]
     + ["cron(0 * * * ? *)", "cron(0/20 6-22 ? * * *)", "cron(5,35 */4 * * ? *)"],
-    "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:alarms"],
-    "QueueKmsKeyArn": ["", KEY],
-    "PermissionsBoundaryArn": ["", "arn:aws:iam::111122223333:policy/team/boundary"],
+    "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:alarms", "ami-courier_alarms"],
+    "QueueKmsKeyArn": ["", KEY, "alias/queues", "alias/team/queues"],
+    "PermissionsBoundaryArn": ["", "arn:aws:iam::111122223333:policy/team/boundary", "arn:aws:iam::aws:policy/ReadOnlyAccess", "boundary", "team/boundary"],
     "VpcSubnetIds": ["", "subnet-0123456789abcdef0,subnet-0123456789abcdef1"],
     "VpcSecurityGroupIds": ["", "sg-0123456789abcdef0"],
 }
@@ -490,13 +514,14 @@ REFUSED = {
     "EventBusName": ["a b"],
     "SourceParameterPath": ["golden", "*", "/", "//"],
     "SenderAccounts": ["*", "111122223333,"],
+    "SenderOrganizationId": ["*", "o-1", "ou-ab12-11111111", "o-a1b2c3d4e5,o-a1b2c3d4e6"],
     "SenderEventBusName": ["", "a/b", "default", "a b"],
     "SourceKmsKeyArns": [f"{KEY},", "*", KEY.replace("11111111", "*")],
     "SweepRate": ["rate(2 days)", "rate(25 hours)", "rate(72 hours)", "rate(1 hours)", "rate(0 minutes)", "rate(2 hour)", "hourly", "cron(0 3 * * *)"]
     + ["cron(0 3 ? * SUN *)", "cron(0 3 1 * ? *)", "cron(0 3 * 1 ? *)", "cron(0 3 * * ? 2030)"],
-    "AlarmTopicArn": ["alarms"],
-    "QueueKmsKeyArn": ["alias/queues"],
-    "PermissionsBoundaryArn": ["boundary"],
+    "AlarmTopicArn": ["arn:aws:sns:eu-west-1:111122223333:", "arn:aws:sqs:eu-west-1:111122223333:alarms", "a topic", "alarms.fifo"],
+    "QueueKmsKeyArn": ["queues", "alias/", "alias/aws/sqs", "alias/a:b", KEY.replace("key/", "alias/")],
+    "PermissionsBoundaryArn": ["/boundary", "a:b", "arn:aws:iam::111122223333:role/boundary"],
     "VpcSubnetIds": ["vpc-1", "subnet-1,"],
     "VpcSecurityGroupIds": ["sg"],
 }
@@ -530,3 +555,27 @@ def test_the_rules_refuse_at_deployment(parameters, refused):
     answers = refused_by_rules(template(), parameters)
     assert len(answers) == (1 if refused else 0)
     assert all(refused in answer for answer in answers)
+
+
+@pytest.mark.parametrize("name", ["template.yaml", "source-region.yaml"])
+@pytest.mark.parametrize(
+    ("region", "topic", "boundary"),
+    [
+        ("eu-west-1", "arn:aws:sns:eu-west-1:123456789012:alarms", "arn:aws:iam::123456789012:policy/team/boundary"),
+        ("cn-north-1", "arn:aws-cn:sns:cn-north-1:123456789012:alarms", "arn:aws-cn:iam::123456789012:policy/team/boundary"),
+    ],
+)
+def test_a_name_stands_for_what_has_it_in_the_account_and_region_of_the_stack(name, region, topic, boundary):
+    """So that one stack set can give it to all."""
+    source, parameters = template(name), {"AlarmTopicArn": "alarms", "PermissionsBoundaryArn": "team/boundary"}
+    if name == "source-region.yaml":
+        parameters["EventBusArns"] = "arn:aws:events:eu-west-1:123456789012:event-bus/default"
+    resources = rendered(source, parameters, region=region)
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    assert alarms and [alarm["AlarmActions"] for alarm in alarms] == [[topic]] * len(alarms)
+    assert resources["Role"]["Properties"]["PermissionsBoundary"] == boundary
+
+
+def test_the_queues_take_the_alias_of_a_key():
+    for queue in of_type(rendered(template(), {**options(), "QueueKmsKeyArn": "alias/queues"}), "AWS::SQS::Queue").values():
+        assert (queue["KmsMasterKeyId"], queue["SqsManagedSseEnabled"]) == ("alias/queues", False)
