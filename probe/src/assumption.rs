@@ -1,13 +1,9 @@
 //! What the courier assumes of AWS: the one list. `docs/assumptions.md` shows it, the probe asks it, and the gate asks the embedded
 //! AWS the same.
 
-use crate::clock::BoxFuture;
-use crate::finding::Answer;
+use crate::aws::BoxFuture;
 use crate::lab::Lab;
-use crate::questions::{
-    deregistered, disabled, events, failed_copy, names, permissions, refusals, snapshots, source, tags, tokens,
-    usage_report, visibility,
-};
+use crate::questions::{Answer, copies, failed_copy, permissions, retired, tokens};
 
 /// How we know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,33 +38,25 @@ pub enum Needs {
 }
 
 /// One thing that we assume, and how to ask for it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Assumption {
     /// The name of the function that asks.
     pub name: &'static str,
     pub question: &'static str,
-    /// The answer that we assume.
+    /// What the answer that we assume begins with; each of several, separated by `, or `.
     pub expected: &'static str,
     pub basis: Basis,
     /// What another answer means for the courier.
     pub otherwise: &'static str,
     pub needs: Needs,
-    ask: for<'a> fn(&'a Lab) -> BoxFuture<'a, Answer>,
-}
-
-impl std::fmt::Debug for Assumption {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Assumption").field("name", &self.name).finish_non_exhaustive()
-    }
+    pub(crate) ask: for<'a> fn(&'a Lab) -> BoxFuture<'a, Answer>,
 }
 
 impl Assumption {
-    /// Asks AWS.
-    ///
-    /// # Errors
-    /// The question has no answer.
-    pub async fn ask(&self, lab: &Lab) -> Answer {
-        (self.ask)(lab).await
+    /// Whether we assume this answer.
+    #[must_use]
+    pub fn expects(&self, seen: &str) -> bool {
+        self.expected.split(", or ").any(|expected| seen.starts_with(expected))
     }
 }
 
@@ -91,7 +79,7 @@ macro_rules! assumption {
 /// Every assumption, in the order in which the probe asks: what takes a day comes last.
 pub const ASSUMPTIONS: &[Assumption] = &[
     assumption!(
-        tags::does_ec2_accept_a_shared_tag_on_an_image,
+        copies::does_ec2_accept_a_shared_tag_on_an_image,
         Nothing,
         "Does EC2 accept a tag `ec2:SharedTag/…` on an AMI?",
         "accepted",
@@ -99,7 +87,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "`REQUIRED_TAGS` cannot select AMIs of other accounts: these have no tags that the courier can see"
     ),
     assumption!(
-        tags::is_a_shared_tag_on_a_snapshot_refused,
+        copies::is_a_shared_tag_on_a_snapshot_refused,
         Nothing,
         "Is a tag `ec2:SharedTag/…` on a snapshot refused?",
         "refused",
@@ -107,7 +95,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "none: the courier never puts such a tag on a snapshot"
     ),
     assumption!(
-        source::does_a_registered_ami_name_no_source,
+        copies::does_a_registered_ami_name_no_source,
         Nothing,
         "Has a registered AMI no `SourceImageId`?",
         "yes: it has no SourceImageId",
@@ -115,39 +103,39 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the courier could take an AMI for a copy of another AMI"
     ),
     assumption!(
-        visibility::how_long_until_a_copy_is_visible_by_id,
+        copies::how_long_until_a_copy_is_visible_by_id,
         Nothing,
         "How long until a new copy is visible by id?",
-        "15 minutes at the most",
+        "within 15 minutes",
         Assumed,
         "the second look comes too early: the courier could make a second copy of one AMI"
     ),
     assumption!(
-        visibility::how_long_until_a_copy_is_visible_by_its_source,
+        copies::how_long_until_a_copy_is_visible_by_its_source,
         Nothing,
         "How long until a new copy is visible by `source-image-id`?",
-        "15 minutes at the most",
+        "within 15 minutes",
         Assumed,
         "the second look comes too early: the courier could make a second copy of one AMI"
     ),
     assumption!(
-        visibility::how_long_until_a_copy_is_visible_by_its_name,
+        copies::how_long_until_a_copy_is_visible_by_its_name,
         Nothing,
         "How long until a new copy is visible by name?",
-        "15 minutes at the most",
+        "within 15 minutes",
         Assumed,
         "after `InvalidAMIName.Duplicate` the courier retries for longer"
     ),
     assumption!(
-        snapshots::does_a_pending_copy_show_its_snapshot_ids,
+        copies::does_a_pending_copy_show_its_snapshot_ids,
         Nothing,
         "Does a pending copy show its snapshot ids?",
-        "yes or no",
+        "yes, or no",
         Reported,
         "none: the courier judges a copy only once it is available"
     ),
     assumption!(
-        names::does_copy_image_accept_a_taken_name,
+        copies::does_copy_image_accept_a_taken_name,
         Nothing,
         "Does CopyImage accept a name that another AMI has?",
         "accepted",
@@ -174,7 +162,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         tokens::what_does_a_token_answer_with_tags_in_another_order,
         Nothing,
         "What does a client token answer with the same tags in another order?",
-        "the id of the first call, or IdempotentParameterMismatch",
+        "the id of the first call, or refused: IdempotentParameterMismatch",
         Assumed,
         "a new copy breaks the promise if the order of tags ever changes; the courier sends them in one order"
     ),
@@ -198,7 +186,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         failed_copy::does_a_snapshot_say_why_its_copy_failed,
         Nothing,
         "Does a snapshot of a failed copy say that the key was the reason?",
-        "the StateMessage of the snapshot names the key",
+        "the StateMessage names the key",
         Reported,
         "the operator gets only EC2's general reason in the dead letter"
     ),
@@ -206,12 +194,12 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         tokens::what_does_a_token_answer_once_its_copy_has_failed,
         Nothing,
         "What does a client token answer once its copy has failed?",
-        "the id of the dead AMI, or an error",
+        "the id of the first call, or refused",
         Assumed,
         "a new copy under a token that is used up: the courier's next try could be a second copy"
     ),
     assumption!(
-        events::does_ec2_send_an_event_when_a_copy_is_available,
+        failed_copy::does_ec2_send_an_event_when_a_copy_is_available,
         Nothing,
         "Does EC2 send an event when a copy is available?",
         "an event with State available",
@@ -219,7 +207,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the copy is finished only by the next sweep; without a sweep, it stays unfinished"
     ),
     assumption!(
-        events::does_ec2_send_an_event_when_a_copy_has_failed,
+        failed_copy::does_ec2_send_an_event_when_a_copy_has_failed,
         Nothing,
         "Does EC2 send an event when a copy has failed?",
         "an event with State failed",
@@ -227,15 +215,15 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the next sweep finds the failed copy and makes the next try; without a sweep, nobody does"
     ),
     assumption!(
-        events::does_the_event_of_a_failed_copy_say_why,
+        failed_copy::does_the_event_of_a_failed_copy_say_why,
         Nothing,
         "Does the event of a failed copy say why?",
-        "ErrorMessage has a reason",
+        "an ErrorMessage",
         Documented,
         "none: the courier reads the reason from the AMI and its snapshots"
     ),
     assumption!(
-        source::does_a_copy_name_its_source,
+        copies::does_a_copy_name_its_source,
         Nothing,
         "Does a copy name its source?",
         "yes: SourceImageId and SourceImageRegion",
@@ -243,7 +231,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the courier does not find copies that others made, and its first look finds nothing"
     ),
     assumption!(
-        snapshots::does_an_available_copy_show_its_snapshot_ids_and_encryption,
+        copies::does_an_available_copy_show_its_snapshot_ids_and_encryption,
         Nothing,
         "Does an available copy show its snapshot ids, and whether they are encrypted?",
         "yes",
@@ -251,7 +239,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the courier cannot share the snapshots, and cannot check the encryption of a copy"
     ),
     assumption!(
-        snapshots::does_a_copy_keep_blank_volumes,
+        copies::does_a_copy_keep_blank_volumes,
         Nothing,
         "Does a copy keep a volume without a snapshot as it is?",
         "yes: a volume without a snapshot",
@@ -259,23 +247,23 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "none for the promise; instances of the copy have other volumes than those of the source"
     ),
     assumption!(
-        tags::does_copy_image_copy_shared_tags_unasked,
+        copies::does_copy_image_copy_shared_tags_unasked,
         Nothing,
         "Does CopyImage without `CopyImageTags` copy tags `ec2:SharedTag/…`?",
-        "yes or no",
+        "yes, or no",
         Assumed,
         "none: the courier puts the tags of the source on the copy itself"
     ),
     assumption!(
-        disabled::is_a_disabled_ami_hidden_unless_asked_for,
+        retired::is_a_disabled_ami_hidden_unless_asked_for,
         Nothing,
         "Is a disabled AMI hidden, unless `IncludeDisabled` is set?",
-        "hidden; with IncludeDisabled it is shown in state disabled",
+        "hidden; with IncludeDisabled state disabled",
         Documented,
         "if it is hidden even then, the courier makes a second copy of its source"
     ),
     assumption!(
-        disabled::is_an_enabled_ami_available_again,
+        retired::is_an_enabled_ami_available_again,
         Nothing,
         "Is a disabled AMI available again after EnableImage?",
         "state available",
@@ -283,7 +271,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "a copy stays out of service after its source is enabled again"
     ),
     assumption!(
-        deregistered::are_the_snapshots_deleted_with_their_ami,
+        retired::are_the_snapshots_deleted_with_their_ami,
         Nothing,
         "Does DeregisterImage with `DeleteAssociatedSnapshots` delete the snapshots of a copy?",
         "success",
@@ -294,7 +282,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         tokens::what_does_a_token_answer_once_its_ami_is_deregistered,
         Nothing,
         "What does a client token answer once its AMI is deregistered?",
-        "the id of the dead AMI, or an error",
+        "the id of the first call, or refused",
         Assumed,
         "a new copy under a token that is used up: the courier's next try could be a second copy"
     ),
@@ -302,23 +290,23 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         tokens::what_does_a_token_answer_a_minute_after_its_ami_was_deregistered,
         Nothing,
         "What does it answer a minute later?",
-        "the id of the dead AMI, or an error",
+        "the id of the first call, or refused",
         Assumed,
         "a new copy under a token that is used up: the courier's next try could be a second copy"
     ),
     assumption!(
-        deregistered::how_does_a_deregistered_ami_look_by_id,
+        retired::how_does_a_deregistered_ami_look_by_id,
         Nothing,
         "How does a deregistered AMI look by id, within five minutes?",
-        "in the end not as a live AMI: state deregistered, an empty answer, or an error",
+        "not as a live AMI",
         Documented,
         "the courier takes a dead copy for a live one, and its source is not copied until the AMI is seen dead"
     ),
     assumption!(
-        usage_report::does_a_usage_report_become_available,
+        retired::does_a_usage_report_become_available,
         Nothing,
         "Does an image usage report become available within an hour?",
-        "pending, then available",
+        "available",
         Assumed,
         "retirement waits longer: without a fresh report the courier keeps a shared copy"
     ),
@@ -331,7 +319,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         "the courier cannot make this call: a rejected message, or a copy that stays unfinished"
     ),
     assumption!(
-        refusals::is_each_other_call_refused_to_the_role,
+        permissions::is_each_other_call_refused_to_the_role,
         ARole,
         "Does the policy of the template refuse what the courier never does?",
         "refused: each of 4 calls",
@@ -350,15 +338,15 @@ pub const ASSUMPTIONS: &[Assumption] = &[
         tokens::what_does_a_token_answer_a_day_after_its_ami_was_deregistered,
         ADay,
         "What does a client token answer a day after its AMI was deregistered?",
-        "the id of the dead AMI, an error, or a new copy",
+        "the id of the first call, or refused, or a new copy",
         Assumed,
         "none: the courier needs no token for longer than a day"
     ),
     assumption!(
-        deregistered::how_does_a_deregistered_ami_look_a_day_later,
+        retired::how_does_a_deregistered_ami_look_a_day_later,
         ADay,
         "How does a deregistered AMI look by id a day later?",
-        "not as a live AMI: state deregistered, an empty answer, or an error",
+        "not as a live AMI",
         Reported,
         "the courier takes a dead copy for a live one"
     ),

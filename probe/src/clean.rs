@@ -1,14 +1,17 @@
-//! Removes what a run made: by the ids that it knows, and by the tag that everything carries.
+//! Removes what a run made: by the ids that it knows, and by the tag or the name that everything has.
 //!
 //! EC2 shows a new AMI late, so a look that finds nothing proves little. It looks until two looks in a row find nothing and every known
 //! id is gone, and, if there may be AMIs whose id nobody knows, for as long as an AMI can be invisible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use crate::aws::{CallError, Connection, Element, Parameters};
-use crate::lab::{Kind, Made, NAME_PREFIX, PARAMETER_PATH, ROLE_PATH, ROLE_POLICY, RUN_TAG, VISIBLE_WITHIN};
+use aws_sdk_ec2::types::{Filter, ImageState, Tag};
+use aws_sdk_ssm::types::ParameterStringFilter;
+
+use crate::aws::{Aws, CallError};
+use crate::lab::{Kind, Made, NAME_PREFIX, PATH, ROLE_POLICY, RUN_TAG, TARGET, VISIBLE_WITHIN};
 
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 /// After this time, an AMI that EC2 has never shown is taken for gone, and what cannot be removed is reported.
@@ -27,323 +30,232 @@ pub struct Leftovers {
 /// What was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cleaned {
-    pub images: usize,
-    pub snapshots: usize,
-    pub reports: usize,
-    pub roles: usize,
-    pub rules: usize,
-    pub queues: usize,
-    pub parameters: usize,
+    pub removed: BTreeMap<Kind, usize>,
     /// What was not looked for, with the reason.
-    pub notes: Vec<String>,
+    pub notes: BTreeSet<String>,
     /// What could not be removed, with the reason.
     pub left: Vec<String>,
 }
 
 impl fmt::Display for Cleaned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Cleaned { images, snapshots, reports, roles, rules, queues, parameters, notes, left } = self;
-        notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
-        write!(
-            f,
-            "Removed: {images} AMIs with their snapshots, {snapshots} other snapshots, {reports} usage reports, {roles} roles, \
-             {rules} rules, {queues} queues, {parameters} parameters. "
-        )?;
-        if left.is_empty() {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        let removed: Vec<String> = self.removed.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        write!(f, "Removed: {}. ", if removed.is_empty() { "nothing".to_owned() } else { removed.join(", ") })?;
+        if self.left.is_empty() {
             return f.write_str("Nothing is left.");
         }
         write!(f, "Not removed:")?;
-        left.iter().try_for_each(|left| write!(f, "\n  {left}"))
+        self.left.iter().try_for_each(|left| write!(f, "\n  {left}"))
     }
 }
 
-impl Cleaned {
-    /// Says once what was not looked for.
-    fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Role => "roles",
+            Kind::Parameter => "parameters",
+            Kind::Rule => "rules",
+            Kind::Queue => "queues",
+            Kind::UsageReport => "usage reports",
+            Kind::Image => "AMIs with their snapshots",
+            Kind::Snapshot => "other snapshots",
+        })
     }
 }
 
 /// Removes all of it.
-pub async fn clean(aws: &Connection, leftovers: &Leftovers) -> Cleaned {
-    let mut cleaned = Cleaned::default();
-    let mut made = leftovers.made.clone();
-    let begun = aws.clock().elapsed();
+pub async fn clean(aws: &Aws, leftovers: &Leftovers) -> Cleaned {
+    let mut sweep =
+        Sweep { aws, run: leftovers.run.as_deref(), made: leftovers.made.clone(), cleaned: Cleaned::default() };
+    let begun = aws.elapsed();
     let mut empty_looks = 0;
     loop {
-        cleaned.left.clear();
-        let mut found = leftovers.made.kinds.contains(&Kind::Role) && remove_roles(aws, leftovers, &mut cleaned).await;
+        sweep.cleaned.left.clear();
+        let mut is_found = false;
         for region in &leftovers.regions {
-            let mut sweep =
-                Sweep { aws, region, run: leftovers.run.as_deref(), made: &mut made, cleaned: &mut cleaned };
             for kind in &leftovers.made.kinds {
-                found |= sweep.remove(*kind).await;
+                is_found |= sweep.remove_all(*kind, region).await;
             }
-            found |= sweep.once().await;
         }
-        empty_looks = if found || !cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
-        let waited = aws.clock().elapsed().saturating_sub(begun);
+        empty_looks = if is_found || !sweep.cleaned.left.is_empty() { 0 } else { empty_looks + 1 };
+        let waited = aws.elapsed().saturating_sub(begun);
         let is_certain = !leftovers.made.is_uncertain || waited >= VISIBLE_WITHIN;
         if (empty_looks >= 2 && is_certain) || waited >= GIVE_UP_AFTER {
-            return cleaned;
+            return sweep.cleaned;
         }
         // The longer it has waited, the longer it waits for the next look.
-        aws.clock().sleep((waited / 5).max(BETWEEN_LOOKS)).await;
-    }
-}
-
-/// Removes the roles of the run. Returns whether there was one.
-async fn remove_roles(aws: &Connection, leftovers: &Leftovers, cleaned: &mut Cleaned) -> bool {
-    let roles = match aws.iam("ListRoles", &Parameters::default().with("PathPrefix", ROLE_PATH)).await {
-        Ok(answer) => answer.find("Roles").map(|roles| roles.children.clone()).unwrap_or_default(),
-        Err(error) => {
-            // Most runs make no role, and their user may not look for one.
-            cleaned.note(format!("Roles with the path {ROLE_PATH} were not looked for: {error}"));
-            return false;
-        }
-    };
-    let is_ours = |name: &str| leftovers.run.as_ref().is_none_or(|run| name.ends_with(run.as_str()));
-    let names: Vec<&str> =
-        roles.iter().filter_map(|role| role.text_of("RoleName")).filter(|name| is_ours(name)).collect();
-    for name in &names {
-        match remove_role(aws, name).await {
-            Ok(()) => cleaned.roles += 1,
-            Err(error) => cleaned.left.push(format!("role {name}: {error}")),
+        if let Err(error) = aws.sleep((waited / 2).max(BETWEEN_LOOKS)).await {
+            sweep.cleaned.left.push(error.to_string());
+            return sweep.cleaned;
         }
     }
-    !names.is_empty()
 }
 
-async fn remove_role(aws: &Connection, name: &str) -> Result<(), CallError> {
-    let role = Parameters::default().with("RoleName", name);
-    match aws.iam("DeleteRolePolicy", &role.clone().with("PolicyName", ROLE_POLICY)).await {
-        // It was not put yet.
-        Err(error) if error.code() == Some("NoSuchEntity") => {}
-        answer => drop(answer?),
-    }
-    aws.iam("DeleteRole", &role).await.map(drop)
+/// Whether AWS says that there is no such thing. An AMI can also be too young to be visible.
+fn is_gone(code: &str) -> bool {
+    ["NotFound", "NoSuchEntity", "NonExistentQueue", "DoesNotExist", "InvalidAMIID."]
+        .iter()
+        .any(|word| code.contains(word))
 }
 
-/// Whether a name is that of a rule or queue that a run makes: the prefix, then the run's id of twelve digits.
-fn is_of_a_run(name: &str) -> bool {
-    let id = name.strip_prefix(NAME_PREFIX).and_then(|rest| rest.get(..12));
-    id.is_some_and(|id| id.chars().all(|digit| digit.is_ascii_hexdigit()))
+/// The name of a rule or queue, at the end of its ARN or URL, if a run made it: the prefix, then the run's id of twelve digits.
+fn name_of_a_run(id: &str) -> Option<&str> {
+    let name = id.rsplit('/').next()?;
+    let run = name.strip_prefix(NAME_PREFIX)?.get(..12)?;
+    run.chars().all(|digit| digit.is_ascii_hexdigit()).then_some(name)
 }
 
-/// One look in one Region.
 struct Sweep<'a> {
-    aws: &'a Connection,
-    region: &'a str,
+    aws: &'a Aws,
     run: Option<&'a str>,
-    made: &'a mut Made,
-    cleaned: &'a mut Cleaned,
+    made: Made,
+    cleaned: Cleaned,
 }
 
 impl Sweep<'_> {
-    /// Removes everything of a kind that this Region has. Returns whether there was anything.
-    async fn remove(&mut self, kind: Kind) -> bool {
-        match kind {
-            Kind::Parameter => self.remove_parameters().await,
-            // A role belongs to no Region.
-            Kind::Role => false,
-            Kind::RuleOrQueue => {
-                let rules = self.remove_rules().await;
-                let queues = self.remove_queues().await;
-                rules || queues
+    /// Removes what it finds of a kind in a Region, and what is known. Returns whether there was anything.
+    async fn remove_all(&mut self, kind: Kind, region: &str) -> bool {
+        let mut ids: BTreeSet<String> = match self.find(kind, region).await {
+            Ok(found) => found.into_iter().filter(|id| !self.made.removed.contains(id)).collect(),
+            // A user who may not list something has most likely made none of it.
+            Err(error @ CallError::Refused { .. }) if kind < Kind::UsageReport => {
+                self.cleaned.notes.insert(format!("In {region}, {kind} of the probe were not looked for: {error}"));
+                BTreeSet::new()
             }
-            Kind::UsageReport => self.remove_reports().await,
-        }
-    }
-
-    /// Removes the AMIs and snapshots that it sees and those that are known. Returns whether there was anything.
-    async fn once(&mut self) -> bool {
-        let images = self.remove_images().await;
-        // After the AMIs: a snapshot that an AMI uses cannot be deleted.
-        let snapshots = self.remove_snapshots().await;
-        images || snapshots
-    }
-
-    fn note_left(&mut self, what: impl fmt::Display, error: &CallError) {
-        self.cleaned.left.push(format!("{what} in {}: {error}", self.region));
-    }
-
-    /// Adds the run's filter.
-    fn of_run(&self, parameters: Parameters) -> Parameters {
-        match self.run {
-            Some(run) => parameters.filter(&format!("tag:{RUN_TAG}"), run),
-            None => parameters.filter("tag-key", RUN_TAG),
-        }
-    }
-
-    /// The items of a Describe call that carry the run's tag. What a server shows in spite of the filter is left alone.
-    async fn find(&mut self, action: &str, set: &str, parameters: Parameters) -> Vec<Element> {
-        let found = self.aws.every_page(self.region, action, &parameters, set).await;
-        match found {
-            Ok(found) => found.into_iter().filter(|item| self.is_ours(item)).collect(),
             Err(error) => {
-                self.note_left(action, &error);
-                Vec::new()
+                self.cleaned.left.push(format!("{kind} in {region}: {error}"));
+                BTreeSet::new()
             }
-        }
-    }
-
-    fn is_ours(&self, item: &Element) -> bool {
-        item.items("tagSet").any(|tag| {
-            tag.text_of("key") == Some(RUN_TAG) && self.run.is_none_or(|run| tag.text_of("value") == Some(run))
-        })
-    }
-
-    /// What was listed. A user who may not list something has most likely made none of it: that is a note.
-    fn listed(&mut self, what: &str, answer: Result<Vec<String>, CallError>) -> Vec<String> {
-        answer.unwrap_or_else(|error| {
-            let region = self.region;
-            match &error {
-                CallError::Refused(_) => {
-                    self.cleaned.note(format!("{what} of the probe in {region} were not looked for: {error}"));
-                }
-                CallError::Lost(_) | CallError::Stopped => self.note_left(what, &error),
-            }
-            Vec::new()
-        })
-    }
-
-    /// What the names of the run's rules and queues begin with.
-    fn name_prefix(&self) -> String {
-        format!("{NAME_PREFIX}{}", self.run.unwrap_or_default())
-    }
-
-    async fn remove_rules(&mut self) -> bool {
-        let rules = self.aws.rules(self.region, &self.name_prefix()).await;
-        let names = self.listed("Rules", rules);
-        for name in names.iter().filter(|name| is_of_a_run(name)) {
-            match self.aws.remove_rule(self.region, name).await {
-                Ok(()) => self.cleaned.rules += 1,
-                Err(error) => self.note_left(format_args!("rule {name}"), &error),
-            }
-        }
-        names.iter().any(|name| is_of_a_run(name))
-    }
-
-    /// SQS can list a queue for a minute after it was deleted, and a new one late.
-    async fn remove_queues(&mut self) -> bool {
-        let queues = self.aws.queues(self.region, &self.name_prefix()).await;
-        let listed = self.listed("Queues", queues);
-        let is_ours = |url: &String| url.rsplit('/').next().is_some_and(is_of_a_run);
-        let mut urls: BTreeSet<String> = listed.into_iter().filter(is_ours).collect();
-        urls.extend(self.made.queues.iter().filter(|(region, _)| region == self.region).map(|(_, url)| url.clone()));
-        urls.retain(|url| !self.made.removed_queues.contains(url));
-        for url in &urls {
-            match self.aws.delete_queue(self.region, url).await {
+        };
+        let known = self.made.known.keys().filter(|(it, place, _)| *it == kind && place == region);
+        ids.extend(known.map(|(.., id)| id.clone()));
+        for id in &ids {
+            match self.remove(kind, region, id).await {
                 Ok(()) => {
-                    self.cleaned.queues += 1;
-                    self.made.queues.remove(&(self.region.to_owned(), url.clone()));
-                    self.made.removed_queues.insert(url.clone());
+                    *self.cleaned.removed.entry(kind).or_default() += 1;
+                    self.made.remove(id);
                 }
-                Err(error) => self.note_left(format_args!("queue {url}"), &error),
+                Err(CallError::Refused { code, .. }) if is_gone(&code) => {
+                    let known = self.made.known.get(&(kind, region.to_owned(), id.clone()));
+                    let is_young = known.is_some_and(|made_at| self.aws.elapsed() < *made_at + GIVE_UP_AFTER);
+                    if kind != Kind::Image || !is_young {
+                        self.made.remove(id);
+                    }
+                }
+                Err(error) => self.cleaned.left.push(format!("{id} in {region}: {error}")),
             }
         }
-        !urls.is_empty()
+        !ids.is_empty()
     }
 
-    async fn remove_parameters(&mut self) -> bool {
-        let path = format!("{PARAMETER_PATH}{}", self.run.unwrap_or_default());
-        let parameters = self.aws.parameters(self.region, &path).await;
-        let names = self.listed("Parameters", parameters);
-        for name in &names {
-            match self.aws.delete_parameter(self.region, name).await {
-                Ok(()) => self.cleaned.parameters += 1,
-                Err(error) => self.note_left(format_args!("parameter {name}"), &error),
+    /// The ids, names, ARNs or URLs of what carries the run's tag or name. What a server shows in spite of the filter is left alone.
+    async fn find(&self, kind: Kind, region: &str) -> Result<Vec<String>, CallError> {
+        let run = self.run.unwrap_or_default();
+        let name_prefix = format!("{NAME_PREFIX}{run}");
+        let ec2 = self.aws.ec2(region);
+        let filter = match self.run {
+            Some(run) => Filter::builder().name(format!("tag:{RUN_TAG}")).values(run).build(),
+            None => Filter::builder().name("tag-key").values(RUN_TAG).build(),
+        };
+        Ok(match kind {
+            Kind::Role => {
+                let roles = self.aws.iam(region).list_roles().path_prefix(PATH).into_paginator().items().send();
+                let names = roles.collect::<Result<Vec<_>, _>>().await?.into_iter().map(|role| role.role_name);
+                names.filter(|name| name.ends_with(run)).collect()
             }
-        }
-        !names.is_empty()
+            Kind::Parameter => {
+                let of_run = ParameterStringFilter::builder().key("Name").option("BeginsWith");
+                let of_run = of_run.values(format!("{PATH}{run}")).build().map_err(CallError::invalid)?;
+                let call = self.aws.ssm(region).describe_parameters().parameter_filters(of_run);
+                let found = call.into_paginator().send().collect::<Result<Vec<_>, _>>().await?;
+                found
+                    .into_iter()
+                    .flat_map(|page| page.parameters.unwrap_or_default())
+                    .filter_map(|it| it.name)
+                    .collect()
+            }
+            Kind::Rule => {
+                let mut arns = Vec::new();
+                let mut next = None;
+                loop {
+                    let call = self.aws.events(region).list_rules().name_prefix(&name_prefix).set_next_token(next);
+                    let page = call.send().await?;
+                    arns.extend(page.rules.into_iter().flatten().filter_map(|rule| rule.arn));
+                    next = page.next_token;
+                    if next.is_none() {
+                        break;
+                    }
+                }
+                arns.retain(|arn| name_of_a_run(arn).is_some());
+                arns
+            }
+            Kind::Queue => {
+                let call = self.aws.sqs(region).list_queues().queue_name_prefix(&name_prefix).send();
+                let urls = call.await?.queue_urls.unwrap_or_default();
+                urls.into_iter().filter(|url| name_of_a_run(url).is_some()).collect()
+            }
+            Kind::UsageReport => {
+                let call = ec2.describe_image_usage_reports().into_paginator().items().send();
+                let found = call.collect::<Result<Vec<_>, _>>().await?.into_iter();
+                found.filter(|it| self.is_ours(it.tags())).filter_map(|it| it.report_id).collect()
+            }
+            Kind::Image => {
+                let call = ec2.describe_images().owners("self").include_disabled(true).filters(filter);
+                let found = call.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await?.into_iter();
+                let live = found.filter(|it| self.is_ours(it.tags()) && it.state() != Some(&ImageState::Deregistered));
+                live.filter_map(|it| it.image_id).collect()
+            }
+            Kind::Snapshot => {
+                let call = ec2.describe_snapshots().owner_ids("self").filters(filter).into_paginator().items().send();
+                let found = call.collect::<Result<Vec<_>, _>>().await?.into_iter();
+                found.filter(|it| self.is_ours(it.tags())).filter_map(|it| it.snapshot_id).collect()
+            }
+        })
     }
 
-    async fn remove_reports(&mut self) -> bool {
-        let mut found = false;
-        for report in self.find("DescribeImageUsageReports", "imageUsageReportSet", Parameters::default()).await {
-            let id = report.text_of("reportId").unwrap_or_default();
-            let answer =
-                self.aws.ec2(self.region, "DeleteImageUsageReport", &Parameters::default().with("ReportId", id)).await;
-            found = true;
-            match answer {
-                Ok(_) => self.cleaned.reports += 1,
-                Err(error) => self.note_left(id, &error),
-            }
-        }
-        found
+    fn is_ours(&self, tags: &[Tag]) -> bool {
+        tags.iter().any(|tag| tag.key() == Some(RUN_TAG) && self.run.is_none_or(|run| tag.value() == Some(run)))
     }
 
-    async fn remove_images(&mut self) -> bool {
-        let parameters = self.of_run(Parameters::default().with("Owner.1", "self").with("IncludeDisabled", "true"));
-        let seen = self.find("DescribeImages", "imagesSet", parameters).await;
-        let is_live = |image: &&Element| image.text_of("imageState") != Some("deregistered");
-        let mut ids: BTreeSet<String> =
-            seen.iter().filter(is_live).filter_map(|image| image.text_of("imageId")).map(str::to_owned).collect();
-        ids.retain(|id| !self.made.removed_images.contains(id));
-        ids.extend(self.made.images.iter().filter(|(region, ..)| region == self.region).map(|(_, id, _)| id.clone()));
-        let mut found = false;
-        for id in ids {
-            found = true;
-            self.remove_image(&id).await;
-        }
-        found
-    }
-
-    async fn remove_image(&mut self, id: &str) {
-        let parameters = Parameters::default().with("ImageId", id).with("DeleteAssociatedSnapshots", "true");
-        let mut answer = self.aws.ec2(self.region, "DeregisterImage", &parameters).await;
-        // The courier's role protected it.
-        if answer.as_ref().is_err_and(|error| error.code() == Some("OperationNotPermitted")) {
-            let image = Parameters::default().with("ImageId", id);
-            if self.aws.ec2(self.region, "DisableImageDeregistrationProtection", &image).await.is_ok() {
-                answer = self.aws.ec2(self.region, "DeregisterImage", &parameters).await;
+    async fn remove(&self, kind: Kind, region: &str, id: &str) -> Result<(), CallError> {
+        let ec2 = self.aws.ec2(region);
+        match kind {
+            Kind::Role => {
+                let iam = self.aws.iam(region);
+                let policy = iam.delete_role_policy().role_name(id).policy_name(ROLE_POLICY);
+                unless_gone(policy.send().await)?;
+                iam.delete_role().role_name(id).send().await?;
             }
-        }
-        match answer {
-            Ok(_) => {
-                self.cleaned.images += 1;
-                self.forget(id);
+            Kind::Parameter => drop(self.aws.ssm(region).delete_parameter().name(id).send().await?),
+            Kind::Rule => {
+                let (events, name) = (self.aws.events(region), name_of_a_run(id).unwrap_or(id));
+                unless_gone(events.remove_targets().rule(name).ids(TARGET).send().await)?;
+                events.delete_rule().name(name).send().await?;
             }
-            // Too young to be visible, or gone.
-            Err(error) if error.code().is_some_and(|code| code.starts_with("InvalidAMIID.")) => {
-                let now = self.aws.clock().elapsed();
-                let known = self.made.images.iter().find(|(_, known, _)| known == id);
-                if known.is_none_or(|(_, _, accepted_at)| now >= *accepted_at + GIVE_UP_AFTER) {
-                    self.forget(id);
+            Kind::Queue => drop(self.aws.sqs(region).delete_queue().queue_url(id).send().await?),
+            Kind::UsageReport => drop(ec2.delete_image_usage_report().report_id(id).send().await?),
+            Kind::Image => {
+                let call = ec2.deregister_image().image_id(id).delete_associated_snapshots(true);
+                match call.clone().send().await.map_err(CallError::from) {
+                    // The courier's role protected it.
+                    Err(error) if error.code() == Some("OperationNotPermitted") => {
+                        ec2.disable_image_deregistration_protection().image_id(id).send().await?;
+                        call.send().await?;
+                    }
+                    answer => drop(answer?),
                 }
             }
-            Err(error) => self.note_left(id, &error),
+            Kind::Snapshot => drop(ec2.delete_snapshot().snapshot_id(id).send().await?),
         }
+        Ok(())
     }
+}
 
-    fn forget(&mut self, id: &str) {
-        self.made.images.retain(|(_, known, _)| known != id);
-        self.made.removed_images.insert(id.to_owned());
-    }
-
-    async fn remove_snapshots(&mut self) -> bool {
-        let parameters = self.of_run(Parameters::default().with("Owner.1", "self"));
-        let seen = self.find("DescribeSnapshots", "snapshotSet", parameters).await;
-        let mut ids: BTreeSet<String> =
-            seen.iter().filter_map(|snapshot| snapshot.text_of("snapshotId")).map(str::to_owned).collect();
-        ids.extend(self.made.snapshots.iter().filter(|(region, _)| region == self.region).map(|(_, id)| id.clone()));
-        let mut found = false;
-        for id in ids {
-            let answer =
-                self.aws.ec2(self.region, "DeleteSnapshot", &Parameters::default().with("SnapshotId", &id)).await;
-            found = true;
-            match answer {
-                Ok(_) => self.cleaned.snapshots += 1,
-                Err(error) if error.code() == Some("InvalidSnapshot.NotFound") => {}
-                Err(error) => {
-                    self.note_left(&id, &error);
-                    continue;
-                }
-            }
-            self.made.snapshots.remove(&(self.region.to_owned(), id));
-        }
-        found
+/// What was not put yet, or is gone, is no error.
+fn unless_gone<T>(answer: Result<T, impl Into<CallError>>) -> Result<(), CallError> {
+    match answer.map_err(Into::into) {
+        Err(error) if !error.code().is_some_and(is_gone) => Err(error),
+        _ => Ok(()),
     }
 }

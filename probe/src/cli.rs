@@ -5,15 +5,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use clap::Parser;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use crate::assumption::{ASSUMPTIONS, Assumption, Needs};
-use crate::aws::{Connection, Options, Stop};
-use crate::clean::{Cleaned, Leftovers, clean};
-use crate::clock::RealTime;
+use crate::aws::{Aws, CallError, RealTime, Stop, signing_on_for};
+use crate::clean::{Leftovers, clean};
 use crate::lab::{Lab, Made, Plan};
 use crate::run::{Verdict, ask, clean_up};
 use crate::{policy, preview, report};
@@ -155,16 +155,16 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = Stop::default();
-    let options = Options {
-        profile: arguments.profile.clone(),
-        region: arguments.region.clone(),
-        endpoint_url: arguments.endpoint_url.clone(),
+    let clock = Arc::new(RealTime { since: Instant::now(), rate: arguments.rate });
+    let (region, url) = (arguments.region.clone(), arguments.endpoint_url.clone());
+    let aws = Aws::open(arguments.profile.as_deref(), region, url, clock, stop.clone()).await?;
+    let (account, arn) = match aws.caller().await {
+        Ok(caller) => caller,
+        Err(CallError::NoCredentials(reason)) => return Err(advice(arguments.profile.as_deref(), &reason).await),
+        Err(error) => return Err(format!("cannot ask AWS who you are: {error}")),
     };
-    let clock = Arc::new(RealTime::at_rate(arguments.rate));
-    let aws = Connection::open(&options, clock, stop.clone()).await?;
-    let identity = aws.caller_identity().await.map_err(|error| format!("cannot ask AWS who you are: {error}"))?;
     let plan = arguments.plan(aws.region().to_owned());
-    say(format_args!("Account {}, Region {}, as {}", identity.account, plan.region, identity.arn));
+    say(format_args!("Account {account}, Region {}, as {arn}", plan.region));
     if let Some(url) = aws.endpoint_url() {
         say(format_args!("This is not AWS: every call goes to {url}."));
     }
@@ -211,14 +211,24 @@ async fn run(arguments: Arguments) -> Result<ExitCode, String> {
     })
 }
 
-async fn remove_leftovers(aws: &Connection, plan: &Plan) -> ExitCode {
+/// What the user can do when there are no credentials.
+async fn advice(profile: Option<&str>, reason: &str) -> String {
+    match signing_on_for(profile).await {
+        Some(profile) => format!(
+            "no credentials: sign on again with `aws sso login --profile {profile}`. The single sign-on of this profile failed: {reason}"
+        ),
+        None => format!("no credentials: add --profile, or set AWS_PROFILE ({reason})"),
+    }
+}
+
+async fn remove_leftovers(aws: &Aws, plan: &Plan) -> ExitCode {
     say("Looking for 15 minutes for what a killed run left behind. Ctrl-C ends it; then run it again later.");
     let leftovers = Leftovers {
         regions: [plan.region.clone(), plan.source_region.clone()].into(),
         run: None,
         made: Made::unknown(),
     };
-    let cleaned: Cleaned = clean(aws, &leftovers).await;
+    let cleaned = clean(aws, &leftovers).await;
     say(&cleaned);
     if cleaned.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

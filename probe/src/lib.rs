@@ -7,17 +7,15 @@
 //! - [`questions`] has one small function for each of them, with the question as its name.
 //! - [`lab`] is what they share: an AMI that depends on nothing in the account, and copies of it.
 //! - [`clean`] removes everything that a run made, also what a killed run left behind.
-//! - [`aws`] sends the calls, [`clock`] is the time that passes there.
+//! - [`aws`] is the SDK, with the clock, and with what stops a run.
 //! - [`preview`], [`policy`], [`report`] and [`cli`] are what the user sees.
 //!
-//! Dependencies point one way: `cli -> run -> assumption -> questions -> lab -> aws -> clock`.
+//! Dependencies point one way: `cli -> run -> assumption -> questions -> lab -> aws`.
 
 pub mod assumption;
 pub mod aws;
 pub mod clean;
 pub mod cli;
-pub mod clock;
-pub mod finding;
 pub mod lab;
 pub mod policy;
 pub mod preview;

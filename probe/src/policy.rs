@@ -3,140 +3,68 @@
 //! Which action knows which resource and condition: AWS's Service Authorization Reference, for Amazon EC2, Amazon Elastic Block Store,
 //! Amazon EventBridge, Amazon SQS, AWS Systems Manager, IAM and STS. `GetCallerIdentity` needs no permission.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::aws::partition;
-use crate::lab::{NAME_PREFIX, PARAMETER_PATH, Plan, ROLE_PATH, RUN_TAG, SHARED_TAG};
+use crate::lab::{NAME_PREFIX, PATH, Plan, RUN_TAG, SHARED_TAG};
 
 /// The policy for these Regions, with what `--permissions` needs in statements of their own.
 #[must_use]
 pub fn of_caller(plan: &Plan) -> Value {
-    let partition = partition(&plan.region);
-    let arn = |kind: &str| format!("arn:{partition}:ec2:*::{kind}/*");
-    let (images, snapshots) = (arn("image"), arn("snapshot"));
-    let reports = format!("arn:{partition}:ec2:*:*:image-usage-report/*");
-    let rules = format!("arn:{partition}:events:*:*:rule/{NAME_PREFIX}*");
-    let queues = format!("arn:{partition}:sqs:*:*:{NAME_PREFIX}*");
-    let parameters = format!("arn:{partition}:ssm:*:*:parameter{PARAMETER_PATH}*");
-    let role = format!("arn:{partition}:iam::*:role{ROLE_PATH}*");
-    let regions = json!([plan.region, plan.source_region]);
-    let here = json!({ "aws:RequestedRegion": regions });
-    let makes = json!({ format!("aws:RequestTag/{RUN_TAG}"): "*" });
-    let made = json!({ format!("aws:ResourceTag/{RUN_TAG}"): "*" });
-    let allow = |sid: &str, actions: Value, resources: Value, conditions: Value| json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources, "Condition": conditions });
+    let arn = |rest: &str| format!("arn:{}:{rest}", plan.partition());
+    let (image, snapshot) = (&arn("ec2:*::image/*"), &arn("ec2:*::snapshot/*"));
+    let report = &arn("ec2:*:*:image-usage-report/*");
+    let rule = &arn(&format!("events:*:*:rule/{NAME_PREFIX}*"));
+    let queue = &arn(&format!("sqs:*:*:{NAME_PREFIX}*"));
+    let parameter = &arn(&format!("ssm:*:*:parameter{PATH}*"));
+    let role = &arn(&format!("iam::*:role{PATH}*"));
+    let all = &"*".to_owned();
+    let here = json!({ "StringEquals": { "aws:RequestedRegion": [plan.region, plan.source_region] } });
+    let with = |operator: &str, key: String, value: Value| {
+        let mut condition = here.clone();
+        condition[operator] = Value::Object(Map::from_iter([(key, value)]));
+        condition
+    };
+    let makes = with("StringLike", format!("aws:RequestTag/{RUN_TAG}"), json!("*"));
+    let made = with("StringLike", format!("aws:ResourceTag/{RUN_TAG}"), json!("*"));
+    let mut shares = made.clone();
+    shares["ForAllValues:StringEquals"] = json!({ "aws:TagKeys": [SHARED_TAG] });
+    // IAM and STS have no Region.
+    let anywhere = Value::Null;
+    let allow = |sid: &str, actions: &str, resources: &[&String], condition: &Value| {
+        let actions: Vec<&str> = actions.split(' ').collect();
+        let mut statement = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
+        if !condition.is_null() {
+            statement["Condition"] = condition.clone();
+        }
+        statement
+    };
+    let look = "ec2:DescribeImages ec2:DescribeSnapshots ec2:DescribeImageUsageReports";
+    let change = "ec2:DisableImage ec2:EnableImage ec2:DeregisterImage ec2:CreateImageUsageReport";
+    let use_rule = "events:PutRule events:TagResource events:PutTargets events:RemoveTargets events:DeleteRule";
+    let use_queue = "sqs:CreateQueue sqs:TagQueue sqs:ReceiveMessage sqs:DeleteQueue";
+    let use_role = "iam:CreateRole iam:TagRole iam:PutRolePolicy iam:DeleteRolePolicy iam:DeleteRole sts:AssumeRole";
     let statements = [
-        allow(
-            "Look",
-            json!(["ec2:DescribeImages", "ec2:DescribeSnapshots", "ec2:DescribeImageUsageReports"]),
-            json!("*"),
-            json!({ "StringEquals": here }),
-        ),
-        allow(
-            "StartSnapshot",
-            json!("ebs:StartSnapshot"),
-            json!(snapshots),
-            json!({ "StringLike": makes, "StringEquals": here }),
-        ),
-        allow(
-            "WriteOwnSnapshot",
-            json!(["ebs:PutSnapshotBlock", "ebs:CompleteSnapshot"]),
-            json!(snapshots),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow(
-            "RegisterOwnSnapshot",
-            json!("ec2:RegisterImage"),
-            json!(snapshots),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow("RegisterImage", json!("ec2:RegisterImage"), json!(images), json!({ "StringEquals": here })),
+        allow("Look", look, &[all], &here),
+        allow("StartSnapshot", "ebs:StartSnapshot", &[snapshot], &makes),
+        allow("WriteOwnSnapshot", "ebs:PutSnapshotBlock ebs:CompleteSnapshot", &[snapshot], &made),
+        allow("RegisterOwnSnapshot", "ec2:RegisterImage", &[snapshot], &made),
+        allow("RegisterImage", "ec2:RegisterImage", &[image], &here),
         // EC2 also asks for the source, which has no tag of the request.
-        allow("CopyImage", json!("ec2:CopyImage"), json!([images, snapshots]), json!({ "StringEquals": here })),
-        allow(
-            "TagWhatIsMade",
-            json!("ec2:CreateTags"),
-            json!([images, snapshots, reports]),
-            json!({ "StringLike": makes, "StringEquals": here }),
-        ),
-        allow(
-            "TrySharedTag",
-            json!("ec2:CreateTags"),
-            json!([images, snapshots]),
-            json!({ "StringLike": made, "StringEquals": here, "ForAllValues:StringEquals": { "aws:TagKeys": [SHARED_TAG] } }),
-        ),
-        allow(
-            "ChangeAndRemoveOwnImages",
-            json!(["ec2:DisableImage", "ec2:EnableImage", "ec2:DeregisterImage", "ec2:CreateImageUsageReport"]),
-            json!(images),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow(
-            "RemoveOwnSnapshots",
-            json!("ec2:DeleteSnapshot"),
-            json!(snapshots),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow("OrderUsageReport", json!("ec2:CreateImageUsageReport"), json!(reports), json!({ "StringEquals": here })),
-        allow(
-            "RemoveOwnUsageReports",
-            json!("ec2:DeleteImageUsageReport"),
-            json!(reports),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow(
-            "FindRulesAndQueues",
-            json!(["events:ListRules", "sqs:ListQueues"]),
-            json!("*"),
-            json!({ "StringEquals": here }),
-        ),
-        allow(
-            "MakeAndRemoveRule",
-            json!([
-                "events:PutRule",
-                "events:TagResource",
-                "events:PutTargets",
-                "events:RemoveTargets",
-                "events:DeleteRule"
-            ]),
-            json!(rules),
-            json!({ "StringEquals": here }),
-        ),
-        allow(
-            "MakeReadAndRemoveQueue",
-            json!(["sqs:CreateQueue", "sqs:TagQueue", "sqs:ReceiveMessage", "sqs:DeleteQueue"]),
-            json!(queues),
-            json!({ "StringEquals": here }),
-        ),
-        allow(
-            "ForPermissionsUnprotectOwnImages",
-            json!("ec2:DisableImageDeregistrationProtection"),
-            json!(images),
-            json!({ "StringLike": made, "StringEquals": here }),
-        ),
-        allow(
-            "ForPermissionsFindParameters",
-            json!("ssm:DescribeParameters"),
-            json!("*"),
-            json!({ "StringEquals": here }),
-        ),
-        allow(
-            "ForPermissionsRemoveParameters",
-            json!("ssm:DeleteParameter"),
-            json!(parameters),
-            json!({ "StringEquals": here }),
-        ),
-        json!({
-            "Sid": "ForPermissionsMakeUseAndRemoveRole",
-            "Effect": "Allow",
-            "Action": ["iam:CreateRole", "iam:TagRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:DeleteRole", "sts:AssumeRole"],
-            "Resource": role,
-        }),
-        json!({
-            "Sid": "ForPermissionsFindRole",
-            "Effect": "Allow",
-            "Action": "iam:ListRoles",
-            "Resource": "*",
-        }),
+        allow("CopyImage", "ec2:CopyImage", &[image, snapshot], &here),
+        allow("TagWhatIsMade", "ec2:CreateTags", &[image, snapshot, report], &makes),
+        allow("TrySharedTag", "ec2:CreateTags", &[image, snapshot], &shares),
+        allow("ChangeAndRemoveOwnImages", change, &[image], &made),
+        allow("RemoveOwnSnapshots", "ec2:DeleteSnapshot", &[snapshot], &made),
+        allow("OrderUsageReport", "ec2:CreateImageUsageReport", &[report], &here),
+        allow("RemoveOwnUsageReports", "ec2:DeleteImageUsageReport", &[report], &made),
+        allow("FindRulesAndQueues", "events:ListRules sqs:ListQueues", &[all], &here),
+        allow("MakeAndRemoveRule", use_rule, &[rule], &here),
+        allow("MakeReadAndRemoveQueue", use_queue, &[queue], &here),
+        allow("ForPermissionsUnprotectOwnImages", "ec2:DisableImageDeregistrationProtection", &[image], &made),
+        allow("ForPermissionsFindParameters", "ssm:DescribeParameters", &[all], &here),
+        allow("ForPermissionsRemoveParameters", "ssm:DeleteParameter", &[parameter], &here),
+        allow("ForPermissionsMakeUseAndRemoveRole", use_role, &[role], &anywhere),
+        allow("ForPermissionsFindRole", "iam:ListRoles", &[all], &anywhere),
     ];
     json!({ "Version": "2012-10-17", "Statement": statements })
 }

@@ -34,19 +34,13 @@ pub fn json(answers: &[Answered], plan: &Plan, date: &str) -> Value {
     let answers: Vec<Value> = answers
         .iter()
         .map(|answered| {
-            let times = answered.answer.as_ref().map(|finding| finding.times.as_slice()).unwrap_or_default();
-            let seconds: Vec<f64> = times.iter().map(|time| (time.as_secs_f64() * 10.0).round() / 10.0).collect();
-            let mut answer = json!({
+            json!({
                 "Name": answered.assumption.name,
                 "Question": answered.assumption.question,
                 "Expected": answered.assumption.expected,
                 "Seen": redacted(&answered.seen()),
                 "Verdict": answered.verdict().as_str(),
-            });
-            if !seconds.is_empty() {
-                answer["Seconds"] = json!(seconds);
-            }
-            answer
+            })
         })
         .collect();
     json!({

@@ -3,8 +3,8 @@
 use crate::assumption::Assumption;
 use crate::aws::CallError;
 use crate::clean::{Cleaned, Leftovers, clean};
-use crate::finding::{Answer, Finding};
 use crate::lab::{Kind, Lab};
+use crate::questions::Answer;
 
 /// How an answer compares with what we assume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Answered {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         match &self.answer {
-            Ok(Finding { is_expected: true, .. }) => Verdict::AsExpected,
+            Ok(seen) if self.assumption.expects(seen) => Verdict::AsExpected,
             Ok(_) => Verdict::Different,
             Err(_) => Verdict::Unanswered,
         }
@@ -47,8 +47,8 @@ impl Answered {
     #[must_use]
     pub fn seen(&self) -> String {
         match &self.answer {
-            Ok(finding) => finding.seen.clone(),
-            Err(CallError::Refused(refusal)) => format!("refused: {}", refusal.code),
+            Ok(seen) => seen.clone(),
+            Err(CallError::Refused { code, .. }) => format!("refused: {code}"),
             Err(error) => error.to_string(),
         }
     }
@@ -58,9 +58,9 @@ impl Answered {
 pub async fn ask(lab: &Lab, assumptions: &[Assumption], mut report: impl FnMut(&Answered)) -> Vec<Answered> {
     let mut all = Vec::new();
     for assumption in assumptions {
-        let answered = Answered { assumption: *assumption, answer: assumption.ask(lab).await };
+        let answered = Answered { assumption: *assumption, answer: (assumption.ask)(lab).await };
         report(&answered);
-        let is_stopped = matches!(answered.answer, Err(CallError::Stopped));
+        let is_stopped = answered.answer == Err(CallError::Stopped);
         all.push(answered);
         if is_stopped {
             break;
@@ -72,13 +72,7 @@ pub async fn ask(lab: &Lab, assumptions: &[Assumption], mut report: impl FnMut(&
 /// Removes everything that the run made.
 pub async fn clean_up(lab: &Lab) -> Cleaned {
     let mut made = lab.made();
-    if made.is_uncertain {
-        made.kinds.insert(Kind::UsageReport);
-    }
-    let leftovers = Leftovers {
-        regions: [lab.plan.region.clone(), lab.plan.source_region.clone()].into(),
-        run: Some(lab.plan.run.clone()),
-        made,
-    };
-    clean(&lab.aws.unstoppable(), &leftovers).await
+    made.kinds.extend([Kind::Image, Kind::Snapshot]);
+    let regions = [lab.plan.region.clone(), lab.plan.source_region.clone()].into();
+    clean(&lab.aws.unstoppable(), &Leftovers { regions, run: Some(lab.plan.run.clone()), made }).await
 }

@@ -44,7 +44,7 @@ const CONNECT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// A root bundle that does not exist or has no certificate in it, or a proxy that is no URL.
-pub(super) fn client(clock: Clock) -> io::Result<SharedHttpClient> {
+pub fn client(clock: Clock) -> io::Result<SharedHttpClient> {
     let proxies = proxies(variable).map_err(io::Error::other)?;
     let bundle =
         bundle().ok_or_else(|| io::Error::other("this host has no bundle of root certificates: set SSL_CERT_FILE"))?;

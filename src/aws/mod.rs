@@ -8,7 +8,7 @@ pub mod ec2;
 mod environment;
 pub mod error;
 pub mod event_bus;
-mod https;
+pub mod https;
 pub mod parameter_store;
 pub mod queue;
 

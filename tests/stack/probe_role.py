@@ -15,14 +15,15 @@ PARAMETERS = "/ami-courier-probe/"
 
 
 def text():
-    """The policy, one statement after the other, each action that is one of these services' or that EC2 needs for itself."""
+    """The policy, a line for each statement, without spaces: IAM limits its length. Each action that is one of these services' or that EC2 needs for itself."""
     parameters = {**options(*ON), "SourceRegions": SOURCE_REGION, "ParameterName": PARAMETERS + "{image_id}", "SourceParameterPath": PARAMETERS}
     ours = [
         statement
         for statement in statements(rendered(template(), parameters))
         if any(action.startswith(SERVICES) for action in as_list(statement["Action"]))
     ]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": ours}, indent=2)
+    lines = ",\n".join(json.dumps(statement, separators=(",", ":")) for statement in ours)
+    policy = f'{{"Version":"2012-10-17","Statement":[\n{lines}\n]}}'
     queues = {'"DeadLetterQueue.Arn"': '"${DeadLetterQueue}"', '"Queue.Arn"': '"${Queue}"'}
     placeholders = {**queues, ACCOUNT: "${Account}", REGION: "${Region}", SOURCE_REGION: "${SourceRegion}", "arn:aws:": "arn:${Partition}:"}
     for value, placeholder in placeholders.items():

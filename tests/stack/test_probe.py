@@ -249,7 +249,7 @@ def asked_by_role(call):
 
 
 def must_be_refused(call):
-    """The calls of probe/src/questions/refusals.rs."""
+    """The calls of `is_each_other_call_refused_to_the_role`."""
     action, parameters = call["action"], call["parameters"]
     if action == "CreateTags":
         return all("ami-courier:source-image" not in target["tags"] for target in call["targets"])

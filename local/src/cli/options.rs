@@ -38,7 +38,7 @@ impl FunctionOptions {
             path.clone()
         } else {
             eprintln!("Building the function with cargo (the first time takes minutes) ...");
-            host::build().map_err(|error| error.to_string())?
+            host::build("ami-courier").map_err(|error| error.to_string())?
         };
         let function = Function::new(binary, &self.region);
         Ok(self.settings.iter().fold(function, |function, (name, value)| function.set(name, value)))

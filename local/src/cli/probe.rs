@@ -1,12 +1,12 @@
-//! `probe` is a program of its own: it needs the SDK's crates for credentials, which would make this crate slow to build.
+//! `probe` is a program of its own: it needs the SDK, which would make this crate slow to build.
 
 use std::ffi::OsString;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use clap::Args;
 
 use super::output;
+use crate::host;
 
 /// Ask AWS itself whether it does what ami-courier assumes; --help lists the options.
 #[derive(Debug, Args)]
@@ -18,15 +18,14 @@ pub(super) struct Arguments {
 
 /// Builds the program with cargo, and runs it in place of this one.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .args(["run", "--quiet", "--package", "probe", "--manifest-path"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml"))
-        .arg("--")
-        .args(&arguments.options);
+    let program = match host::build("probe") {
+        Ok(program) => program,
+        Err(error) => return output::fail(error),
+    };
+    let mut command = Command::new(program);
+    command.args(&arguments.options);
     let error = start(command);
-    output::fail(format!("cannot run cargo: {error}"))
+    output::fail(format!("cannot run the probe: {error}"))
 }
 
 /// Returns only if the program cannot be started, or, where a process cannot be replaced, never.

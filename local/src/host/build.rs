@@ -1,4 +1,4 @@
-//! The function's binary, from cargo.
+//! The binary of the function, or of another package here, from cargo.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-/// Builds the function as `cargo build` does, in the profile of this crate, and returns the path of its binary.
+/// Builds the package as `cargo build` does, in the profile of this crate, and returns the path of its binary of the same name.
 /// Cargo's progress goes to stderr.
 ///
 /// # Errors
 /// Cargo cannot be run, or the build fails (its messages are on stderr).
-pub fn build() -> io::Result<PathBuf> {
+pub fn build(package: &str) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("Cargo.toml");
-    // With `-p local`, features are the same as in `cargo test`, so that neither throws away what the other built.
+    // With these packages, features are the same as in `cargo test`, so that neither throws away what the other built.
     let mut command = std::process::Command::new(cargo);
     command
-        .args(["build", "-p", "ami-courier", "-p", "local", "--bin", "ami-courier"])
+        .args(["build", "-p", "ami-courier", "-p", "local", "-p", package, "--bin", package])
         .arg("--message-format=json-render-diagnostics")
         .arg("--manifest-path")
         .arg(manifest)
@@ -27,17 +27,18 @@ pub fn build() -> io::Result<PathBuf> {
     }
     let output = command.output()?;
     if !output.status.success() {
-        return Err(io::Error::other(format!("cargo could not build ami-courier ({})", output.status)));
+        return Err(io::Error::other(format!("cargo could not build {package} ({})", output.status)));
     }
-    executable(&output.stdout).ok_or_else(|| io::Error::other("cargo built no binary named ami-courier"))
+    executable(&output.stdout, package)
+        .ok_or_else(|| io::Error::other(format!("cargo built no binary named {package}")))
 }
 
 /// The path of the binary, from cargo's messages. <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>
-fn executable(messages: &[u8]) -> Option<PathBuf> {
+fn executable(messages: &[u8], name: &str) -> Option<PathBuf> {
     serde_json::Deserializer::from_slice(messages)
         .into_iter::<Value>()
         .filter_map(Result::ok)
-        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == "ami-courier")
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == name)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
@@ -54,7 +55,7 @@ mod tests {
             "\n",
             r#"{"reason":"build-finished","success":true}"#,
         );
-        assert_eq!(executable(messages.as_bytes()), Some(PathBuf::from("/t/ami-courier")));
-        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(executable(messages.as_bytes(), "ami-courier"), Some(PathBuf::from("/t/ami-courier")));
+        assert_eq!(executable(br#"{"reason":"build-finished","success":true}"#, "ami-courier"), None);
     }
 }

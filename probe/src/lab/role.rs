@@ -2,38 +2,33 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use aws_credential_types::Credentials;
+use aws_sdk_ec2::types::Filter;
+use aws_sdk_iam::types::Tag;
+use serde_json::json;
 
-use super::bench::{Kind, Lab, Plan, RUN_TAG};
-use super::events::NAME_PREFIX;
-use super::things::Role;
-use crate::aws::{CallError, Connection, Parameters, partition};
+use super::bench::{Kind, Lab, NAME_PREFIX, PATH, Plan, ROLE_POLICY, RUN_TAG, Role};
+use crate::aws::{Aws, CallError};
 
-/// The path of the role of `--permissions`.
-pub const ROLE_PATH: &str = "/ami-courier-probe/";
-/// The name of its policy.
-pub const ROLE_POLICY: &str = "ami-courier";
-/// The path of the parameter that the role publishes; the run's id follows. It is `ParameterName` and `SourceParameterPath` of the
-/// template.
-pub const PARAMETER_PATH: &str = "/ami-courier-probe/";
 /// IAM is eventually consistent: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html>
-const GIVE_UP_WAITING_FOR_ROLE: Duration = Duration::from_secs(3 * 60);
+const GIVE_UP_WAITING_AFTER: Duration = Duration::from_secs(3 * 60);
 
 impl Lab {
     /// AWS under a role that has exactly what the template allows the function.
     pub(crate) async fn role(&self) -> Result<&Role, CallError> {
-        self.role.get_or_init(|| self.make_role()).await.as_ref().map_err(Clone::clone)
+        self.bench.role.get(Box::pin(self.make_role())).await
     }
 
     async fn make_role(&self) -> Result<Role, CallError> {
         self.say("making a role with the policy of the template");
-        let account = self.aws.caller_identity().await?.account;
-        let partition = partition(&self.plan.region);
-        let name = format!("{RUN_TAG}-{}", self.plan.run);
-        let [queue, dead_letters] =
-            ["queue", "dead-letters"].map(|kind| format!("{NAME_PREFIX}{}-{kind}", self.plan.run));
-        let queue_url = self.make_queue(&queue, &json!({})).await?;
-        let dead_letters_url = self.make_queue(&dead_letters, &json!({})).await?;
+        let Plan { region, run, .. } = &self.plan;
+        let (account, _) = self.aws.caller().await?;
+        let partition = self.plan.partition();
+        let name = format!("{NAME_PREFIX}{run}");
+        let [queue_name, dead_letters_name] =
+            ["queue", "dead-letters"].map(|kind| format!("{NAME_PREFIX}{run}-{kind}"));
+        let queue = self.make_queue(&queue_name, [].into()).await?;
+        let dead_letters = self.make_queue(&dead_letters_name, [].into()).await?;
         let trust = json!({
             "Version": "2012-10-17",
             "Statement": [{
@@ -42,71 +37,49 @@ impl Lab {
                 "Action": "sts:AssumeRole",
             }],
         });
-        let role = Parameters::default()
-            .with("Path", ROLE_PATH)
-            .with("RoleName", &name)
-            .with("AssumeRolePolicyDocument", trust.to_string())
-            .with("Tags.member.1.Key", RUN_TAG)
-            .with("Tags.member.1.Value", &self.plan.run);
-        let made = self.aws.iam("CreateRole", &role).await;
-        self.note_made(Kind::Role, made)?;
-        let policy = role_policy(&account, &self.plan, &queue, &dead_letters);
-        let policy = Parameters::default()
-            .with("RoleName", &name)
-            .with("PolicyName", ROLE_POLICY)
-            .with("PolicyDocument", policy);
-        self.aws.iam("PutRolePolicy", &policy).await?;
-        let arn = format!("arn:{partition}:iam::{account}:role{ROLE_PATH}{name}");
-        let begun = self.elapsed();
+        let iam = self.aws.iam(region);
+        let tag = Tag::builder().key(RUN_TAG).value(run).build().map_err(CallError::invalid)?;
+        let role = iam.create_role().path(PATH).role_name(&name).assume_role_policy_document(trust.to_string());
+        let role = role.tags(tag).send().await;
+        self.keep(Kind::Role, region, role.map(|_| Some(name.clone())))?;
+        let policy = role_policy(&account, &self.plan, &queue_name, &dead_letters_name);
+        iam.put_role_policy().role_name(&name).policy_name(ROLE_POLICY).policy_document(policy).send().await?;
+        let arn = format!("arn:{partition}:iam::{account}:role{PATH}{name}");
+        let begun = self.aws.elapsed();
         loop {
             // A new role and its policy take effect late.
-            let aws = match self.aws.assume_role(&arn, &name).await {
-                Err(error) if error.code() == Some("AccessDenied") => Err(error),
-                assumed => Ok(assumed?),
-            };
-            let look = Parameters::default().with("Owner.1", "self").filter("name", &self.name("source"));
-            let allowed = match aws {
-                Err(error) => Err(error),
-                Ok(aws) => aws.ec2(&self.plan.region, "DescribeImages", &look).await.map(|_| aws),
-            };
-            match allowed {
-                Ok(aws) => return Ok(Role { aws, account, queue: queue_url, dead_letters: dead_letters_url }),
-                Err(CallError::Refused(_)) if self.elapsed() < begun + GIVE_UP_WAITING_FOR_ROLE => {}
+            match self.assume(&arn, &name).await {
+                Ok(aws) => return Ok(Role { aws, account, queue, dead_letters }),
+                Err(CallError::Refused { .. }) if self.aws.elapsed() < begun + GIVE_UP_WAITING_AFTER => {}
                 Err(error) => return Err(error),
             }
             self.aws.sleep(Duration::from_secs(5)).await?;
         }
     }
 
-    /// A call under another principal that makes an AMI; noted.
-    pub(crate) async fn copy_as(&self, aws: &Connection, parameters: &Parameters) -> Result<String, CallError> {
-        let answer = self.note_lost(aws.ec2(&self.plan.region, "CopyImage", parameters).await)?;
-        self.image_made(&self.plan.region, &answer)
-    }
-
-    /// `PutParameter` under another principal; noted.
-    pub(crate) async fn put_parameter(&self, aws: &Connection, parameter: &Value) -> Result<Value, CallError> {
-        let answer = aws.ssm(&self.plan.region, "PutParameter", parameter).await;
-        self.note_made(Kind::Parameter, answer)
-    }
-
-    /// An AMI of the run was deregistered.
-    pub(crate) fn image_removed(&self, image_id: &str) {
-        let mut made = self.ledger();
-        made.images.retain(|(_, id, _)| id != image_id);
-        made.removed_images.insert(image_id.to_owned());
+    /// AWS under the role, once the role may look at AMIs.
+    async fn assume(&self, arn: &str, session: &str) -> Result<Aws, CallError> {
+        let region = &self.plan.region;
+        let answer = self.aws.sts(region).assume_role().role_arn(arn).role_session_name(session).send().await?;
+        let keys = answer.credentials.ok_or_else(|| CallError::Lost("no credentials in the answer".to_owned()))?;
+        let token = Some(keys.session_token);
+        let keys = Credentials::new(keys.access_key_id, keys.secret_access_key, token, None, "AssumeRole");
+        let aws = self.aws.with_keys(keys);
+        let source = Filter::builder().name("name").values(self.name("source")).build();
+        aws.ec2(region).describe_images().owners("self").filters(source).send().await?;
+        Ok(aws)
     }
 }
 
 /// The template's policy for this account, these Regions and these queues, without spaces: IAM limits its length.
 fn role_policy(account: &str, plan: &Plan, queue: &str, dead_letters: &str) -> String {
     let arn = |queue: &str| format!("arn:${{Partition}}:sqs:${{Region}}:${{Account}}:{queue}");
-    let policy = include_str!("../role_policy.json")
+    include_str!("../role_policy.json")
         .replace("${Queue}", &arn(queue))
         .replace("${DeadLetterQueue}", &arn(dead_letters))
         .replace("${Account}", account)
         .replace("${Region}", &plan.region)
         .replace("${SourceRegion}", &plan.source_region)
-        .replace("${Partition}", partition(&plan.region));
-    policy.lines().map(str::trim_start).collect()
+        .replace("${Partition}", plan.partition())
+        .replace('\n', "")
 }

@@ -1,17 +1,20 @@
 //! A run leaves nothing behind, however it ends.
 
-use std::sync::{Arc, Mutex};
+use std::pin::Pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use local::aws::{Behaviour, Effect, Fault, Image};
 use probe::assumption::{ASSUMPTIONS, Assumption, Needs};
 use probe::aws::CallError;
-use probe::clean::{Leftovers, clean};
-use probe::lab;
+use probe::clean::{Cleaned, Leftovers, clean};
+use probe::lab::Made;
 use probe::run::{ask, clean_up};
-use tokio::task::JoinSet;
 
 use super::stage::{REGION, SOURCE_REGION, Stage, question};
+
+/// A call that never ends before the test does.
+const NEVER: Duration = Duration::from_secs(600);
 
 fn short_questions() -> Vec<Assumption> {
     ASSUMPTIONS.iter().filter(|assumption| assumption.needs != Needs::ADay).copied().collect()
@@ -37,70 +40,45 @@ fn weak() -> Behaviour {
     weak
 }
 
-/// Runs all of them, some at a time.
-async fn run_all<F: Future<Output = ()> + Send + 'static>(runs: Vec<F>) {
-    let queue = Arc::new(Mutex::new(runs));
-    let mut workers = JoinSet::new();
-    for _ in 0..4 {
-        let queue = queue.clone();
-        workers.spawn(async move {
-            loop {
-                let Some(run) = queue.lock().expect("no worker panics with it").pop() else { return };
-                run.await;
-            }
-        });
-    }
-    workers.join_all().await;
-}
-
-/// What `probe --clean` removes.
-fn every_run() -> Leftovers {
-    Leftovers { regions: [REGION.to_owned(), SOURCE_REGION.to_owned()].into(), run: None, made: lab::Made::unknown() }
-}
-
-async fn clean_every_run(stage: &Stage) {
-    let cleaned = clean(&stage.connection(), &every_run()).await;
+/// What `probe --clean` does.
+async fn clean_every_run(stage: &Stage) -> Cleaned {
+    let regions = [REGION.to_owned(), SOURCE_REGION.to_owned()].into();
+    let cleaned = clean(&stage.asked(), &Leftovers { regions, run: None, made: Made::unknown() }).await;
     assert!(cleaned.left.is_empty(), "{cleaned}");
+    cleaned
 }
 
-/// A call of a run that ends by itself.
-struct Made {
-    number: u64,
-    /// Whether it changes something.
-    changes: bool,
-    /// Whether a question made it, not the removal.
-    asks: bool,
-}
+type Test = fn(Behaviour, u64) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The calls of a run. Of several looks in a row, one stands for all: nothing has changed between them.
-async fn calls(behaviour: Behaviour) -> Vec<Made> {
-    let stage = quick_stage(behaviour).await;
+/// Tests each call that changes something, some at a time: of a whole run, or only those before it removes everything. What happens at
+/// other calls makes no difference: nothing has changed since the last one.
+async fn at_each_change(behaviour: Behaviour, is_whole: bool, test: Test) {
+    let stage = quick_stage(behaviour.clone()).await;
     let before = stage.inventory();
     let lab = stage.lab(2);
     ask(&lab, &short_questions(), |_| {}).await;
     let asked = stage.aws.world().calls_made();
     clean_up(&lab).await;
     assert_eq!(stage.inventory(), before);
-    let mut calls: Vec<Made> = stage
-        .aws
-        .world()
-        .calls()
-        .iter()
-        .map(|call| Made {
-            number: call.number,
-            changes: !["Describe", "Get", "List", "Receive"].iter().any(|look| call.action.starts_with(look)),
-            asks: call.number <= asked,
-        })
-        .collect();
-    calls.dedup_by_key(|call| if call.changes { call.number } else { 0 });
-    calls
+    let calls = stage.aws.world().calls();
+    let is_look = |action: &str| ["Describe", "Get", "List", "Receive"].iter().any(|look| action.starts_with(look));
+    let changes = calls.iter().filter(|call| !is_look(&call.action) && (is_whole || call.number <= asked));
+    let numbers: Vec<u64> = changes.map(|call| call.number).collect();
+    assert!(numbers.len() > 40, "{numbers:?}");
+    let queue = Mutex::new(numbers);
+    let worker = async || {
+        while let Some(number) = { queue.lock().expect("no worker panics with it").pop() } {
+            tokio::spawn(test(behaviour.clone(), number)).await.expect("the test of one call");
+        }
+    };
+    tokio::join!(worker(), worker(), worker(), worker());
 }
 
-/// Runs until the call of this number arrives, and is gone then, without a chance to remove anything.
-async fn kill_at(behaviour: Behaviour, number: u64, effect: Effect) {
+/// Runs until the call of this number had its effect, and is gone then, without a chance to remove anything.
+async fn kill_at(behaviour: Behaviour, number: u64) {
     let stage = quick_stage(behaviour).await;
     let before = stage.inventory();
-    stage.aws.world().fault(Fault::on_any().nth(number).effect(effect.clone()));
+    stage.aws.world().fault(Fault::on_any().nth(number).effect(Effect::SlowAfterEffect(NEVER)));
     let lab = stage.lab(2);
     let run = tokio::spawn(async move {
         ask(&lab, &short_questions(), |_| {}).await;
@@ -115,43 +93,27 @@ async fn kill_at(behaviour: Behaviour, number: u64, effect: Effect) {
     assert!(run.await.is_err(), "it was killed at call {number}");
     stage.aws.world().clear_faults();
     clean_every_run(&stage).await;
-    assert_eq!(stage.inventory(), before, "killed at call {number}, {effect:?}");
+    assert_eq!(stage.inventory(), before, "killed at call {number}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_is_killed_at_any_call_leaves_nothing_after_clean() {
-    let mut kills = Vec::new();
-    for Made { number, changes, .. } in calls(Behaviour::default()).await {
-        kills.push(kill_at(Behaviour::default(), number, Effect::Slow(Duration::from_secs(600))));
-        if changes {
-            kills.push(kill_at(Behaviour::default(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
-        }
-    }
-    assert!(kills.len() > 60, "{} kills", kills.len());
-    run_all(kills).await;
+    at_each_change(Behaviour::default(), true, |behaviour, number| Box::pin(kill_at(behaviour, number))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nor_where_everything_new_is_invisible_for_15_minutes() {
-    let mut kills = Vec::new();
-    for Made { number, changes, .. } in calls(Behaviour::weakest()).await {
-        if changes {
-            kills.push(kill_at(Behaviour::weakest(), number, Effect::SlowAfterEffect(Duration::from_secs(600))));
-        }
-    }
-    assert!(kills.len() > 20, "{} kills", kills.len());
-    run_all(kills).await;
+    at_each_change(Behaviour::weakest(), true, |behaviour, number| Box::pin(kill_at(behaviour, number))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
-    async fn stop_at(number: u64) {
-        let stage = quick_stage(weak()).await;
+    async fn stop_at(behaviour: Behaviour, number: u64) {
+        let stage = quick_stage(behaviour).await;
         let before = stage.inventory();
         // Long enough to stop the run while the call is on its way.
         stage.aws.world().fault(Fault::on_any().nth(number).effect(Effect::SlowAfterEffect(Duration::from_millis(20))));
-        let (lab, stop) = (stage.lab(2), stage.stop.clone());
-        let aws = stage.aws.clone();
+        let (lab, stop, aws) = (stage.lab(2), stage.stop.clone(), stage.aws.clone());
         tokio::spawn(async move {
             while aws.world().calls_made() < number {
                 tokio::time::sleep(Duration::from_micros(200)).await;
@@ -159,37 +121,26 @@ async fn a_run_that_is_stopped_at_any_call_removes_everything_itself() {
             stop.stop();
         });
         let answers = ask(&lab, &short_questions(), |_| {}).await;
-        let last = answers.last().expect("an answer");
         let is_last = answers.len() == short_questions().len();
-        assert!(is_last || last.answer == Err(CallError::Stopped), "stopped at call {number}");
+        let last = &answers.last().expect("an answer").answer;
+        assert!(is_last || *last == Err(CallError::Stopped), "stopped at call {number}");
         let cleaned = clean_up(&lab).await;
         assert!(cleaned.left.is_empty(), "{cleaned}");
         assert_eq!(stage.inventory(), before, "stopped at call {number}");
     }
-    let mut stops = Vec::new();
-    for call in calls(weak()).await.iter().filter(|call| call.changes && call.asks) {
-        stops.push(stop_at(call.number));
-    }
-    assert!(stops.len() > 10, "{} stops", stops.len());
-    run_all(stops).await;
+    at_each_change(weak(), false, |behaviour, number| Box::pin(stop_at(behaviour, number))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_call_whose_answer_is_lost_leaves_nothing_behind() {
-    async fn lose(number: u64) {
-        let stage = quick_stage(weak()).await;
+    async fn lose(behaviour: Behaviour, number: u64) {
+        let stage = quick_stage(behaviour).await;
         let before = stage.inventory();
         stage.aws.world().fault(Fault::on_any().nth(number).drop_after_effect());
         stage.ask(2, &short_questions()).await;
         assert_eq!(stage.inventory(), before, "the answer to call {number} was lost");
     }
-    let mut losses = Vec::new();
-    for Made { number, changes, .. } in calls(weak()).await {
-        if changes {
-            losses.push(lose(number));
-        }
-    }
-    run_all(losses).await;
+    at_each_change(weak(), true, |behaviour, number| Box::pin(lose(behaviour, number))).await;
 }
 
 #[tokio::test]
@@ -204,8 +155,8 @@ async fn a_user_who_may_make_no_rule_is_not_kept_waiting_and_leaves_nothing_behi
     assert_eq!(answers[0].seen(), "refused: AccessDeniedException");
     assert_eq!(stage.inventory(), before);
     let begun = stage.aws.world().now();
-    let cleaned = clean(&stage.connection(), &every_run()).await;
+    let cleaned = clean_every_run(&stage).await;
     assert_eq!(cleaned.notes.len(), 4, "{cleaned}");
     assert!(cleaned.notes.iter().all(|note| note.contains("were not looked for: AccessDeniedException")), "{cleaned}");
-    assert!(cleaned.left.is_empty() && stage.aws.world().now() - begun < Duration::from_secs(30 * 60), "{cleaned}");
+    assert!(stage.aws.world().now() - begun < Duration::from_secs(30 * 60), "{cleaned}");
 }

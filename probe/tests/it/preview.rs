@@ -14,7 +14,7 @@ async fn made(needs: &[Needs]) -> BTreeMap<(String, String), usize> {
     let questions: Vec<Assumption> =
         ASSUMPTIONS.iter().filter(|assumption| needs.contains(&assumption.needs)).copied().collect();
     let stage = Stage::new().await;
-    stage.connection().caller_identity().await.expect("an identity");
+    stage.asked().caller().await.expect("a caller");
     stage.ask(COPIES, &questions).await;
     let mut made = BTreeMap::new();
     for call in stage.aws.world().calls() {

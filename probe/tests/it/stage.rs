@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use local::aws::{ACCOUNT, Aws, START, World};
 use probe::assumption::{ASSUMPTIONS, Assumption};
-use probe::aws::{Connection, Stop};
-use probe::clock::{BoxFuture, Clock};
+use probe::aws::{Aws as Asked, BoxFuture, Clock, Stop};
 use probe::lab::{Lab, Plan};
 use probe::run::{Answered, ask, clean_up};
 use serde_json::{Value, json};
@@ -81,9 +80,10 @@ impl Stage {
         self
     }
 
-    pub fn connection(&self) -> Connection {
-        Connection::on_loopback(&self.aws.endpoint(), REGION, self.clock.clone(), self.stop.clone())
-            .expect("a connection")
+    /// AWS as the probe sees it.
+    pub fn asked(&self) -> Asked {
+        Asked::on_loopback(&self.aws.endpoint(), REGION, self.clock.clone(), self.stop.clone())
+            .expect("root certificates")
     }
 
     /// A laboratory with so many equal copies.
@@ -95,7 +95,7 @@ impl Stage {
             run: "0123456789ab".to_owned(),
             verbose: false,
         };
-        Lab::new(self.connection(), plan)
+        Lab::new(self.asked(), plan)
     }
 
     /// Asks these questions, and removes everything.
