@@ -33,7 +33,7 @@ pub const CALLS: &[Call] = &[
     call("ebs", "StartSnapshot", Exactly(1), "make a snapshot of 1 GiB"),
     call("ebs", "PutSnapshotBlock", Exactly(1), "write one block of it"),
     call("ebs", "CompleteSnapshot", Exactly(1), "complete it"),
-    call("ec2", "DescribeSnapshots", AsNeeded, "wait for it; why a copy failed; what to remove"),
+    call("ec2", "DescribeSnapshots", AsNeeded, "wait; why a copy failed; what to remove"),
     call("ec2", "RegisterImage", Exactly(1), "make the source AMI"),
     call("ec2", "DescribeImages", AsNeeded, "look for AMIs; what to remove"),
     call("ec2", "CreateTags", Exactly(2), "try a shared tag on the AMI and its snapshot"),

@@ -106,10 +106,12 @@ async fn without_yes_it_says_what_it_would_make_and_makes_nothing() {
 async fn a_dry_run_lists_calls_and_cost_and_makes_no_call() {
     let aws = aws().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let output = run(&aws, folder.path(), &["--dry-run"]).await;
+    let all = ["--dry-run", "--permissions", "--long", "--source-region", "ap-southeast-7"];
+    let output = run(&aws, folder.path(), &all).await;
     let stdout = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(stdout.contains("30 x  ec2:CopyImage") && stdout.contains("US dollars"), "{stdout}");
+    assert!(stdout.lines().all(|line| line.len() <= 100), "{stdout}");
     assert!(aws.world().calls().is_empty());
 }
 
