@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use super::clock::Clock;
 use super::ec2::Ec2;
-use super::environment::{flag, variable};
+use super::environment::{OfService, flag, variable};
 use super::event_bus::EventBus;
 use super::https;
 use super::parameter_store::ParameterStore;
@@ -42,9 +42,9 @@ pub struct Aws {
 type PerRegion<C> = Mutex<BTreeMap<Region, C>>;
 
 impl Aws {
-    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL`, `AWS_MAX_ATTEMPTS`,
-    /// `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The default chain would look for profiles, roles and
-    /// metadata services, none of which a function has.
+    /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL` (and that of a service, such
+    /// as `AWS_ENDPOINT_URL_EC2`), `AWS_MAX_ATTEMPTS`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The default
+    /// chain would look for profiles, roles and metadata services, none of which a function has.
     ///
     /// # Errors
     /// Root certificates that cannot be read, or a proxy that is no URL.
@@ -55,6 +55,7 @@ impl Aws {
             .http_client(https::client(clock.clone())?)
             .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
             .region(SdkRegion::new(stack_region.to_string()))
+            .service_config(OfService)
             .retry_config(retries())
             // It watches how fast a body arrives. The time of an attempt ends a slow one as well, and costs less.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

@@ -14,6 +14,7 @@ mod back_pressure;
 mod batch;
 mod chains;
 mod corpus;
+mod endpoints;
 mod errors;
 mod events;
 mod exactly_once;
