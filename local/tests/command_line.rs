@@ -1,11 +1,11 @@
 //! The command line as it is typed: streams and exit codes. The function is `examples/fake_function.rs`.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn local() -> Command {
     Command::new(env!("CARGO_BIN_EXE_local"))
@@ -213,14 +213,77 @@ fn serve_prints_its_endpoint_and_listens_there() {
     }
 }
 
+/// The id of the image that a call made.
+fn made(answer: &str) -> &str {
+    answer.split_once("<imageId>").and_then(|(_, rest)| rest.split_once('<')).expect("an image").0
+}
+
 #[test]
-fn serve_shows_a_new_copy_at_once_or_with_weak_only_after_minutes() {
-    for (arguments, expected) in [(vec![], "<imageState>pending"), (vec!["--weak"], "InvalidAMIID.NotFound")] {
-        let server = Server::start(&[&["--source", "us-east-1:ami-5731123e"], arguments.as_slice()].concat());
+fn serve_shows_a_new_copy_at_once_or_with_a_lag_only_after_a_while() {
+    let cases: [(&[&str], &str); 4] = [
+        (&[], "<imageState>pending"),
+        (&["--weak"], "InvalidAMIID.NotFound"),
+        (&["--lag", "600"], "InvalidAMIID.NotFound"),
+        (&["--copy-takes", "0"], "<imageState>available"),
+    ];
+    for (arguments, expected) in cases {
+        let server = Server::start(&[&["--source", "us-east-1:ami-5731123e"], arguments].concat());
         let copied = server.ec2("Action=CopyImage&Name=copy&SourceImageId=ami-5731123e&SourceRegion=us-east-1");
-        let id = copied.split_once("<imageId>").and_then(|(_, rest)| rest.split_once('<')).expect("a copy").0;
-        let answer = server.ec2(&format!("Action=DescribeImages&ImageId.1={id}"));
+        let answer = server.ec2(&format!("Action=DescribeImages&ImageId.1={}", made(&copied)));
         assert!(answer.contains(expected), "{arguments:?}: {answer}");
+    }
+}
+
+#[test]
+fn serve_makes_copies_with_the_keys_that_it_was_given() {
+    let arguments = ["--source", "us-east-1:ami-5731123e", "--copy-takes", "0", "--key", "eu-west-1:alias/golden"];
+    let server = Server::start(&arguments);
+    for (key, expected) in [("alias/golden", "<imageState>available"), ("alias/missing", "<imageState>failed")] {
+        let copied = server.ec2(&format!(
+            "Action=CopyImage&Name=copy&SourceImageId=ami-5731123e&SourceRegion=us-east-1&Encrypted=true&KmsKeyId={key}"
+        ));
+        let answer = server.ec2(&format!("Action=DescribeImages&ImageId.1={}", made(&copied)));
+        assert!(answer.contains(expected), "{key}: {answer}");
+    }
+}
+
+#[test]
+fn serve_puts_the_events_of_ec2_onto_another_event_bridge_but_for_those_that_it_is_to_lose() {
+    let bus = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+    let address = format!("http://{}", bus.local_addr().expect("it listens"));
+    let server = Server::start(&["--events-to", &address, "--lose", "unheard-"]);
+    let register = |name: &str| {
+        let device = "BlockDeviceMapping.1.DeviceName=/dev/xvda&BlockDeviceMapping.1.Ebs.VolumeSize=8";
+        server.ec2(&format!("Action=RegisterImage&Name={name}&RootDeviceName=/dev/xvda&{device}"))
+    };
+    register("unheard-1");
+    let heard = register("golden-1");
+    let (mut stream, _) = bus.accept().expect("it puts the event");
+    let request = whole_request(&mut stream);
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"FailedEntryCount\":0}").expect("answered");
+    let (headers, body) = request.split_once("\r\n\r\n").expect("a body");
+    assert!(headers.contains("x-amz-target: AWSEvents.PutEvents"), "{headers}");
+    assert!(headers.contains("Credential=123456789012/20260101/eu-west-1/events/aws4_request"), "{headers}");
+    let entry = &serde_json::from_str::<Value>(body).expect("JSON")["Entries"][0];
+    assert_eq!((&entry["Source"], &entry["DetailType"]), (&json!("aws.ec2"), &json!("EC2 AMI State Change")));
+    assert!(entry["Detail"].as_str().expect("text").contains(made(&heard)), "{entry}");
+}
+
+/// A request with its whole body.
+fn whole_request(stream: &mut TcpStream) -> String {
+    let mut read = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&read).into_owned();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+        if let (Some((_, body)), Some(length)) = (text.split_once("\r\n\r\n"), length)
+            && body.len() >= length
+        {
+            return text;
+        }
+        let mut buffer = [0; 4096];
+        let count = stream.read(&mut buffer).expect("a request");
+        assert_ne!(count, 0, "it ended early: {text}");
+        read.extend_from_slice(&buffer[..count]);
     }
 }
 

@@ -5,6 +5,7 @@
 //! the real AWS. `seeding` finds out which AMIs an event needs; `report`, `timeline` and `picture` are the output.
 
 mod copy_image;
+mod events_to;
 mod invoke;
 mod options;
 mod output;

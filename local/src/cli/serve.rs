@@ -4,14 +4,16 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::events_to::{self, Endpoint};
 use super::output;
 use super::seeding::{Seed, Seeding};
-use crate::aws::{ACCOUNT, Aws, Behaviour};
+use crate::aws::{ACCOUNT, Aws, Behaviour, Key};
 
 /// Serve EC2, the EBS direct API, SQS, SSM, EventBridge, STS and IAM on one port until Ctrl-C.
 ///
@@ -24,6 +26,7 @@ Examples:
   cargo run -p local -- serve
   cargo run -p local -- serve --port 0 --rate 60 --source us-east-1:ami-5731123e:golden
   cargo run -p local -- serve --host 0.0.0.0 --seed-for events/ec2-ami-state-change.json     # for a container
+  cargo run -p local -- serve --port 4567 --copy-takes 5 --events-to http://127.0.0.1:4566       # EC2 for LocalStack
   AWS_ENDPOINT_URL=http://127.0.0.1:4566 aws ec2 describe-images --owners self --region us-east-1")]
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 pub(super) struct Arguments {
@@ -55,6 +58,27 @@ pub(super) struct Arguments {
     /// deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
     #[arg(long)]
     weak: bool,
+
+    /// How many seconds a copy is pending, instead of 20 minutes.
+    #[arg(long, value_name = "SECONDS")]
+    copy_takes: Option<u64>,
+
+    /// How many seconds a new AMI is not visible.
+    #[arg(long, value_name = "SECONDS")]
+    lag: Option<u64>,
+
+    /// Add a KMS key by its alias; can be repeated.
+    #[arg(long, value_name = "REGION:alias/NAME", value_parser = key)]
+    key: Vec<(String, Key)>,
+
+    /// Put EC2's events onto the default buses of the EventBridge at this endpoint, which must not care who puts them:
+    /// LocalStack.
+    #[arg(long, value_name = "http://HOST:PORT", value_parser = Endpoint::parse)]
+    events_to: Option<Endpoint>,
+
+    /// Lose EC2's events of AMIs that were registered under a name that begins so, as EC2 may.
+    #[arg(long, value_name = "PREFIX", requires = "events_to")]
+    lose: Option<String>,
 }
 
 /// Runs the command.
@@ -78,6 +102,15 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         if arguments.weak {
             world.behaviour = Behaviour::weakest();
         }
+        if let Some(seconds) = arguments.copy_takes {
+            world.behaviour.copy_duration = Duration::from_secs(seconds);
+        }
+        if let Some(seconds) = arguments.lag {
+            world.behaviour.hide_new_images_for(Duration::from_secs(seconds));
+        }
+        for (region, key) in &arguments.key {
+            world.add_key(region, key.clone());
+        }
         seeding.plant(&mut world, &arguments.region);
     }
     for seed in &seeding.images {
@@ -85,6 +118,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     }
     output::say("EC2, EBS, SQS, SSM, EventBridge, STS and IAM are on this endpoint. Ctrl-C stops them.");
     output::say(format_args!("AWS_ENDPOINT_URL={endpoint}"));
+    if let Some(endpoint) = arguments.events_to {
+        tokio::spawn(events_to::forward(aws.clone(), endpoint, arguments.lose));
+    }
     stop_signal().await;
     ExitCode::SUCCESS
 }
@@ -110,6 +146,15 @@ fn source(text: &str) -> Result<Seed, String> {
             Ok(Seed { name: name.map(str::to_owned), ..Seed::new(region, image_id) })
         }
         _ => Err("expected REGION:AMI-ID or REGION:AMI-ID:NAME".to_owned()),
+    }
+}
+
+fn key(text: &str) -> Result<(String, Key), String> {
+    match text.split_once(":alias/") {
+        Some((region, name)) if !region.is_empty() && !name.is_empty() => {
+            Ok((region.to_owned(), Key::new(name).alias(name)))
+        }
+        _ => Err("expected REGION:alias/NAME".to_owned()),
     }
 }
 
@@ -177,6 +222,13 @@ mod tests {
         assert_eq!(source("us-east-1:ami-5731123e:a:b"), Ok(named));
         assert!(source("ami-5731123e").is_err());
         assert!(source("us-east-1:snap-1").is_err());
+    }
+
+    #[test]
+    fn a_key_is_a_region_and_an_alias() {
+        let (region, key) = key("us-east-1:alias/golden").expect("one");
+        assert_eq!((region.as_str(), key.aliases), ("us-east-1", vec!["alias/golden".to_owned()]));
+        assert!(super::key("alias/golden").is_err() && super::key("us-east-1:golden").is_err());
     }
 
     #[test]
