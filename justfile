@@ -23,6 +23,10 @@ core:
 test:
     cargo test --workspace --locked
 
+# The two stacks as a system, on LocalStack (docs/system.md): its tests, `just system -k burst` for some. `just system keep` leaves it running, to play with.
+system *what:
+    tests/system/run.sh {{ what }}
+
 # Torture: `just torture 300` for more rounds. A failing round prints its seed.
 torture rounds="30":
     TORTURE_ROUNDS={{ rounds }} cargo test --test it torture -- --nocapture

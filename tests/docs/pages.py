@@ -5,7 +5,7 @@ The word after `console` says who runs the commands of a block; readers of the r
 - none: the test runs the block in the repository, with the built `local` (test_commands.py);
 - the name of a scenario: a test runs the block, with all blocks of that scenario in the order of the pages, in one shell;
 - `gate`: the block is slow, and a stage of .ci/run has the same command;
-- `needs-aws`, `needs-docker`, `needs-github`, `needs-sam` (which takes minutes): only readers run the block.
+- `needs-aws`, `needs-docker`, `needs-github`, `needs-localstack`, `needs-sam` (which takes minutes): only readers run the block.
 """
 
 import re

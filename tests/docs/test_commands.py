@@ -9,7 +9,7 @@ import pytest
 from pages import ROOT, Page, blocks, pages
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
-NEEDS = {"needs-aws", "needs-docker", "needs-github", "needs-sam"}
+NEEDS = {"needs-aws", "needs-docker", "needs-github", "needs-localstack", "needs-sam"}
 SCRIPTS = [".ci/run", "tests/sam_local/run.py"]
 # In place of cargo, which would build: what the gate built already.
 STAND_IN = f"""
