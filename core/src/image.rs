@@ -20,8 +20,19 @@ pub mod tag {
     pub const SOURCE_OWNER: &str = "ami-courier:source-owner";
     /// On a copy: which try made it. The very first try for an announcement has no such tag. See [`super::MadeFor`].
     pub const TRY: &str = "ami-courier:try";
-    /// On a copy: when all finishing steps were done.
+    /// On a copy: when all finishing steps were done, and with which setting it was shared then.
     pub const FINISHED: &str = "ami-courier:finished";
+    /// On a copy: whose it is, by the name of the stack. Only that stack keeps it in step.
+    pub const STACK: &str = "ami-courier:stack";
+    /// On a copy: when its source AMI was created. The newest member of a parameter's name is the newest by this time.
+    pub const SOURCE_CREATED: &str = "ami-courier:source-created";
+    /// On a copy: the name of the parameter that may hold it. See [`crate::election`].
+    pub const PARAMETER: &str = "ami-courier:parameter";
+    /// People's, on a source AMI or on a copy: no parameter may hold the copies, or this copy. The courier never writes it.
+    pub const WITHDRAWN: &str = "ami-courier:withdrawn";
+    /// The courier's, on a copy: since when no parameter may hold it, because its source is withdrawn or out of service. People's
+    /// [`WITHDRAWN`] is another key, since EC2's tags have no conditional write: each key has one writer.
+    pub const WITHDRAWN_SOURCE: &str = "ami-courier:withdrawn-source";
     /// On a copy: when its source AMI was first found to be gone. See [`crate::retirement`].
     pub const SOURCE_GONE_SINCE: &str = "ami-courier:source-gone-since";
     /// On a copy: when the courier disabled it, because its source AMI is disabled.

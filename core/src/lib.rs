@@ -8,6 +8,7 @@
 //! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
+//! - [`election`]: which copy a parameter holds. The model checker explores this code too.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
 //! - [`question`]: what a caller asks who waits for the answer. [`status`] says which AMIs are wanted here and what became of
 //!   their copies; [`widget`] shows that in a CloudWatch dashboard.
@@ -22,6 +23,7 @@
 pub mod announcement;
 pub mod copy_image;
 pub mod copy_state;
+pub mod election;
 pub mod error;
 pub mod identity;
 pub mod image;

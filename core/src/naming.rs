@@ -4,6 +4,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 use time::macros::format_description;
+use wildmatch::WildMatch;
 
 use crate::identity::Region;
 use crate::image::Image;
@@ -80,6 +81,14 @@ impl Template {
             Part::Literal(text) => text.chars().all(&allowed),
             _ => true,
         })
+    }
+
+    /// Whether it can make this text for some source AMI. `text` and the text around the placeholders have no `*` and no `?`.
+    #[must_use]
+    pub fn can_make(&self, text: &str) -> bool {
+        let pattern: String =
+            self.0.iter().map(|part| if let Part::Literal(literal) = part { literal } else { "*" }).collect();
+        WildMatch::new(&pattern).matches(text)
     }
 
     /// The text for this source AMI in `region`. `{created}` becomes its creation time in UTC, as `20260131-093000`.

@@ -3,6 +3,7 @@
 mod announcement;
 mod any;
 mod copy_image;
+mod election;
 mod error;
 mod identity;
 mod image;
