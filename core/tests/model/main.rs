@@ -1,5 +1,5 @@
 //! Exactly once, explored: every order of events that the assumptions of `protocol.rs` allow, for one source AMI in one
-//! Region.
+//! Region. `election/` explores which copy a parameter holds, in the same way.
 //!
 //! The model calls the functions of `courier_core::protocol` themselves. Around them it has EC2 and SQS at their weakest:
 //!
@@ -23,6 +23,7 @@ mod any_number;
 mod counted;
 mod courier;
 mod ec2;
+mod election;
 mod mutations;
 mod properties;
 mod rules;

@@ -25,6 +25,8 @@ pub(crate) enum Verdict {
     TwoCopies,
     /// From some state no good one can be reached.
     Stuck,
+    /// A parameter holds the wrong AMI when everything has ended.
+    WrongHolder,
 }
 
 /// Each state of a way, with the step taken from it.
@@ -38,8 +40,8 @@ pub(crate) struct Explored<M: Model> {
     pub(crate) trace: Trace<M>,
 }
 
-/// The safety of one model.
-pub(crate) fn check<M>(model: M) -> Explored<M>
+/// The safety of one model, which is `broken` where its property does not hold.
+pub(crate) fn check<M>(model: M, broken: Verdict) -> Explored<M>
 where
     M: Model + Clone + Send + Sync + 'static,
     M::State: Clone + Hash + PartialEq + Send + Sync + 'static,
@@ -49,7 +51,7 @@ where
     let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     let states = checker.unique_state_count();
     match checker.discovery(name) {
-        Some(path) => Explored { verdict: Verdict::TwoCopies, states, trace: path.into_vec() },
+        Some(path) => Explored { verdict: broken, states, trace: path.into_vec() },
         None => Explored { verdict: Verdict::Holds, states, trace: Vec::new() },
     }
 }

@@ -1,6 +1,6 @@
 //! The runs: what each one assumes, and what must come out. `MODEL_WORKERS`, `MODEL_MESSAGES` (both for [`Counted`]) and
-//! `MODEL_TRIES` set larger bounds; `MODEL_TRACES` prints the traces of broken rules. The runs with an operator and many
-//! epochs keep one worker: two workers did not end within six minutes.
+//! `MODEL_TRIES` set larger bounds, `MODEL_CHANGES` those of the election; `MODEL_TRACES` prints the traces of broken rules.
+//! The runs with an operator and many epochs keep one worker: two workers did not end within six minutes.
 
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::words;
 pub(crate) fn any_number(name: &str, must: Verdict, rules: Rules) {
     let start = Instant::now();
     let model = AnyNumber { rules };
-    let explored = check(model.clone());
+    let explored = check(model.clone(), Verdict::TwoCopies);
     report(name, explored.states, explored.verdict, start, words::of_any_number(&model, &explored.trace));
     assert_eq!(explored.verdict, must, "{name}");
 }
@@ -30,7 +30,7 @@ pub(crate) fn counted(name: &str, must: Verdict, model: &Counted) {
     assert_eq!(explored.verdict, must, "{name}");
 }
 
-fn report(name: &str, states: usize, verdict: Verdict, start: Instant, trace: Vec<String>) {
+pub(crate) fn report(name: &str, states: usize, verdict: Verdict, start: Instant, trace: Vec<String>) {
     let verdict = format!("{verdict:?}");
     println!("{name:75} {states:>9} states  {verdict:9} {:6.2} s", start.elapsed().as_secs_f32());
     if std::env::var_os("MODEL_TRACES").is_some() {
@@ -40,7 +40,7 @@ fn report(name: &str, states: usize, verdict: Verdict, start: Instant, trace: Ve
     }
 }
 
-fn bound<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
+pub(crate) fn bound<T: std::str::FromStr>(variable: &str, otherwise: T) -> T {
     match std::env::var(variable) {
         Ok(value) => value.parse().unwrap_or_else(|_| panic!("{variable} is `{value}`; it must be a number")),
         Err(_) => otherwise,
