@@ -20,9 +20,9 @@ pub mod tag {
     pub const SOURCE_OWNER: &str = "ami-courier:source-owner";
     /// On a copy: which try made it. The very first try for an announcement has no such tag. See [`super::MadeFor`].
     pub const TRY: &str = "ami-courier:try";
-    /// On a copy: when all finishing steps were done, and with which setting it was shared then.
+    /// On a copy: when all finishing steps were done, and with which setting it was shared then. See [`crate::in_step::Finished`].
     pub const FINISHED: &str = "ami-courier:finished";
-    /// On a copy: whose it is, by the name of the stack. Only that stack keeps it in step.
+    /// On a copy: whose it is, by the name of the stack. Only that stack keeps it in step. See [`crate::in_step`].
     pub const STACK: &str = "ami-courier:stack";
     /// On a copy: when its source AMI was created. The newest member of a parameter's name is the newest by this time.
     pub const SOURCE_CREATED: &str = "ami-courier:source-created";

@@ -8,6 +8,7 @@
 //! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
+//! - [`in_step`]: what differs between a copy and what its source and the settings say, for as long as the copy lives.
 //! - [`election`]: which copy a parameter holds. The model checker explores this code too.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
 //! - [`question`]: what a caller asks who waits for the answer. [`status`] says which AMIs are wanted here and what became of
@@ -27,6 +28,7 @@ pub mod election;
 pub mod error;
 pub mod identity;
 pub mod image;
+pub mod in_step;
 pub mod naming;
 pub mod origin;
 pub mod outcome;

@@ -75,7 +75,7 @@ pub fn plan(
         },
         description: match request.and_then(|request| request.description.clone()) {
             Some(description) => Some(description),
-            None => description(source, image, settings)?,
+            None => description_of(source, image, settings)?,
         },
         encryption: encryption(request, settings, stack_region)?,
         destination: request
@@ -83,7 +83,9 @@ pub fn plan(
             .unwrap_or(Destination::Region { completion: settings.completion }),
         copy_image_tags: copies_tags.by_ec2,
         image_tags: tags(requested(|request| &request.image_tags), copies_tags.to_image, |_| true)?,
-        snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots, not_shared)?,
+        snapshot_tags: tags(requested(|request| &request.snapshot_tags), copies_tags.to_snapshots, |tag| {
+            !is_shared_tag(tag)
+        })?,
         client_token: None,
         dry_run,
     };
@@ -183,7 +185,15 @@ fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName,
     })
 }
 
-fn description(source: &Identity, image: &Image, settings: &Copying) -> Result<Option<Description>, Error> {
+/// The description of the copy of `image`, the AMI that `source` names.
+///
+/// # Errors
+/// A placeholder that the source cannot fill.
+pub(crate) fn description_of(
+    source: &Identity,
+    image: &Image,
+    settings: &Copying,
+) -> Result<Option<Description>, Error> {
     let text = match &settings.description {
         Some(template) => template.fill(image, &source.region).map_err(|missing| {
             Error::rejected(
@@ -231,15 +241,15 @@ fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<
 }
 
 /// Only images have shared tags: EC2 refuses them on a snapshot.
-fn not_shared(tag: &Tag) -> bool {
-    !tag.key.starts_with(tag::SHARED)
+pub(crate) fn is_shared_tag(tag: &Tag) -> bool {
+    tag.key.starts_with(tag::SHARED)
 }
 
 /// The source's tags without those of AWS and of the courier. Shared ones first: if there is no room for all, these are carried.
-fn own_tags(image: &Image) -> Vec<Tag> {
+pub(crate) fn own_tags(image: &Image) -> Vec<Tag> {
     let carried = image.tags.iter().filter(|(key, _)| !is_couriers(key));
     let carried = carried.filter_map(|(key, value)| Tag::new(key, value).ok());
-    let (shared, others): (Vec<Tag>, Vec<Tag>) = carried.partition(|tag| !not_shared(tag));
+    let (shared, others): (Vec<Tag>, Vec<Tag>) = carried.partition(is_shared_tag);
     [shared, others].concat()
 }
 

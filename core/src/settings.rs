@@ -135,6 +135,16 @@ pub enum Principal {
     OrganizationalUnit(String),
 }
 
+impl Principal {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Account(account) => account.as_str(),
+            Self::Organization(arn) | Self::OrganizationalUnit(arn) => arn,
+        }
+    }
+}
+
 /// When the copy is deprecated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deprecate {

@@ -7,6 +7,7 @@ mod election;
 mod error;
 mod identity;
 mod image;
+mod in_step;
 mod naming;
 mod origin;
 mod outcome;
