@@ -254,7 +254,7 @@ impl Settings {
 }
 
 /// The environment variables that [`Settings::read`] reads, without `AWS_REGION`.
-pub const VARIABLES: [&str; 24] = [
+pub const VARIABLES: [&str; 25] = [
     "SOURCE_REGIONS",
     "SOURCE_OWNERS",
     "NAME_PATTERNS",
@@ -277,6 +277,7 @@ pub const VARIABLES: [&str; 24] = [
     "RETIRE_WITH_SOURCE",
     "RETIRE_AFTER_DAYS",
     "BACKFILL_DAYS",
+    "SWEEPS",
     "QUEUE_URL",
     "DEAD_LETTER_QUEUE_URL",
 ];
