@@ -79,12 +79,16 @@ impl Close<'_> {
 
     async fn one(&self, report: &Report) -> Result<(), Error> {
         if let Err(error) = self.tell(report).await {
-            match (&report.last, error.retry_after()) {
-                (Some(LastStep::MarkFinished { .. }), _) => return Err(error),
+            let must_be_told = match &report.last {
+                Some(LastStep::MarkFinished { .. }) => true,
                 // Its reason must not get lost. What the bus refuses for good, the dead-letter queue and the log still have.
-                (Some(LastStep::RemoveFailedCopy(_)), Some(_)) => return Err(error),
-                _ => warn!(%error, "the event bus did not take the courier's event"),
+                Some(LastStep::RemoveFailedCopy(_)) => error.retry_after().is_some(),
+                None => false,
+            };
+            if must_be_told {
+                return Err(error);
             }
+            warn!(%error, "the event bus did not take the courier's event");
         }
         self.send_to_self(&report.messages, report.hops + 1).await?;
         match &report.last {

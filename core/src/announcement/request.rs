@@ -145,7 +145,7 @@ fn invalid(code: &str, field: &str, seen: impl std::fmt::Display, rule: &str) ->
     Error::rejected(code, format!("`{field}` is {seen}; it must be {rule}"), SEND_AGAIN)
 }
 
-/// The rejection of a value that is not JSON's `true`, `false` or number. Templates of CloudFormation and the CDK make strings of these.
+/// The rejection of a value that is not JSON's `true`, `false` or number. Templates of `CloudFormation` and the CDK make strings of these.
 fn not_json(field: &str, value: &Value, rule: &str) -> Error {
     match value {
         Value::String(text) => {

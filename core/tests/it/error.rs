@@ -24,7 +24,7 @@ fn a_temporary_error_says_when_it_will_be_retried() {
 #[test]
 fn a_rejection_says_what_happened_and_what_to_do() {
     assert_eq!(Error::rejected("Code", "it failed", "do this").to_string(), "Code: it failed; do this");
-    assert_eq!(Error::from(Error::rejected("Code", "it failed", "")).to_string(), "Code: it failed");
+    assert_eq!(Error::rejected("Code", "it failed", "").to_string(), "Code: it failed");
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn followed(source: SourceState, mut copy: Image, in_use: bool, trigger: Trigger
         match step {
             Verdict::Stay(_) | Verdict::Disable | Verdict::Deregister => return steps,
             Verdict::Mark => {
-                drop(copy.tags.insert(tag::SOURCE_GONE_SINCE.to_owned(), "2026-03-10T12:00:00Z".to_owned()))
+                drop(copy.tags.insert(tag::SOURCE_GONE_SINCE.to_owned(), "2026-03-10T12:00:00Z".to_owned()));
             }
             Verdict::Unmark(keys) => copy.tags.retain(|key, _| !keys.contains(&key.as_str())),
             Verdict::LookForUsage => usage = if in_use { Usage::InUse("yes".to_owned()) } else { Usage::Unused },
