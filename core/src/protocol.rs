@@ -79,6 +79,10 @@ impl Try {
     /// The very first one.
     pub const FIRST: Self = Self { epoch: 0, number: 0 };
 
+    /// No try has this number: it would need so many failed copies, and so many dead letters sent back, within 23 hours. Each try has a
+    /// token of its own, so whoever writes messages in the courier's name must not choose among any number of them.
+    pub const MOST: u32 = 100;
+
     /// The one after this, in the same epoch.
     #[must_use]
     pub fn next(self) -> Self {
@@ -263,6 +267,6 @@ impl Order {
             }
             _ => timing.tries,
         };
-        if next.number < tries { Next::Copy(next) } else { Next::End(End::Spent { resume: next }) }
+        if next.number < tries.min(Try::MOST) { Next::Copy(next) } else { Next::End(End::Spent { resume: next }) }
     }
 }

@@ -70,6 +70,19 @@ fn the_first_look_decides_whether_and_at_which_try_the_courier_calls() {
 }
 
 #[test]
+fn a_letter_with_a_number_that_no_try_can_have_starts_nothing() {
+    let after_look = |number| dead_letter(at(0, number)).after_look(&EC2, Look::Nothing);
+    assert_eq!(after_look(Try::MOST - 1), Next::Copy(at(0, Try::MOST - 1)));
+    for number in [Try::MOST, Try::MOST + 1, u32::MAX - 1, u32::MAX] {
+        assert_eq!(after_look(number), Next::End(End::Spent { resume: at(0, number) }));
+        assert_eq!(dead_letter(at(0, number)).after_look(&EC2, Look::Live), Next::End(End::AlreadyCopied));
+    }
+    let last = dead_letter(at(0, Try::MOST - 1));
+    let dead = last.after_answer(&EC2, at(0, Try::MOST - 1), LookById::Dead);
+    assert_eq!(dead, Next::End(End::Spent { resume: at(0, Try::MOST) }));
+}
+
+#[test]
 fn only_an_ami_that_is_seen_dead_makes_the_next_try_follow() {
     let spent = |number| Next::End(End::Spent { resume: at(0, number) });
     for (order, tried, seen, next) in [
