@@ -46,6 +46,8 @@ pub mod tag {
     pub const SHARED: &str = "ec2:SharedTag/";
     /// On a shared copy: where it was first. See [`crate::origin`].
     pub const ORIGIN: &str = "ec2:SharedTag/ami-courier:origin";
+    /// On a copy of a sibling: the origin of its build. See [`crate::family`].
+    pub const FAMILY: &str = "ami-courier:origin";
     /// The prefix of the courier's own tags. Tags with this prefix are never carried from a source to its copy.
     pub const PREFIX: &str = "ami-courier:";
 
@@ -137,13 +139,27 @@ impl State {
     }
 }
 
-/// What a copy was made for, as in its tag `ami-courier:try`: `0.1`, or `request 0.1`.
+/// What a copy was made for, as in its tag `ami-courier:try`: `0.1`, or `request 0.1 unselected`.
 ///
 /// A request and an announcement of the same AMI are two orders, each with tries of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MadeFor {
     Announcement(Try),
-    Request(Try),
+    Request(Try, Terms),
+}
+
+/// What holds for the copy of a request as long as it lives, whatever becomes of its source and the settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// The selection did not allow its source, when the copy was made. It is never shared nor published.
+    pub unselected: bool,
+    /// It is in a Local Zone or on an Outpost: never published, since nobody can launch it elsewhere.
+    pub in_zone: bool,
+}
+
+impl Terms {
+    const UNSELECTED: &str = " unselected";
+    const IN_ZONE: &str = " zone";
 }
 
 impl MadeFor {
@@ -153,18 +169,26 @@ impl MadeFor {
         match self {
             Self::Announcement(Try::FIRST) => None,
             Self::Announcement(at) => Some(at.to_string()),
-            Self::Request(at) => Some(format!("request {at}")),
+            Self::Request(at, Terms { unselected, in_zone }) => {
+                let unselected = if unselected { Terms::UNSELECTED } else { "" };
+                let in_zone = if in_zone { Terms::IN_ZONE } else { "" };
+                Some(format!("request {at}{unselected}{in_zone}"))
+            }
         }
     }
 
     /// `None` for a value that the courier does not write.
     fn from_tag(value: Option<&String>) -> Option<Self> {
         let Some(value) = value else { return Some(Self::Announcement(Try::FIRST)) };
-        match value.strip_prefix("request ") {
-            Some(at) => at.parse().ok().map(Self::Request),
-            None => value.parse().ok().map(Self::Announcement),
-        }
+        let Some(request) = value.strip_prefix("request ") else { return value.parse().ok().map(Self::Announcement) };
+        let (request, in_zone) = stripped(request, Terms::IN_ZONE);
+        let (at, unselected) = stripped(request, Terms::UNSELECTED);
+        at.parse().ok().map(|at| Self::Request(at, Terms { unselected, in_zone }))
     }
+}
+
+fn stripped<'a>(text: &'a str, suffix: &str) -> (&'a str, bool) {
+    text.strip_suffix(suffix).map_or((text, false), |rest| (rest, true))
 }
 
 impl Image {

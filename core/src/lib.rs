@@ -10,6 +10,7 @@
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
 //! - [`in_step`]: what differs between a copy and what its source and the settings say, for as long as the copy lives.
 //! - [`election`]: which copy a parameter holds. The model checker explores this code too.
+//! - [`finish`]: who may use a copy, and when it is deprecated.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
 //! - [`question`]: what a caller asks who waits for the answer. [`status`] says which AMIs are wanted here and what became of
 //!   their copies; [`widget`] shows that in a CloudWatch dashboard.
@@ -26,6 +27,7 @@ pub mod copy_image;
 pub mod copy_state;
 pub mod election;
 pub mod error;
+pub mod finish;
 pub mod identity;
 pub mod image;
 pub mod in_step;

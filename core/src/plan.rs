@@ -15,7 +15,7 @@ use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destin
 use crate::error::{Error, code};
 use crate::identity::{Identity, Region};
 use crate::image::tag::is_couriers;
-use crate::image::{Image, MadeFor, tag};
+use crate::image::{Image, MadeFor, Terms, tag};
 use crate::origin::Origin;
 use crate::protocol::Try;
 use crate::settings::Copying;
@@ -26,6 +26,8 @@ pub struct Plan {
     /// The call without what differs between tries.
     pub call: CopyImageCall,
     pub token: TokenRule,
+    /// What the copy of a request is marked with.
+    terms: Terms,
     /// The keys of the source's tags that did not fit.
     pub left_out: Vec<String>,
 }
@@ -98,10 +100,24 @@ pub fn plan(
             TokenRule::Origin(Origin::handed_on(image).map_or_else(|| source.clone(), |origin| origin.ami))
         }
     };
-    Ok(Plan { call, token, left_out: left_out.into_iter().collect() })
+    let in_zone = !matches!(call.destination, Destination::Region { .. });
+    let terms = Terms { unselected: false, in_zone };
+    Ok(Plan { call, token, terms, left_out: left_out.into_iter().collect() })
 }
 
 impl Plan {
+    /// The copy of a request past the selection.
+    pub fn unselected(mut self) -> Self {
+        self.terms.unselected = true;
+        self
+    }
+
+    /// The copy of a sibling: it records the origin of the build, so that a look for the origin's copies finds it.
+    pub fn of_family(mut self, origin: &Origin) -> Self {
+        add_tag(&mut self.call, tag::FAMILY, &origin.to_string());
+        self
+    }
+
     /// The call of one try.
     ///
     /// # Errors
@@ -118,10 +134,7 @@ impl Plan {
         };
         let mut call = CopyImageCall { client_token, ..self.call.clone() };
         if let Some(mark) = self.made_for(at).tag() {
-            for tags in [&mut call.image_tags, &mut call.snapshot_tags] {
-                tags.push(Tag { key: tag::TRY.to_owned(), value: mark.clone() });
-                tags.sort();
-            }
+            add_tag(&mut call, tag::TRY, &mark);
         }
         Ok(call)
     }
@@ -129,10 +142,18 @@ impl Plan {
     fn made_for(&self, at: Try) -> MadeFor {
         match self.token {
             TokenRule::Origin(_) => MadeFor::Announcement(at),
-            TokenRule::Request(_) | TokenRule::Own(_) => MadeFor::Request(at),
+            TokenRule::Request(_) | TokenRule::Own(_) => MadeFor::Request(at, self.terms),
             // A dry run makes no copy, so there is no try to record.
             TokenRule::DryRun(_) => MadeFor::Announcement(Try::FIRST),
         }
+    }
+}
+
+/// Places are kept for these tags, and they are sorted in: the same tags are always the same list.
+fn add_tag(call: &mut CopyImageCall, key: &str, value: &str) {
+    for tags in [&mut call.image_tags, &mut call.snapshot_tags] {
+        tags.push(Tag { key: key.to_owned(), value: value.to_owned() });
+        tags.sort();
     }
 }
 
@@ -261,8 +282,9 @@ fn gathered(
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Error> {
-    /// Four places are kept for the tags that come later: `ami-courier:try`, `finished`, `source-gone-since`, `disabled-with-source`.
-    const MOST: usize = Tag::MOST - 4;
+    /// Five places are kept for the tags that come later: `ami-courier:origin`, `try`, `finished`, `source-gone-since`,
+    /// `disabled-with-source`.
+    const MOST: usize = Tag::MOST - 5;
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
         if tags.iter().all(|other| other.key != tag.key) {

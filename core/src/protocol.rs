@@ -80,7 +80,7 @@ impl Try {
     pub const FIRST: Self = Self { epoch: 0, number: 0 };
 
     /// No try has this number: it would need so many failed copies, and so many dead letters sent back, within 23 hours. Each try has a
-    /// token of its own, so whoever writes messages in the courier's name must not choose among any number of them.
+    /// token of its own, so a sender that writes messages in the courier's name must not choose among any number of them.
     pub const MOST: u32 = 100;
 
     /// The one after this, in the same epoch.

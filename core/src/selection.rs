@@ -7,10 +7,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::announcement::{AnnouncedBy, CopyRequest};
 use crate::copy_image::Destination;
-use crate::identity::{Identity, Region, Stack};
+use crate::identity::{AccountId, Identity, Region, Stack};
 use crate::image::{Image, tag};
 use crate::origin::Origin;
-use crate::settings::{ImageBuilder, Settings, Sources};
+use crate::settings::{ImageBuilder, Requests, Settings, Sources, TagRule};
 
 /// Whether AMIs may come from this Region. This limit holds for requests too.
 ///
@@ -92,7 +92,7 @@ pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<
     Err(why)
 }
 
-/// Whether an *announced* AMI is wanted. These rules are not for requests, which name the AMI that they want.
+/// Whether an *announced* AMI is wanted.
 ///
 /// # Errors
 /// The rule, and the value that breaks it.
@@ -101,9 +101,29 @@ pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sou
     if let Some(copied_from) = source.tags.get(tag::SOURCE_IMAGE) {
         return Err(format!("it is itself a copy, of {copied_from} (tag `{}`)", tag::SOURCE_IMAGE));
     }
-    if !sources.name_patterns.iter().any(|pattern| pattern.matches(&source.name)) {
+    is_selected(source, sources)?;
+    let knows_of_tests = matches!(announced_by, AnnouncedBy::ImageBuilder | AnnouncedBy::Publisher);
+    if sources.image_builder == ImageBuilder::Tested && !knows_of_tests && may_be_untested(source, region) {
+        return Err("EC2 Image Builder made it and has not reported yet that its tests passed (IMAGE_BUILDER=Tested)"
+            .to_owned());
+    }
+    Ok(())
+}
+
+/// Whether the settings select an AMI, by its name, its tags and its watermarks. With `REQUESTS=Selected`, requests must pass this as
+/// well. They need not wait for Image Builder's tests: a request is the repair of a lost report of these.
+///
+/// # Errors
+/// The rule, and the value that breaks it.
+pub fn is_selected(source: &Image, sources: &Sources) -> Result<(), String> {
+    is_no_backup(source, sources)?;
+    let Image { name, .. } = source;
+    if !sources.name_patterns.iter().any(|pattern| pattern.matches(name)) {
         let patterns = joined(sources.name_patterns.iter().map(|pattern| format!("`{pattern}`")));
-        return Err(format!("name `{}` matches none of {patterns}", source.name));
+        return Err(format!("name `{name}` matches none of {patterns}"));
+    }
+    if let Some(pattern) = sources.excluded_names.iter().find(|pattern| pattern.matches(name)) {
+        return Err(format!("name `{name}` matches `{pattern}`, which NAME_PATTERNS excludes"));
     }
     for required in &sources.required_tags {
         let has = source.tag(&required.key);
@@ -115,13 +135,15 @@ pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sou
             _ => {}
         }
     }
+    let has = |rule: &&TagRule| {
+        let value = source.tag(&rule.key);
+        value.is_some_and(|value| rule.value.as_ref().is_none_or(|excluded| excluded == value))
+    };
+    if let Some(excluded) = sources.excluded_tags.iter().find(has) {
+        return Err(format!("it has the tag `{excluded}`, which REQUIRED_TAGS excludes"));
+    }
     if let Some(missing) = sources.required_watermarks.iter().find(|required| !source.watermarks.contains(*required)) {
         return Err(format!("it has no watermark `{missing}`, which REQUIRED_WATERMARKS asks for"));
-    }
-    let knows_of_tests = matches!(announced_by, AnnouncedBy::ImageBuilder | AnnouncedBy::Publisher);
-    if sources.image_builder == ImageBuilder::Tested && !knows_of_tests && may_be_untested(source, region) {
-        return Err("EC2 Image Builder made it and has not reported yet that its tests passed (IMAGE_BUILDER=Tested)"
-            .to_owned());
     }
     Ok(())
 }
@@ -139,11 +161,51 @@ pub fn is_swept(source: &Image, region: &Region, now: OffsetDateTime, stack: &St
         && is_wanted(source, region, AnnouncedBy::Sweep, &settings.sources).is_ok()
 }
 
-/// Image Builder distributes an AMI to other Regions only after its tests passed; the ARN in its tag names the Region of
-/// the pipeline. <https://docs.aws.amazon.com/imagebuilder/latest/userguide/manage-distribution-settings.html>
+/// AWS Backup and Data Lifecycle Manager make AMIs of instances, mostly each day, to restore them. They are this account's own. Tags tell
+/// them apart, as users report: nobody else can set a tag that begins with `aws:`. Of another account's, only the name is visible.
+fn is_no_backup(source: &Image, sources: &Sources) -> Result<(), String> {
+    const TAGS: [(&str, &str); 2] = [("aws:backup:", "AWS Backup"), ("aws:dlm:", "Data Lifecycle Manager")];
+    const NAME: &str = "AwsBackup_";
+    let of_backup = |key: &str| TAGS.iter().find(|(prefix, _)| key.starts_with(prefix)).map(|(_, service)| *service);
+    if sources.required_tags.iter().any(|required| of_backup(&required.key).is_some()) {
+        return Ok(());
+    }
+    let tagged = source.tags.keys().find_map(|key| Some((of_backup(key)?, format!("tag `{key}`"))));
+    let named = || source.name.starts_with(NAME).then(|| ("AWS Backup", format!("name `{}`", source.name)));
+    tagged.or_else(named).map_or(Ok(()), |(service, sign)| {
+        Err(format!("it is a backup of {service} ({sign}); to copy backups, name their tag in REQUIRED_TAGS"))
+    })
+}
+
+/// Image Builder distributes an AMI to other Regions and accounts only after its tests passed; the ARN in its tag names the
+/// Region and the account of the pipeline.
+/// <https://docs.aws.amazon.com/imagebuilder/latest/userguide/manage-distribution-settings.html>
 fn may_be_untested(source: &Image, region: &Region) -> bool {
-    let arn = source.tag(tag::IMAGE_BUILDER);
-    arn.is_some_and(|arn| arn.split(':').nth(3).is_none_or(|of_pipeline| of_pipeline == region.as_str()))
+    let Some(arn) = source.tag(tag::IMAGE_BUILDER) else { return false };
+    let (of_pipeline, account) = (arn.split(':').nth(3), arn.split(':').nth(4));
+    let is_distributed = of_pipeline.is_some_and(|of_pipeline| of_pipeline != region.as_str())
+        || account
+            .zip(source.owner.as_ref())
+            .is_some_and(|(account, owner)| is_account(account) && account != owner.as_str());
+    !is_distributed
+}
+
+fn is_account(text: &str) -> bool {
+    text.parse::<AccountId>().is_ok()
+}
+
+/// Whether a request that EC2 has not accepted yet may have its copy: the rule of `REQUESTS`. Only a new copy is asked about; what EC2 has
+/// accepted goes on.
+///
+/// # Errors
+/// The setting, and the rule that the AMI breaks.
+pub fn gate(source: &Image, settings: &Settings) -> Result<(), String> {
+    match settings.requests {
+        Requests::Any => Ok(()),
+        Requests::Off => Err("this stack carries out no requests (REQUESTS=Off)".to_owned()),
+        Requests::Selected => is_selected(source, &settings.sources)
+            .map_err(|rule| format!("{rule}; requests must pass the selection (REQUESTS=Selected)")),
+    }
 }
 
 /// Whether an AMI may be copied at all. These rules hold for requests too: the owner allows it, and the function's role can do

@@ -20,6 +20,7 @@ pub struct Settings {
     pub sources: Sources,
     pub copying: Copying,
     pub finishing: Finishing,
+    pub requests: Requests,
     /// Deregister a copy once its source is deregistered.
     pub retire_with_source: bool,
     /// Days between finding its source deregistered and retiring a copy.
@@ -38,8 +39,14 @@ pub struct Sources {
     /// Empty: any Region but the stack's own. The stack's own Region stands for the AMIs of other accounts there.
     pub regions: Vec<Region>,
     pub owners: Vec<Owner>,
+    /// One of these matches the name of a wanted AMI.
     pub name_patterns: Vec<WildMatch>,
-    pub required_tags: Vec<RequiredTag>,
+    /// None of these does. Never part of EC2's filters: those select what they name.
+    pub excluded_names: Vec<WildMatch>,
+    /// A wanted AMI has all of these tags.
+    pub required_tags: Vec<TagRule>,
+    /// It has none of these.
+    pub excluded_tags: Vec<TagRule>,
     /// Each as `account:name`.
     pub required_watermarks: Vec<String>,
     pub image_builder: ImageBuilder,
@@ -85,6 +92,14 @@ pub struct Finishing {
     pub event_bus: Option<String>,
 }
 
+impl Finishing {
+    /// Whether copies are made public.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.share_with.contains(&Principal::Everybody)
+    }
+}
+
 /// An account whose AMIs are trusted, as EC2's `Owner` parameter takes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
@@ -102,20 +117,39 @@ impl Owner {
     }
 }
 
-/// A tag that a source AMI must have; `None`: with any value.
+/// A tag of a source AMI, in `REQUIRED_TAGS`; `None`: with any value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequiredTag {
+pub struct TagRule {
     pub key: String,
     pub value: Option<String>,
 }
 
-impl fmt::Display for RequiredTag {
+impl TagRule {
+    /// Only compared, never set: so AWS's own tags may be named as well.
+    fn parse(text: &str) -> Option<Self> {
+        let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
+        let fits = (1..=128).contains(&key.chars().count()) && value.is_none_or(|value| value.chars().count() <= 256);
+        fits.then(|| Self { key: key.to_owned(), value: value.map(str::to_owned) })
+    }
+}
+
+impl fmt::Display for TagRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
             Some(value) => write!(f, "{}={value}", self.key),
             None => f.write_str(&self.key),
         }
     }
+}
+
+/// Which requests are carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requests {
+    /// Those for AMIs that the selection allows.
+    Selected,
+    /// All. A copy past the selection is never shared nor published.
+    Any,
+    Off,
 }
 
 /// When to copy an AMI that EC2 Image Builder made.
@@ -130,6 +164,8 @@ pub enum ImageBuilder {
 /// Who may use the copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
+    /// The copy is public.
+    Everybody,
     Account(AccountId),
     Organization(String),
     OrganizationalUnit(String),
@@ -139,6 +175,7 @@ impl Principal {
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
+            Self::Everybody => EVERYBODY,
             Self::Account(account) => account.as_str(),
             Self::Organization(arn) | Self::OrganizationalUnit(arn) => arn,
         }
@@ -208,6 +245,14 @@ impl Settings {
             sources: sources(&env, &stack_region)?,
             copying: copying(&env, &stack_region)?,
             finishing: finishing(&env)?,
+            requests: env
+                .one("REQUESTS", "`Selected`, `Any` or `Off`", |text| match text {
+                    "Selected" => Some(Requests::Selected),
+                    "Any" => Some(Requests::Any),
+                    "Off" => Some(Requests::Off),
+                    _ => None,
+                })?
+                .unwrap_or(Requests::Selected),
             retire_with_source: env.boolean("RETIRE_WITH_SOURCE", false)?,
             retire_after_days: env
                 .one("RETIRE_AFTER_DAYS", "a number of days (1 to 365)", |text| {
@@ -231,16 +276,23 @@ impl Settings {
     /// What may go wrong with these settings later, for the log at the start.
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
-        let shares = !self.finishing.share_with.is_empty();
+        let shares = !self.finishing.share_with.is_empty() && !self.finishing.is_public();
         let by_default_key = self.copying.encryption == Encryption::DefaultKey;
         let default_key_is_shared = "SHARE_WITH is set, and copies are encrypted with the EBS default key: if that is the AWS managed \
                                      key `aws/ebs`, no copy can be shared; set KMS_KEY_ID to a customer managed key";
         (shares && by_default_key).then_some(default_key_is_shared).into_iter().collect()
     }
 
-    /// A copy under the AWS managed key cannot be shared. The function reports that at its start, not after the first copy.
+    /// A copy under the AWS managed key cannot be shared, and no encrypted one can be public. The function reports that at its start,
+    /// not after the first copy.
     fn can_share(&self) -> Result<(), WrongSetting> {
         match &self.copying.encryption {
+            Encryption::Key(_) | Encryption::DefaultKey if self.finishing.is_public() => Err(WrongSetting {
+                variable: "SHARE_WITH",
+                value: EVERYBODY.to_owned(),
+                accepted: "with ENCRYPTED=true or KMS_KEY_ID, accounts, organizations and OUs: an encrypted AMI cannot be public"
+                    .to_owned(),
+            }),
             Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => Err(WrongSetting {
                 variable: "KMS_KEY_ID",
                 value: key.to_string(),
@@ -254,12 +306,13 @@ impl Settings {
 }
 
 /// The environment variables that [`Settings::read`] reads, without `AWS_REGION`.
-pub const VARIABLES: [&str; 25] = [
+pub const VARIABLES: [&str; 26] = [
     "SOURCE_REGIONS",
     "SOURCE_OWNERS",
     "NAME_PATTERNS",
     "REQUIRED_TAGS",
     "REQUIRED_WATERMARKS",
+    "REQUESTS",
     "IMAGE_BUILDER",
     "COPY_NAME",
     "COPY_DESCRIPTION",
@@ -311,20 +364,21 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
     if usable.is_empty() && !regions.is_empty() {
         return Err(env.wrong("SOURCE_REGIONS", REGIONS));
     }
-    let patterns =
-        env.list("NAME_PATTERNS", "globs of AMI names, separated by commas (such as `golden-*,base-????`)", |text| {
+    let (patterns, excluded_names) = with_exclusions(env.list("NAME_PATTERNS", NAME_PATTERNS, |text| {
+        excluded_or_not(text, |glob| {
             let plain = |c: char| AmiName::may_contain(c) || "*?".contains(c);
-            (!text.is_empty() && text.chars().all(plain)).then(|| WildMatch::new(text))
-        })?;
+            (!glob.is_empty() && glob.chars().all(plain)).then(|| WildMatch::new(glob))
+        })
+    })?);
+    let (required_tags, excluded_tags) =
+        with_exclusions(env.list("REQUIRED_TAGS", REQUIRED_TAGS, |text| excluded_or_not(text, TagRule::parse))?);
     Ok(Sources {
         regions: usable,
         owners: if owners.is_empty() { vec![Owner::Myself] } else { owners },
         name_patterns: if patterns.is_empty() { vec![WildMatch::new("*")] } else { patterns },
-        required_tags: env.list("REQUIRED_TAGS", "`Key=Value` or `Key`, separated by commas", |text| {
-            let (key, value) = text.split_once('=').map_or((text, None), |(key, value)| (key, Some(value)));
-            Tag::new(key, value.unwrap_or_default()).ok()?;
-            Some(RequiredTag { key: key.to_owned(), value: value.map(str::to_owned) })
-        })?,
+        excluded_names,
+        required_tags,
+        excluded_tags,
         required_watermarks: env.list("REQUIRED_WATERMARKS", WATERMARKS, |text| {
             let (account, name) = text.split_once(':')?;
             let is_name = !name.is_empty() && name.chars().all(|c| !c.is_control());
@@ -338,6 +392,28 @@ fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSet
             })?
             .unwrap_or(ImageBuilder::Tested),
     })
+}
+
+const NAME_PATTERNS: &str = "globs of AMI names, separated by commas (such as `golden-*,base-????`); one that begins with `!` excludes (`!*-debug`)";
+const REQUIRED_TAGS: &str =
+    "`Key=Value` or `Key`, separated by commas; one that begins with `!` excludes (`!temporary`, `!stage=test`)";
+
+/// A rule of selection: `!RULE` excludes what RULE names.
+struct Rule<T> {
+    excludes: bool,
+    rule: T,
+}
+
+fn excluded_or_not<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Rule<T>> {
+    let excluded = text.strip_prefix('!');
+    parse(excluded.unwrap_or(text)).map(|rule| Rule { excludes: excluded.is_some(), rule })
+}
+
+/// What selects, and what excludes.
+fn with_exclusions<T>(rules: Vec<Rule<T>>) -> (Vec<T>, Vec<T>) {
+    let (excluding, selecting): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.excludes);
+    let rules = |of: Vec<Rule<T>>| of.into_iter().map(|Rule { rule, .. }| rule).collect();
+    (rules(selecting), rules(excluding))
 }
 
 const WATERMARKS: &str = "watermarks as `account:name`, separated by commas (such as `123456789012:scanned`)";
@@ -388,11 +464,22 @@ fn extra_tags(env: &Environment) -> Result<Vec<Tag>, WrongSetting> {
 }
 
 const PRINCIPALS: &str = "account ids of 12 digits, organization ARNs (`arn:…:organizations::…:organization/o-…`) and OU ARNs \
-                          (`…:ou/o-…/ou-…`), separated by commas";
+                          (`…:ou/o-…/ou-…`), separated by commas; or `all` alone, for public copies";
+/// In `SHARE_WITH`: the copies are public.
+const EVERYBODY: &str = "all";
+
+fn share_with(env: &Environment) -> Result<Vec<Principal>, WrongSetting> {
+    let principals = env.list("SHARE_WITH", PRINCIPALS, principal)?;
+    // Beside everybody, any other name says nothing, or that a person means something else.
+    if principals.len() > 1 && principals.contains(&Principal::Everybody) {
+        return Err(env.wrong("SHARE_WITH", PRINCIPALS));
+    }
+    Ok(principals)
+}
 
 fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
     Ok(Finishing {
-        share_with: env.list("SHARE_WITH", PRINCIPALS, principal)?,
+        share_with: share_with(env)?,
         deprecate: env
             .one("DEPRECATE", "`Source`, `Never` or a number of days (1 to 3650)", |text| match text {
                 "Source" => Some(Deprecate::Source),
@@ -437,6 +524,9 @@ fn finishing(env: &Environment) -> Result<Finishing, WrongSetting> {
 }
 
 fn principal(text: &str) -> Option<Principal> {
+    if text == EVERYBODY {
+        return Some(Principal::Everybody);
+    }
     if let Ok(account) = text.parse() {
         return Some(Principal::Account(account));
     }

@@ -27,6 +27,9 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("REQUIRED_TAGS", "approved=true,", "`Key=Value` or `Key`"),
     ("REQUIRED_WATERMARKS", "scanned", "watermarks as `account:name`"),
     ("REQUIRED_WATERMARKS", "self:scanned", "such as `123456789012:scanned`"),
+    ("NAME_PATTERNS", "!", "one that begins with `!` excludes"),
+    ("REQUIRED_TAGS", "!=yes", "one that begins with `!` excludes"),
+    ("REQUESTS", "selected", "`Selected`, `Any` or `Off`"),
     ("IMAGE_BUILDER", "tested", "`Tested` or `Any`"),
     ("COPY_NAME", "{nmae}", "`{name}`, `{image_id}`, `{region}`, `{account}`, `{created}` and `{tag:KEY}`"),
     ("COPY_NAME", "{name", "placeholders"),
@@ -55,6 +58,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("SHARE_WITH", "1234", "account ids of 12 digits"),
     ("SHARE_WITH", "o-abcdefghij", "organization ARNs"),
     ("SHARE_WITH", "arn:aws:organizations::123456789012:account/o-abcdefghij/123456789012", "OU ARNs"),
+    ("SHARE_WITH", "all,111122223333", "or `all` alone"),
     ("DEPRECATE", "never", "`Source`, `Never` or a number of days (1 to 3650)"),
     ("DEPRECATE", "0", "`Source`, `Never` or a number of days (1 to 3650)"),
     ("DEPRECATE", "3651", "`Source`, `Never` or a number of days (1 to 3650)"),
@@ -138,9 +142,20 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
     let forms: &[(&str, &[&str])] = &[
         ("SOURCE_REGIONS", &["us-east-1", "us-east-1, us-west-2", "us-east-1,eu-west-1", "il-central-1", "eu-north-9"]),
         ("SOURCE_OWNERS", &["self", "123456789012", "self, 111122223333"]),
-        ("NAME_PATTERNS", &["*", "golden-*", "golden-*,base-????,(a) [b] ./-'@_"]),
-        ("REQUIRED_TAGS", &["approved", "approved=true", "approved=true,stage,url=https://x/?a=b", "empty="]),
+        ("NAME_PATTERNS", &["*", "golden-*", "golden-*,base-????,(a) [b] ./-'@_", "golden-*,!*-debug", "!*-debug"]),
+        (
+            "REQUIRED_TAGS",
+            &[
+                "approved",
+                "approved=true",
+                "approved=true,stage,url=https://x/?a=b",
+                "empty=",
+                "!temporary,!a=b",
+                "aws:x",
+            ],
+        ),
         ("REQUIRED_WATERMARKS", &["111122223333:scanned", "111122223333:scanned, 123456789012:approved by security"]),
+        ("REQUESTS", &["Selected", "Any", "Off"]),
         ("IMAGE_BUILDER", &["Tested", "Any"]),
         (
             "COPY_NAME",
@@ -166,6 +181,7 @@ async fn every_accepted_form_of_every_setting_lets_the_function_start() {
         (
             "SHARE_WITH",
             &[
+                "all",
                 "111122223333",
                 "111122223333,444455556666",
                 "arn:aws:organizations::123456789012:organization/o-abcdefghij",

@@ -41,6 +41,7 @@ def trail(name, **detail):
 
 
 REQUEST = event("ci.example", "AMI Copy Request", {"SourceImageId": "ami-1", "SourceRegion": "us-east-1", "Name": "x"}, region=REGION)
+NAMED = {**event("ci.example", "AMI Copy Request", {}, region=REGION), "resources": ["arn:aws:ec2:us-east-1::image/ami-1"]}
 OWN = event("ami-courier", "AMI Copy Finished", {"Outcome": "Finished"}, region=REGION)
 
 COURIER = [
@@ -84,6 +85,7 @@ COURIER = [
     (trail("CopyImage", errorCode="Client.X"), ["CloudTrailEvents"], []),
     (trail("RunInstances"), ["CloudTrailEvents"], []),
     (REQUEST, [], ["RequestRule"]),
+    (NAMED, [], ["RequestRule"]),
     (OWN, ["all"], []),
 ]
 
@@ -111,7 +113,10 @@ HEARD_FROM_SENDERS = [
     (trail("CreateImage"), ["CloudTrailEvents"], True),
     (trail("CreateRestoreImageTask"), ["CloudTrailEvents"], True),
     (trail("RunInstances"), ["CloudTrailEvents"], False),
-    (REQUEST, [], True),
+    # An announcement is heard, a request is not.
+    (NAMED, [], True),
+    (REQUEST, [], False),
+    ({**REQUEST, "resources": NAMED["resources"]}, [], False),
     (OWN, [], False),
     (event("aws.ec2", "EC2 Instance State-change Notification", {"state": "running"}, account=SENDER), ["RetireWithSource"], False),
 ]
@@ -161,6 +166,14 @@ def test_the_courier_hears_of_the_sender_accounts(what, on, heard):
     assert hearing(rendered(template(), options("SenderAccounts", *on)), what, "SenderEventBus") == hearing(resources, what, "SenderEventBus")
     rule = "SenderRequestRule" if what == REQUEST else "SenderRule"
     assert hearing(resources, what, "SenderEventBus") == ([rule] if heard else [])
+
+
+def test_the_senders_bus_hears_requests_only_if_any_request_is_carried_out():
+    for requests, heard in [("Selected", []), ("Off", []), ("Any", ["SenderRequestRule"])]:
+        resources = rendered(template(), {**options("SenderAccounts"), "Requests": requests})
+        assert hearing(resources, REQUEST, "SenderEventBus") == heard, requests
+        assert hearing(resources, NAMED, "SenderEventBus") == ["SenderRequestRule"], requests
+        assert hearing(resources, REQUEST) == ["RequestRule"], "this account's own are heard, and pass the gate"
 
 
 def test_the_own_region_is_heard_once_source_regions_names_it():

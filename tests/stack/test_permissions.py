@@ -270,7 +270,7 @@ ADDED_BY = {
     "SenderOrganizationId": set(),
     "KmsKeyId": {"EncryptCopies", "LetEbsUseTheKeyOfCopies"},
     "SourceKmsKeyArns": {"ReadEncryptedSources", "LetEbsUseTheKeysOfSources"},
-    "ShareWith": {"ShareImages", "ShareSnapshotsButNeverInPublic"},
+    "ShareWith": {"ShareImages", "ShareSnapshots"},
     "Deprecate": {"Deprecate"},
     "DeregistrationProtection": {"Protect"},
     "ParameterName": {"PublishInParameter"},
@@ -426,6 +426,24 @@ def test_an_image_that_is_public_is_out_of_reach():
     (share,) = [statement for statement in with_every_option() if statement["Sid"] == "ShareImages"]
     assert allowing([share], Request("ec2:ModifyImageAttribute", IMAGE, COPY))
     assert not allowing([share], Request("ec2:ModifyImageAttribute", IMAGE, PUBLIC))
+
+
+def test_only_share_with_all_lets_copies_and_their_snapshots_be_public():
+    everybody, accounts = {**COPY, "ec2:Add/group": "all"}, {**COPY, "ec2:Add/userId": "111122223333"}
+    for share_with, snapshots, public_image in [("111122223333", accounts, False), ("all", everybody, True)]:
+        policy = statements(rendered(template(), {**options(), "ShareWith": share_with}))
+        for context in [everybody, accounts]:
+            assert bool(allowing(policy, Request("ec2:ModifySnapshotAttribute", SNAPSHOT, context))) == (context == snapshots)
+        assert allowing(policy, Request("ec2:ModifyImageAttribute", IMAGE, COPY))
+        # A copy that is public already is shared again when its message is delivered again.
+        assert bool(allowing(policy, Request("ec2:ModifyImageAttribute", IMAGE, PUBLIC))) == public_image
+        for foreign in [UNTAGGED, FOREIGN]:
+            assert not allowing(policy, Request("ec2:ModifySnapshotAttribute", SNAPSHOT, {**foreign, "ec2:Add/group": "all"}))
+
+
+def test_which_requests_are_carried_out_changes_no_permission():
+    policies = [statements(rendered(template(), {**options("all"), "Requests": requests})) for requests in ["Selected", "Any", "Off"]]
+    assert policies[0] == policies[1] == policies[2]
 
 
 @pytest.mark.parametrize(

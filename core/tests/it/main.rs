@@ -5,6 +5,7 @@ mod any;
 mod copy_image;
 mod election;
 mod error;
+mod finish;
 mod identity;
 mod image;
 mod in_step;

@@ -8,15 +8,16 @@ use serde_json::{Value, json};
 use courier_core::announcement::{CopyRequest, request};
 use courier_core::copy_image::{ClientToken, CompletionMinutes, Destination, Encryption, Tag};
 use courier_core::identity::{Identity, Region};
-use courier_core::image::{Image, MadeFor, tag};
+use courier_core::image::{Image, MadeFor, Terms, tag};
+use courier_core::origin::Origin;
 use courier_core::plan::*;
 use courier_core::protocol::Try;
 use courier_core::settings::{Copying, Settings};
 
 use crate::any;
 
-/// Room for tags in a plan: four places are kept for the courier.
-const MOST_BY_USER: usize = 46;
+/// Room for tags in a plan: five places are kept for the courier.
+const MOST_BY_USER: usize = 45;
 
 fn source() -> Identity {
     Identity { region: "us-east-1".parse().unwrap(), image: "ami-0abcdef1234567890".parse().unwrap() }
@@ -207,7 +208,7 @@ fn more_explicit_tags_than_there_is_room_for_are_rejected_not_left_out() {
     assert_eq!(with(MOST_BY_USER - 3).unwrap().call.snapshot_tags.len(), MOST_BY_USER);
     let rejection = with(MOST_BY_USER - 2).unwrap_err();
     assert_eq!(rejection.code, "TagLimitExceeded");
-    assert!(rejection.message.contains("47 tags") && rejection.message.contains("46"), "{rejection}");
+    assert!(rejection.message.contains("46 tags") && rejection.message.contains("45"), "{rejection}");
 }
 
 #[test]
@@ -362,6 +363,41 @@ fn any_settings() -> impl Strategy<Value = Copying> {
     })
 }
 
+/// What the tag `ami-courier:try` of a plan's first try says.
+fn made_for(plan: &Plan) -> Option<String> {
+    let call = plan.attempt(Try::FIRST, &stack_region()).unwrap().call;
+    let of = |tags: &[Tag]| tags.iter().find(|tag| tag.key == tag::TRY).map(|tag| tag.value.clone());
+    assert_eq!(of(&call.image_tags), of(&call.snapshot_tags));
+    of(&call.image_tags)
+}
+
+#[test]
+fn the_copy_of_a_request_records_whether_it_was_selected_and_whether_it_is_in_a_zone() {
+    let zone = json!({ "DestinationAvailabilityZone": "eu-west-1a" });
+    let outpost = json!({ "DestinationOutpostArn": "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1" });
+    let of = |more: Value| requested(more, &[], &[]);
+    assert_eq!(made_for(&of(json!({}))).as_deref(), Some("request 0.0"));
+    assert_eq!(made_for(&of(json!({})).unselected()).as_deref(), Some("request 0.0 unselected"));
+    assert_eq!(made_for(&of(zone.clone())).as_deref(), Some("request 0.0 zone"));
+    assert_eq!(made_for(&of(outpost)).as_deref(), Some("request 0.0 zone"));
+    assert_eq!(made_for(&of(zone).unselected()).as_deref(), Some("request 0.0 unselected zone"));
+    assert_eq!(made_for(&of(json!({ "SnapshotCopyCompletionDurationMinutes": 15 }))).as_deref(), Some("request 0.0"));
+    assert_eq!(made_for(&announced(&[], &[])), None);
+}
+
+#[test]
+fn what_a_copy_records_of_its_family_and_its_request_changes_no_token() {
+    let origin: Origin = "123456789012/us-east-1/ami-5731123e".parse().unwrap();
+    let sibling = announced(&[], &[]).of_family(&origin);
+    assert_eq!(token(&sibling, Try::FIRST), token(&announced(&[], &[]), Try::FIRST));
+    let recorded = Tag { key: tag::FAMILY.to_owned(), value: origin.to_string() };
+    for tags in [&sibling.call.image_tags, &sibling.call.snapshot_tags] {
+        assert!(tags.contains(&recorded) && tags.is_sorted(), "{tags:?}");
+    }
+    let request = || requested(json!({}), &[], &[]);
+    assert_eq!(token(&request().unselected(), Try::FIRST), token(&request(), Try::FIRST));
+}
+
 proptest! {
     #[test]
     fn the_token_of_an_announcement_is_of_source_region_and_try_and_of_nothing_else(
@@ -456,12 +492,14 @@ proptest! {
 
     #[test]
     fn the_tag_of_a_try_is_read_as_it_was_written(at in any::a_try(), value in "\\PC{0,20}|(request )?[0-9]{1,11}[.]?[0-9]{0,11}") {
-        for made_for in [MadeFor::Announcement(at), MadeFor::Request(at)] {
+        let terms = [(false, false), (false, true), (true, false), (true, true)];
+        let requests = terms.map(|(unselected, in_zone)| MadeFor::Request(at, Terms { unselected, in_zone }));
+        for made_for in [MadeFor::Announcement(at)].into_iter().chain(requests) {
             let tags = made_for.tag().map(|value| (tag::TRY.to_owned(), value)).into_iter().collect();
             prop_assert_eq!(image(tags).made_for(), Some(made_for));
         }
         if let Some(made_for) = image(tagged(&[(tag::TRY, &value)])).made_for() {
-            prop_assert!(matches!(made_for, MadeFor::Announcement(_) | MadeFor::Request(_)));
+            prop_assert_eq!(made_for.tag().unwrap_or(value.clone()), value);
         }
     }
 

@@ -194,6 +194,100 @@ fn name_and_required_tags_are_each_refused_with_what_was_seen() {
 }
 
 #[test]
+fn an_excluded_name_or_tag_is_not_wanted_and_the_rule_is_named() {
+    let of = [("NAME_PATTERNS", "golden-*,!*-debug,!golden-0?"), ("REQUIRED_TAGS", "!temporary,team,!stage=test")];
+    let refusal = |name: &str, tags: &[(&str, &str)]| {
+        is_wanted_of(&source(name, tags), AnnouncedBy::Ec2, &of).err().unwrap_or_default()
+    };
+    let team = ("team", "web");
+    assert_eq!(refusal("golden-1", &[team]), "");
+    assert_eq!(refusal("golden-1", &[team, ("stage", "production")]), "");
+    assert_eq!(
+        refusal("golden-1-debug", &[team]),
+        "name `golden-1-debug` matches `*-debug`, which NAME_PATTERNS excludes"
+    );
+    assert_eq!(refusal("golden-01", &[team]), "name `golden-01` matches `golden-0?`, which NAME_PATTERNS excludes");
+    assert_eq!(
+        refusal("golden-1", &[team, ("temporary", "")]),
+        "it has the tag `temporary`, which REQUIRED_TAGS excludes"
+    );
+    assert_eq!(
+        refusal("golden-1", &[team, ("stage", "test")]),
+        "it has the tag `stage=test`, which REQUIRED_TAGS excludes"
+    );
+    let shared = [team, ("ec2:SharedTag/temporary", "")];
+    assert!(refusal("golden-1", &shared).contains("REQUIRED_TAGS excludes"), "another account can say so as well");
+    let only_exclusions = [("NAME_PATTERNS", "!*-debug"), ("REQUIRED_TAGS", "!temporary")];
+    assert_eq!(is_wanted_of(&source("anything", &[]), AnnouncedBy::Ec2, &only_exclusions), Ok(()));
+}
+
+const BACKUPS: [(&str, &str, &str); 4] = [
+    ("AwsBackup_i-0abcdef1234567890_8b4c", "", "a backup of AWS Backup (name `AwsBackup_i-0abcdef1234567890_8b4c`)"),
+    ("web-1", "aws:backup:source-resource", "a backup of AWS Backup (tag `aws:backup:source-resource`)"),
+    (
+        "policy-1",
+        "aws:dlm:lifecycle-policy-id",
+        "a backup of Data Lifecycle Manager (tag `aws:dlm:lifecycle-policy-id`)",
+    ),
+    ("golden", "aws:dlm:managed", "a backup of Data Lifecycle Manager (tag `aws:dlm:managed`)"),
+];
+
+#[test]
+fn backups_are_not_wanted_unless_a_required_tag_names_theirs() {
+    for (name, key, expected) in BACKUPS {
+        let tags: Vec<(&str, &str)> = [(key, "x")].into_iter().filter(|(key, _)| !key.is_empty()).collect();
+        let backup = source(name, &tags);
+        for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::Publisher, AnnouncedBy::Sweep] {
+            let refusal = is_wanted_of(&backup, announced_by, &[]).unwrap_err();
+            assert!(refusal.contains(expected) && refusal.contains("REQUIRED_TAGS"), "{refusal}");
+        }
+        for excluded in ["!aws:backup:source-resource,!aws:dlm:managed", "team"] {
+            assert!(is_selected(&backup, &settings(&[("REQUIRED_TAGS", excluded)]).sources).is_err(), "{excluded}");
+        }
+        let named = settings(&[("REQUIRED_TAGS", if key.is_empty() { "aws:backup:x" } else { key })]).sources;
+        assert_eq!(is_selected(&backup, &named).is_ok(), !key.is_empty(), "{name}");
+    }
+    for image in ["awsbackup", "golden-AwsBackup_1"] {
+        let tags = [("backup:aws", ""), ("aws:cloudformation:stack-name", "web")];
+        assert_eq!(is_wanted_of(&source(image, &tags), AnnouncedBy::Ec2, &[]), Ok(()));
+    }
+}
+
+#[test]
+fn a_request_passes_the_gate_as_the_setting_says_and_does_not_wait_for_tests() {
+    let of = |requests: &'static str| {
+        settings(&[("REQUESTS", requests), ("NAME_PATTERNS", "golden-*,!*-debug"), ("REQUIRED_TAGS", "team")])
+    };
+    let tags = [("team", "web"), (tag::IMAGE_BUILDER, "arn:aws:imagebuilder:us-east-1:123456789012:image/x/1.0.0/1")];
+    let (wanted, unwanted, excluded) =
+        (source("golden-1", &tags), source("golden-1", &[]), source("golden-1-debug", &tags));
+    assert_eq!(gate(&wanted, &of("Selected")), Ok(()));
+    for (image, rule) in [(&unwanted, "it has no tag `team`"), (&excluded, "which NAME_PATTERNS excludes")] {
+        let refusal = gate(image, &of("Selected")).unwrap_err();
+        assert!(refusal.contains(rule) && refusal.contains("REQUESTS=Selected"), "{refusal}");
+        assert_eq!(gate(image, &of("Any")), Ok(()));
+    }
+    for image in [&wanted, &unwanted] {
+        assert!(gate(image, &of("Off")).unwrap_err().contains("REQUESTS=Off"));
+    }
+}
+
+#[test]
+fn an_ami_that_image_builder_of_another_account_distributed_into_this_one_is_tested_already() {
+    let arn = "arn:aws:imagebuilder:us-east-1:111122223333:image/golden-linux/1.4.0/3";
+    let of = |owner: &str| Image { owner: owner.parse().ok(), ..source("golden", &[(tag::IMAGE_BUILDER, arn)]) };
+    for announced_by in [AnnouncedBy::Ec2, AnnouncedBy::Sweep] {
+        assert_eq!(is_wanted_of(&of("123456789012"), announced_by, &[]), Ok(()));
+        for untested in ["111122223333", ""] {
+            assert!(is_wanted_of(&of(untested), announced_by, &[]).is_err(), "of `{untested}`");
+        }
+    }
+    let unreadable = "arn:aws:imagebuilder:us-east-1:x:image/golden";
+    let unreadable = Image { owner: "123456789012".parse().ok(), ..source("x", &[(tag::IMAGE_BUILDER, unreadable)]) };
+    assert!(is_wanted_of(&unreadable, AnnouncedBy::Ec2, &[]).is_err());
+}
+
+#[test]
 fn an_image_builder_ami_needs_image_builders_own_announcement_or_a_publishers_unless_any_will_do() {
     let made = source("golden", &[(tag::IMAGE_BUILDER, "arn")]);
     for (setting, announced_by, wanted) in [

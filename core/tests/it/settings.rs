@@ -114,6 +114,57 @@ fn a_copy_is_retired_1_to_365_days_after_its_source_was_found_gone() {
 }
 
 #[test]
+fn a_pattern_or_tag_with_an_exclamation_mark_excludes_and_alone_leaves_all_others_wanted() {
+    let names = |value: &str| {
+        let Sources { name_patterns, excluded_names, .. } = read(&[("NAME_PATTERNS", value)]).unwrap().sources;
+        [name_patterns, excluded_names].map(|patterns| patterns.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(names("golden-*, !*-debug"), [["golden-*"], ["*-debug"]]);
+    assert_eq!(names("!*-debug"), [["*"], ["*-debug"]]);
+    let tags = |value: &str| {
+        let Sources { required_tags, excluded_tags, .. } = read(&[("REQUIRED_TAGS", value)]).unwrap().sources;
+        [required_tags, excluded_tags].map(|tags| tags.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(tags("!temporary,team=platform,!stage=test"), [vec!["team=platform"], vec!["temporary", "stage=test"]]);
+    assert_eq!(tags("!temporary"), [vec![], vec!["temporary"]]);
+    assert_eq!(tags("aws:backup:source-resource"), [vec!["aws:backup:source-resource"], vec![]]);
+    for wrong in ["!", "golden-*,!", "!!golden", "golden!"] {
+        assert!(refusal("NAME_PATTERNS", wrong).contains("begins with `!` excludes"), "{wrong}");
+    }
+    for wrong in ["!", "!=test", "=test", ""].iter().filter(|wrong| !wrong.is_empty()) {
+        assert!(refusal("REQUIRED_TAGS", wrong).contains("begins with `!` excludes"), "{wrong}");
+    }
+}
+
+#[test]
+fn requests_are_selected_unless_the_setting_says_otherwise() {
+    let requests = |of: &[(&str, &str)]| read(of).unwrap().requests;
+    assert_eq!(requests(&[]), Requests::Selected);
+    for (value, expected) in [("Selected", Requests::Selected), ("Any", Requests::Any), ("Off", Requests::Off)] {
+        assert_eq!(requests(&[("REQUESTS", value)]), expected);
+    }
+    for wrong in ["off", "false", "None", "Selected,Any"] {
+        assert!(refusal("REQUESTS", wrong).contains("`Selected`, `Any` or `Off`"), "{wrong}");
+    }
+}
+
+#[test]
+fn public_copies_are_asked_for_by_all_alone_and_never_encrypted() {
+    let public = read(&[("SHARE_WITH", "all")]).unwrap();
+    assert!(public.finishing.is_public() && public.copying.is_shared);
+    assert_eq!(public.finishing.share_with, [Principal::Everybody]);
+    assert!(!read(&[("SHARE_WITH", "111122223333")]).unwrap().finishing.is_public());
+    for wrong in ["all,111122223333", "111122223333,all", "all,all", "ALL"] {
+        assert!(refusal("SHARE_WITH", wrong).contains("`all` alone"), "{wrong}");
+    }
+    for encrypted in [("ENCRYPTED", "true"), ("KMS_KEY_ID", "alias/golden"), ("KMS_KEY_ID", "alias/aws/ebs")] {
+        let wrong = read(&[("SHARE_WITH", "all"), encrypted]).unwrap_err();
+        assert!(wrong.to_string().starts_with("SHARE_WITH is `all`"), "{wrong}");
+        assert!(wrong.accepted.contains("an encrypted AMI cannot be public"), "{wrong}");
+    }
+}
+
+#[test]
 fn no_tag_of_an_ami_chooses_the_first_part_of_a_parameters_name() {
     let name = |name: &str| read(&[("PARAMETER_NAME", name)]).map(|settings| settings.finishing.parameter_name);
     for good in ["golden", "/golden/latest", "golden/{name}", "/golden/{tag:Team}/{region}", "/golden.v1/{name}-x"] {

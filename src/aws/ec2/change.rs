@@ -2,7 +2,8 @@
 
 use aws_sdk_ec2::primitives::DateTime;
 use aws_sdk_ec2::types::{
-    DeleteSnapshotReturnCode, LaunchPermission, LaunchPermissionModifications, SnapshotReturnCodes, Tag as Ec2Tag,
+    DeleteSnapshotReturnCode, LaunchPermission, LaunchPermissionModifications, PermissionGroup, SnapshotReturnCodes,
+    Tag as Ec2Tag,
 };
 use courier_core::error::code;
 use courier_core::identity::ImageId;
@@ -66,6 +67,7 @@ impl Ec2 {
         let permissions = with.iter().map(|principal| {
             let permission = LaunchPermission::builder();
             match principal {
+                Principal::Everybody => permission.group(PermissionGroup::All),
                 Principal::Account(account) => permission.user_id(account.as_str()),
                 Principal::Organization(arn) => permission.organization_arn(arn),
                 Principal::OrganizationalUnit(arn) => permission.organizational_unit_arn(arn),
