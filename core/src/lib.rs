@@ -6,6 +6,7 @@
 //!
 //! - [`announcement`]: what one message says, from any sender and in any envelopes.
 //! - [`selection`]: whether an AMI is wanted here, and if not, which rule says so.
+//! - [`family`]: the AMIs of one build, of which one is copied. [`list`]: which AMI of a list is taken.
 //! - [`plan`]: the exact `CopyImage` call, and the client token of each try.
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
 //! - [`in_step`]: what differs between a copy and what its source and the settings say, for as long as the copy lives.
@@ -27,10 +28,12 @@ pub mod copy_image;
 pub mod copy_state;
 pub mod election;
 pub mod error;
+pub mod family;
 pub mod finish;
 pub mod identity;
 pub mod image;
 pub mod in_step;
+pub mod list;
 pub mod naming;
 pub mod origin;
 pub mod outcome;

@@ -25,7 +25,7 @@ use courier_core::protocol::{End, Look, Next, Resume, Try};
 use stateright::{Model, Property};
 
 use crate::courier::{Chain, Taken, Work, looks};
-use crate::ec2::{Answer, Ec2, Token, Visible};
+use crate::ec2::{Answer, Ec2, LiveCopy, Token, Visible};
 use crate::mutations::Mutation;
 use crate::rules::{Kind, Rules};
 
@@ -63,17 +63,35 @@ pub(crate) struct State {
     /// The source's age; less than two epochs.
     age: u64,
     orders: Vec<OrderState>,
+    /// The member of a family that late messages are about now.
+    turn: Option<Kind>,
 }
 
 /// What changed EC2, or time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Tick,
-    NewCopy { kind: Kind, call: Call },
-    Fails { kind: Kind },
-    Deregistered { kind: Kind },
-    Disabled { kind: Kind },
-    Forgotten { kind: Kind, token: Token },
+    /// From now on, late messages are about this member of a family, or about none.
+    Turn {
+        of: Option<Kind>,
+    },
+    NewCopy {
+        kind: Kind,
+        call: Call,
+    },
+    Fails {
+        kind: Kind,
+    },
+    Deregistered {
+        kind: Kind,
+    },
+    Disabled {
+        kind: Kind,
+    },
+    Forgotten {
+        kind: Kind,
+        token: Token,
+    },
 }
 
 /// Why a worker may be about to make a call, for traces.
@@ -121,9 +139,17 @@ impl Model for AnyNumber {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("never two live copies for one order", |_, state: &State| {
-            state.orders.iter().all(|order| order.ec2.copies.len() < 2)
-        })]
+        vec![Property::always(
+            "never two live copies for one order, nor for one family",
+            |model: &Self, state: &State| {
+                let copies = state.orders.iter().map(|order| order.ec2.copies.len());
+                if model.rules.family.is_some() { copies.sum::<usize>() < 2 } else { copies.max() < Some(2) }
+            },
+        )]
+    }
+
+    fn within_boundary(&self, state: &State) -> bool {
+        self.rules.family.is_none_or(|family| state.age <= family.until)
     }
 }
 
@@ -133,6 +159,9 @@ impl State {
         let mut tick = self.clone();
         tick.tick(rules);
         let mut changes = vec![(Change::Tick, tick)];
+        for of in self.turns(rules) {
+            changes.push((Change::Turn { of }, Self { turn: of, ..self.clone() }));
+        }
         for (number, order) in self.orders.iter().enumerate() {
             let kind = order.kind;
             let mut add = |change, what: &dyn Fn(&mut OrderState)| {
@@ -171,6 +200,26 @@ impl State {
         changes
     }
 
+    /// Whose turn may be next. The other's late calls have ended by then, and what they started is visible.
+    fn turns(&self, rules: &Rules) -> Vec<Option<Kind>> {
+        let Some(family) = rules.family else { return Vec::new() };
+        let is_apart = family.apart && self.age >= family.in_time_until;
+        let is_late = |call: &Call| self.age + call.ticks_left >= family.in_time_until + rules.pause;
+        let is_new = |copy: &LiveCopy| {
+            copy.age < rules.visible_after && self.age >= family.in_time_until + rules.pause + copy.age
+        };
+        let is_open = |order: &OrderState| order.calls.iter().any(is_late) || order.ec2.copies.iter().any(is_new);
+        match self.turn {
+            _ if !is_apart => Vec::new(),
+            Some(_) => vec![None],
+            None => {
+                let others_are_open = |kind: Kind| self.orders.iter().any(|order| order.kind != kind && is_open(order));
+                let members = self.orders.iter().map(|order| order.kind);
+                members.filter(|kind| !others_are_open(*kind)).map(Some).collect()
+            }
+        }
+    }
+
     /// The dead letter of a failed copy names the next try.
     fn post_mortem(&mut self, rules: &Rules, kind: Kind, made_at: Option<Try>) {
         let Some(made_at) = made_at else { return };
@@ -204,20 +253,27 @@ impl State {
         let epoch = rules.timing.epoch_at(self.age);
         for number in 0..self.orders.len() {
             let seen = looks(self.visible_to(number, rules), Visible::Maybe);
-            let age = self.age;
+            let (age, turn) = (self.age, self.turn);
             let order = &mut self.orders[number];
-            while order.take_messages(rules, age, &seen, log) | order.make_calls(rules, age, &seen, log) {}
+            let may_take = rules.family.is_none_or(|family| family.may_take(order.kind, age, turn));
+            while (may_take && order.take_messages(rules, age, &seen, log)) | order.make_calls(rules, age, &seen, log) {
+            }
             order.forget_other_epochs(epoch);
             order.in_one_order(rules);
         }
     }
 
-    /// What a look for this order may show of the courier's own copies. An announcement sees every copy of the source; a
-    /// request only those that have its name, which nobody else's copy has here.
+    /// What a look for this order may show of the courier's own copies. An announcement sees every copy of the source, and of its
+    /// siblings; a sibling those of its origin; a request only those that have its name, which nobody else's copy has here.
     fn visible_to(&self, number: usize, rules: &Rules) -> Visible {
         let includes_disabled = !rules.has(Mutation::DisabledCopiesNotSeen);
-        let announced = self.orders[number].kind == Kind::Announcement;
-        let seen = self.orders.iter().enumerate().filter(|(of, _)| announced || *of == number);
+        let shows = |of: Kind| match (self.orders[number].kind, of) {
+            (Kind::Announcement, Kind::Sibling) => !rules.has(Mutation::OriginNotRecorded),
+            (Kind::Sibling, Kind::Announcement) => !rules.has(Mutation::SiblingLooksAlone),
+            (Kind::Announcement, _) => true,
+            _ => false,
+        };
+        let seen = self.orders.iter().enumerate().filter(|(of, order)| *of == number || shows(order.kind));
         seen.map(|(_, order)| order.ec2.by_filter(rules, includes_disabled)).max().unwrap_or(Visible::No)
     }
 }
@@ -396,6 +452,6 @@ impl AnyNumber {
             second_looks: Vec::new(),
             letters: Vec::new(),
         };
-        State { age: 0, orders: self.rules.orders.iter().map(order).collect() }
+        State { age: 0, turn: None, orders: self.rules.orders.iter().map(order).collect() }
     }
 }

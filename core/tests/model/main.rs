@@ -33,8 +33,8 @@ mod words;
 use crate::counted::{Sweep, World};
 use crate::mutations::Mutation;
 use crate::properties::Verdict::{Holds, Stuck, TwoCopies};
-use crate::rules::{Kind, Rules};
-use crate::runs::{all_tries, any_number, counted, two_tries, with_operator, with_sweep};
+use crate::rules::{Family, Kind, Rules};
+use crate::runs::{all_tries, any_number, counted, family, two_tries, with_operator, with_sweep};
 
 #[test]
 fn no_order_ever_has_two_live_copies_however_many_workers_there_are() {
@@ -56,6 +56,24 @@ fn a_request_and_announcements_at_the_same_time_have_a_copy_each_and_never_two()
 
 fn beside_a_request() -> Rules {
     Rules { orders: vec![(Kind::Announcement, 1), (Kind::Request, 1)], ..two_tries() }
+}
+
+#[test]
+fn an_origin_and_its_sibling_have_one_copy_unless_both_are_late_and_close_together() {
+    any_number("a family", Holds, family());
+    any_number("a family; copies are disabled", Holds, Rules { disables: true, ..family() });
+    // The limit that the documents name.
+    let close = family().family.map(|family| Family { apart: false, ..family });
+    any_number("a family; both late, close together", TwoCopies, Rules { family: close, ..family() });
+}
+
+#[test]
+fn a_broken_rule_of_families_makes_two_copies_of_one_build() {
+    for mutation in [Mutation::SiblingDoesNotWait, Mutation::SiblingLooksAlone, Mutation::OriginNotRecorded] {
+        any_number(&format!("{mutation:?}"), TwoCopies, family().with(mutation));
+    }
+    let wait_too_short = family().family.map(|family| Family { wait: family.wait - 1, ..family });
+    any_number("SiblingWaitsTooShort", TwoCopies, Rules { family: wait_too_short, ..family() });
 }
 
 #[test]

@@ -23,6 +23,12 @@ pub(crate) enum Mutation {
     HintWithoutLook,
     /// Somebody else's pending copy is the answer: no second look.
     ForeignPendingIsAnswer,
+    // Families.
+    SiblingDoesNotWait,
+    /// A sibling looks for copies of its own only.
+    SiblingLooksAlone,
+    /// The copy of a sibling does not record the origin, so that a look for the origin's copies does not show it.
+    OriginNotRecorded,
     // Messages.
     MismatchIsSuccess,
     /// A message is acknowledged though its second look could not be sent.

@@ -13,6 +13,36 @@ pub(crate) enum Kind {
     Request,
     /// An explicit request that brings a client token.
     RequestWithOwnToken,
+    /// All announcements of a sibling of the announced AMI. See [`Family`].
+    Sibling,
+}
+
+/// A builder copies the announced AMI to another source Region: it becomes the origin of a sibling.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Family {
+    /// The age of the origin at that time.
+    pub(crate) made_at: u64,
+    /// How long the sibling waits from then on.
+    pub(crate) wait: u64,
+    /// Up to this age of the origin, a message about it is in time: what it starts is visible when the sibling has waited.
+    pub(crate) in_time_until: u64,
+    /// Whether *late* messages about the two come apart: what the one started is visible before the other is taken up. That is the
+    /// limit of the rule.
+    pub(crate) apart: bool,
+    /// How far the run goes: a member is announced again and again, but nothing new comes up.
+    pub(crate) until: u64,
+}
+
+impl Family {
+    /// Whether a message about this member may be taken up at this age of the origin, if `turn` is the one that late messages are
+    /// about.
+    pub(crate) fn may_take(&self, kind: Kind, age: u64, turn: Option<Kind>) -> bool {
+        let in_turn = !self.apart || turn == Some(kind);
+        match kind {
+            Kind::Sibling => age >= self.made_at + self.wait && (in_turn || age < self.in_time_until),
+            _ => age < self.in_time_until || in_turn,
+        }
+    }
 }
 
 /// The durations are in ticks of about five minutes, and scaled down: only their order matters. See `main.rs`.
@@ -29,6 +59,7 @@ pub(crate) struct Rules {
     pub(crate) orders: Vec<(Kind, u8)>,
     /// Users disable copies.
     pub(crate) disables: bool,
+    pub(crate) family: Option<Family>,
     pub(crate) mutation: Option<Mutation>,
 }
 
@@ -43,6 +74,7 @@ impl Rules {
             pause,
             orders: vec![(Kind::Announcement, 2)],
             disables: false,
+            family: None,
             mutation: None,
         }
     }
@@ -54,6 +86,7 @@ impl Rules {
             Mutation::DelayShorterThanVisibility => self.timing.second_look = self.visible_after - 1,
             Mutation::ChainTooShort => self.timing.hops = self.timing.tries - 1,
             Mutation::MemoryShorterThanEpoch => self.remembered = self.timing.epoch - 2,
+            Mutation::SiblingDoesNotWait => self.family = self.family.map(|family| Family { wait: 0, ..family }),
             _ => {}
         }
         self.mutation = Some(mutation);

@@ -10,7 +10,7 @@ use crate::any_number::AnyNumber;
 use crate::counted::{Counted, Sweep, World};
 use crate::mutations::Mutation;
 use crate::properties::{Verdict, check, explore};
-use crate::rules::{Kind, Rules};
+use crate::rules::{Family, Kind, Rules};
 use crate::words;
 
 /// Explores one model, prints what came out, and fails if that is not what must.
@@ -64,6 +64,24 @@ pub(crate) fn two_tries() -> Rules {
 fn tries(tries: u32) -> Rules {
     let tightest = Rules::tightest();
     Rules { timing: Timing { tries, hops: tries + 1, ..tightest.timing }, ..tightest }
+}
+
+/// An origin and its sibling, within one epoch, in which one copy may die. The sibling waits for visibility, a pause, and the time in
+/// which messages about the origin are still in time.
+pub(crate) fn family() -> Rules {
+    let (visible_after, pause, in_time) = (2, 1, 1);
+    let wait = in_time + visible_after + pause - 1;
+    let until = wait + 2 * visible_after + pause;
+    let timing = Timing { epoch: until + 1, second_look: visible_after, tries: 1, ..Rules::tightest().timing };
+    Rules {
+        timing,
+        visible_after,
+        pause,
+        remembered: until + 1 + pause,
+        orders: vec![(Kind::Announcement, 1), (Kind::Sibling, 1)],
+        family: Some(Family { made_at: 0, wait, in_time_until: in_time, apart: true, until }),
+        ..Rules::tightest()
+    }
 }
 
 /// A world with a sweep that comes again and again; its visibility and its epochs are shorter.

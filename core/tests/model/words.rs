@@ -32,6 +32,12 @@ pub(crate) fn of_any_number(model: &AnyNumber, trace: &Trace<AnyNumber>) -> Vec<
                 note(&mut reasons, state, Some(step.change));
                 continue;
             }
+            Change::Turn { of } => {
+                let of = of.map_or("nothing", order);
+                note(&mut reasons, state, Some(step.change));
+                lines.push(format!("t={now}: late messages are about {of} now"));
+                continue;
+            }
             Change::NewCopy { kind, call } => {
                 let at = call.work.at;
                 let because =
@@ -111,6 +117,7 @@ fn token(kind: Kind, at: Try) -> String {
     match kind {
         Kind::Announcement => at.to_string(),
         Kind::Request => format!("{at} of the request"),
+        Kind::Sibling => format!("{at} of the sibling"),
         Kind::RequestWithOwnToken => "its own token".to_owned(),
     }
 }
@@ -118,6 +125,7 @@ fn token(kind: Kind, at: Try) -> String {
 fn order(kind: Kind) -> &'static str {
     match kind {
         Kind::Announcement => "the announcement",
+        Kind::Sibling => "the sibling",
         Kind::Request | Kind::RequestWithOwnToken => "the request",
     }
 }
