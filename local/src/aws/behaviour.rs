@@ -99,6 +99,8 @@ pub struct Behaviour {
     pub last_launched_time_lag: Duration,
     /// Regions where EBS encryption by default is on. Default: none.
     pub encryption_by_default: BTreeSet<String>,
+    /// Regions where block public access for AMIs and for snapshots is on. Default: none. Documented: on in most accounts, for AMIs.
+    pub public_access_blocked: BTreeSet<String>,
     /// How many more messages `GetQueueAttributes` counts than a queue holds. Default: none. Documented: its numbers are
     /// approximate.
     pub messages_counted_too_many: usize,
@@ -164,6 +166,7 @@ impl Default for Behaviour {
             usage_reports_lag: Duration::from_secs(24 * 60 * 60),
             last_launched_time_lag: Duration::from_secs(24 * 60 * 60),
             encryption_by_default: BTreeSet::new(),
+            public_access_blocked: BTreeSet::new(),
             messages_counted_too_many: 0,
             invocations_in_a_chain: None,
             page_size: 1000,

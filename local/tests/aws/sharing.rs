@@ -81,6 +81,29 @@ fn snapshots_under_a_customers_key_can_be_shared_but_not_with_everyone() {
 }
 
 #[test]
+fn with_block_public_access_nothing_is_made_public_and_accounts_are_still_shared_with() {
+    let mut world = one_image();
+    world.behaviour.public_access_blocked.insert(REGION.to_owned());
+    let image = |with: (&'static str, &'static str)| [("ImageId", IMAGE), with];
+    let snapshot = |with: (&'static str, &'static str)| [("SnapshotId", SNAPSHOT), with];
+    let everybody = image(("LaunchPermission.Add.1.Group", "all"));
+    assert_eq!(code(ec2(&mut world, "ModifyImageAttribute", &everybody)), "OperationNotPermitted");
+    ec2(&mut world, "ModifyImageAttribute", &image(("LaunchPermission.Add.1.UserId", STRANGER))).expect("shared");
+    let everybody = snapshot(("CreateVolumePermission.Add.1.Group", "all"));
+    assert_eq!(code(ec2(&mut world, "ModifySnapshotAttribute", &everybody)), "OperationNotPermitted");
+    world.behaviour.public_access_blocked.clear();
+    ec2(&mut world, "ModifySnapshotAttribute", &everybody).expect("public");
+}
+
+#[test]
+fn an_image_with_watermarks_cannot_be_made_public() {
+    let mut world = one_image();
+    world.add_image(REGION, Image::new(IMAGE, "one").watermark("123456789012:scanned"));
+    let everybody = [("ImageId", IMAGE), ("LaunchPermission.Add.1.Group", "all")];
+    assert_eq!(code(ec2(&mut world, "ModifyImageAttribute", &everybody)), "OperationNotPermitted");
+}
+
+#[test]
 fn volume_permissions_are_added_and_removed() {
     let mut world = one_image();
     let add = [("SnapshotId", SNAPSHOT), ("CreateVolumePermission.Add.1.UserId", STRANGER)];

@@ -20,11 +20,12 @@ pub(super) fn enable_image_deprecation(world: &mut World, caller: &Caller, param
             "Invalid value '{at}' for DeprecateAt: the time must be in the future"
         )));
     }
-    let years = if image.is_public() { 2 } else { 10 };
-    let latest = now.replace_year(now.year() + years).unwrap_or(now + Duration::days(365 * i64::from(years)));
+    let (years, from, since) =
+        if image.is_public() { (2, image.creation_date, "its creation") } else { (10, now, "now") };
+    let latest = from.replace_year(from.year() + years).unwrap_or(from + Duration::days(365 * i64::from(years)));
     if at > latest {
         return Err(ApiError::invalid_value(format!(
-            "Invalid value '{at}' for DeprecateAt: the time must be at most {years} years from now"
+            "Invalid value '{at}' for DeprecateAt: the time must be at most {years} years from {since}"
         )));
     }
     parameters.stop_if_dry_run()?;

@@ -15,8 +15,9 @@ use crate::aws::world::World;
 pub(super) fn modify_image_attribute(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
     let id = parameters.required("ImageId")?;
     let change = Change::read(parameters)?;
+    let blocked = world.behaviour.public_access_blocked.contains(&caller.region);
     let image = world.own_available_image(caller, id)?;
-    change.check(image, &caller.region)?;
+    change.check(image, &caller.region, blocked)?;
     parameters.stop_if_dry_run()?;
     match change {
         Change::Description(text) => image.description = Some(text.to_owned()).filter(|text| !text.is_empty()),
@@ -69,7 +70,7 @@ impl<'a> Change<'a> {
         Ok(Change::LaunchPermissions { added, removed })
     }
 
-    fn check(&self, image: &Image, region: &str) -> Result<(), ApiError> {
+    fn check(&self, image: &Image, region: &str, public_access_is_blocked: bool) -> Result<(), ApiError> {
         let Change::LaunchPermissions { added, .. } = self else {
             return Ok(());
         };
@@ -82,8 +83,22 @@ impl<'a> Change<'a> {
             ));
         }
         let is_encrypted = image.snapshots.iter().any(|snapshot| snapshot.encrypted);
-        if added.contains(&LaunchPermission::Everyone) && is_encrypted {
+        if !added.contains(&LaunchPermission::Everyone) {
+            return Ok(());
+        }
+        if is_encrypted {
             return Err(ApiError::client("InvalidParameter", "AMIs with encrypted snapshots can't be made public."));
+        }
+        // Reported: watermarks are never on a public AMI. The code is assumed.
+        if !image.watermarks.is_empty() {
+            return Err(ApiError::client("OperationNotPermitted", "AMIs with watermarks can't be made public."));
+        }
+        // Documented: any attempt is blocked. The code is assumed.
+        if public_access_is_blocked {
+            return Err(ApiError::client(
+                "OperationNotPermitted",
+                "You can't publicly share this AMI because block public access for AMIs is enabled for this Region.",
+            ));
         }
         Ok(())
     }

@@ -33,6 +33,12 @@ pub(super) fn modify_snapshot_attribute(world: &mut World, caller: &Caller, para
     if added.contains("all") && snapshot.encrypted {
         return Err(ApiError::client("OperationNotPermitted", "Encrypted snapshots cannot be shared publicly"));
     }
+    if added.contains("all") && world.behaviour.public_access_blocked.contains(&caller.region) {
+        return Err(ApiError::client(
+            "OperationNotPermitted",
+            "You can't publicly share this snapshot because block public access for snapshots is enabled for this Region.",
+        ));
+    }
     parameters.stop_if_dry_run()?;
     added.remove(&caller.account);
     removed.remove(&caller.account);
