@@ -7,7 +7,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::announcement::{AnnouncedBy, CopyRequest};
 use crate::copy_image::Destination;
-use crate::identity::{AccountId, Identity, Region, Stack};
+use crate::identity::{AccountId, Region, Stack};
 use crate::image::{Image, tag};
 use crate::origin::Origin;
 use crate::settings::{ImageBuilder, Requests, Settings, Sources, TagRule};
@@ -74,22 +74,6 @@ pub fn is_not_here_already(source: &Image, region: &Region, stack: &Stack) -> Re
         return Err(format!("it is in {region} already, and belongs to this account"));
     }
     Ok(())
-}
-
-/// The AMI to copy, of one build that has an AMI in several Regions: the first whose Region is allowed.
-///
-/// # Errors
-/// Why none is allowed.
-pub fn first_allowed<'a>(images: &'a [Identity], settings: &Settings) -> Result<&'a Identity, String> {
-    let mut why = String::new();
-    for image in images {
-        match region_is_allowed(&image.region, settings) {
-            Ok(()) => return Ok(image),
-            Err(refusal) if why.is_empty() => why = refusal,
-            Err(refusal) => why = format!("{why}; {refusal}"),
-        }
-    }
-    Err(why)
 }
 
 /// Whether an *announced* AMI is wanted.

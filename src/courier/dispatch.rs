@@ -4,8 +4,8 @@ use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer,
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State};
+use courier_core::list;
 use courier_core::protocol::Resume;
-use courier_core::selection;
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
@@ -66,8 +66,12 @@ impl Courier {
     async fn built(&self, ami: &Pointer, announced_by: AnnouncedBy, delivery: &Delivery<'_>) -> Vec<Report> {
         let search = Search { courier: self, delivery };
         let found = match ami {
-            Pointer::Images(images) => match selection::first_allowed(images, &self.settings) {
-                Ok(source) => Ok(vec![source.clone()]),
+            Pointer::Images(images) => match list::allowed(images, &self.settings) {
+                Ok(images) if images.len() > 1 => match search.one_of(&images).await {
+                    Ok(source) => Ok(vec![source]),
+                    Err(stop) => return vec![self.stopped(images.first(), stop)],
+                },
+                Ok(images) => Ok(images),
                 Err(reason) => return vec![self.ignored(images.first(), reason)],
             },
             Pointer::ImageBuilder { region, arn } => search.made_by_image_builder(region, arn).await,

@@ -3,8 +3,10 @@
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{AccountId, Identity, Region};
 use courier_core::image::{Image, State, tag};
-use courier_core::settings::Owner;
+use courier_core::list::{self, Choice, Seen};
+use courier_core::settings::{Owner, Settings};
 use courier_core::{region, selection};
+use futures_util::future::try_join_all;
 
 use super::stack::{Courier, Delivery, Stop};
 use crate::aws::error::{CallError, When};
@@ -51,20 +53,25 @@ impl Search<'_> {
 
     /// No trusted owner has it. Only the explanation needs to know whether anybody has.
     async fn explain_absence(&self, source: &Identity) -> Result<Result<Image, Unfit>, Error> {
+        self.why_not_of(source).await?.map(Err).ok_or_else(|| self.not_visible(source))
+    }
+
+    /// Why an AMI is not one of the trusted owners'. `None` if it is not visible.
+    async fn why_not_of(&self, source: &Identity) -> Result<Option<Unfit>, Error> {
         let image = match self.look_up(source, None).await? {
             Some(image) if image.state == State::Deregistered => {
-                return Ok(Err((code::IMAGE_UNAVAILABLE, "the source AMI is deregistered".to_owned())));
+                return Ok(Some((code::IMAGE_UNAVAILABLE, "the source AMI is deregistered".to_owned())));
             }
             Some(image) => image,
-            None => return Err(self.not_visible(source)),
+            None => return Ok(None),
         };
         if let Err(reason) = selection::is_not_here_already(&image, &source.region, self.delivery.stack) {
-            return Ok(Err((code::SOURCE_NOT_ALLOWED, reason)));
+            return Ok(Some((code::SOURCE_NOT_ALLOWED, reason)));
         }
         let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
         let trusted: Vec<&str> = self.courier.settings.sources.owners.iter().map(Owner::as_str).collect();
         let reason = format!("its owner {owner} is not one of SOURCE_OWNERS ({})", trusted.join(", "));
-        Ok(Err((code::SOURCE_NOT_ALLOWED, reason)))
+        Ok(Some((code::SOURCE_NOT_ALLOWED, reason)))
     }
 
     /// A new AMI may be invisible for minutes, and another account may share it only after the event.
@@ -78,6 +85,57 @@ impl Search<'_> {
             format!("the source AMI {source} does not exist, or is not visible to this account"),
             "check the image id and its Region, and that its owner shares the AMI with this account; then announce it again",
         )
+    }
+
+    /// Which AMI of a list is copied: one that has a copy already, else the one that [`list`] chooses.
+    pub(super) async fn one_of(&self, images: &[Identity]) -> Result<Identity, Stop> {
+        let Settings { sources, stack_region, .. } = &self.courier.settings;
+        let ec2 = self.courier.local_ec2();
+        let looked_at = images.iter().map(async |ami| {
+            let copies = ec2.copies_of(ami).await;
+            let copies = copies.when(format_args!("looking for copies of {ami} in {}", ec2.region))?;
+            let owners = sources.owners_in(&ami.region, stack_region);
+            let is_copied = copies.iter().any(|copy| copy.state.is_live());
+            let seen = if is_copied { None } else { Some(self.seen(ami, &owners).await?) };
+            Ok::<_, Error>((ami.clone(), seen))
+        });
+        let mut list = Vec::new();
+        for (ami, seen) in try_join_all(looked_at).await? {
+            // The step of the copy finds it, and answers with it.
+            let Some(seen) = seen else { return Ok(ami) };
+            list.push((ami, seen));
+        }
+        let now = self.courier.aws.now();
+        let is_young = self.delivery.queued.is_some_and(|queued| now - queued.sent_at < list::PASSED_OVER_AFTER);
+        let not_visible = |reasons: String| {
+            let message = format!("no AMI of the list can be copied: {reasons}");
+            if self.delivery.may_wait(now) {
+                return Error::retry(RetryAfter::Minutes, code::IMAGE_NOT_FOUND, message);
+            }
+            let advice = "check the ids and their Regions, that their owners share them with this account, and SOURCE_OWNERS; then announce \
+                          the list again";
+            Error::rejected(code::IMAGE_NOT_FOUND, message, advice)
+        };
+        match list::choose(&list, is_young) {
+            Choice::Take(place) => Ok(list.swap_remove(place).0),
+            Choice::Wait(reasons) => Err(not_visible(reasons).into()),
+            Choice::Nothing(reasons) => Err(Stop::Ignored(reasons)),
+        }
+    }
+
+    /// What an AMI of a list looks like.
+    async fn seen(&self, ami: &Identity, owners: &[Owner]) -> Result<Seen, Error> {
+        Ok(match self.look_up(ami, Some(owners)).await? {
+            Some(image) if image.state.is_live() && image.state != State::Disabled => Seen::Visible(Box::new(image)),
+            Some(image) => match ready(ami, image)? {
+                Ok(image) => Seen::Visible(Box::new(image)),
+                Err((_, reason)) => Seen::Refused(reason),
+            },
+            None => match self.why_not_of(ami).await? {
+                Some((_, reason)) => Seen::Refused(reason),
+                None => Seen::NotVisible("it does not exist, or is not visible to this account".to_owned()),
+            },
+        })
     }
 
     /// The AMIs in `region` that EC2 Image Builder tagged with the ARN of its image. Empty when it made none there.

@@ -74,9 +74,10 @@ impl Function {
         let account = context.invoked_function_arn.split(':').nth(4).and_then(|account| account.parse().ok());
         let stack = Stack { region: self.stack_region.clone(), account };
         let delivery = Delivery { stack: &stack, deadline: deadline(&context), queued: None };
-        let answer = match record::batch(&payload) {
-            Some(records) => self.batch(&records, delivery).await,
-            None => self.message(&payload, &context.invoked_function_arn, delivery).await,
+        let answer = match (record::batch(&payload), record::of_pipe(&payload)) {
+            (Some(records), _) => self.batch(&records, delivery).await,
+            (None, Some(records)) => self.pipe(&records, delivery).await,
+            (None, None) => self.message(&payload, &context.invoked_function_arn, delivery).await,
         };
         telemetry::flush();
         answer
@@ -98,6 +99,20 @@ impl Function {
             matches!(message.as_deref(), Ok([Announcement::Request(_)])) && payload.get("SourceImageId").is_some();
         let closed = in_time(delivery.deadline, self.courier.handle(message, &delivery)).await?;
         answer(closed, is_direct_request)
+    }
+
+    /// A pipe that does not wait reads no answer: so a record that fails is an error of the invocation, and all come again.
+    async fn pipe(&self, records: &[Record], delivery: Delivery<'_>) -> Result<Value, Failure> {
+        let failed = not_done(records, delivery.deadline, async |record| self.is_done(record, delivery).await).await;
+        if failed.is_empty() {
+            return Ok(json!(SqsBatchResponse::default()));
+        }
+        let message = format!(
+            "{} of {} records are not done: see the log; the pipe sends all again",
+            failed.len(),
+            records.len()
+        );
+        Err(Failure { kind: "Retry", message })
     }
 
     async fn batch(&self, records: &[Record], delivery: Delivery<'_>) -> Result<Value, Failure> {

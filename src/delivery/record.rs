@@ -22,8 +22,17 @@ pub(super) struct Record {
 /// The records of an SQS batch; `None` for any other payload.
 pub(super) fn batch(payload: &Value) -> Option<Vec<Record>> {
     let records = payload.get("Records")?.as_array()?;
-    let from_sqs = |record: &Value| record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs");
-    (records.is_empty() || records.iter().any(from_sqs)).then(|| records.iter().map(record).collect())
+    (records.is_empty() || records.iter().any(is_from_sqs)).then(|| records.iter().map(record).collect())
+}
+
+/// The records of SQS that EventBridge Pipes hand over, as a list.
+pub(super) fn of_pipe(payload: &Value) -> Option<Vec<Record>> {
+    let records = payload.as_array()?;
+    records.iter().any(is_from_sqs).then(|| records.iter().map(record).collect())
+}
+
+fn is_from_sqs(record: &Value) -> bool {
+    record.get("eventSource").and_then(Value::as_str) == Some("aws:sqs")
 }
 
 fn record(value: &Value) -> Record {

@@ -65,18 +65,10 @@ pub(super) fn read_notification(message: &Map<String, Value>, stack: &Stack) -> 
         let reason = format!("Image Builder itself distributed it to {}, as {}", stack.region, copy.image);
         return Ok(vec![Announcement::Nothing { ami: elsewhere.into_iter().next(), reason }]);
     }
-    if elsewhere.is_empty() {
-        let reason = format!(
-            "the Image Builder image {} has AMIs in {} only, and they belong to other accounts",
-            shortened(arn),
-            stack.region
-        );
-        return Ok(vec![Announcement::nothing(reason)]);
-    }
     Ok(vec![Announcement::Built { ami: Pointer::Images(elsewhere), announced_by: AnnouncedBy::ImageBuilder }])
 }
 
-/// This account's AMI in this Region; and the AMIs in other Regions, this account's first.
+/// This account's AMI in this Region; and the AMIs in other Regions or of other accounts, this account's first.
 fn distributed(image: &Document<'_>, stack: &Stack) -> Result<(Option<Identity>, Vec<Identity>), Error> {
     const AMIS: &str = "outputResources.amis";
     let outputs = image.required_objects(AMIS)?;
@@ -89,9 +81,8 @@ fn distributed(image: &Document<'_>, stack: &Stack) -> Result<(Option<Identity>,
         let owned = output.parsed::<AccountId>("accountId")?.is_some_and(|owner| stack.account == Some(owner));
         match (ami.region == stack.region, owned) {
             (true, true) => in_this_region = in_this_region.or(Some(ami)),
-            (true, false) => {}
             (false, true) => own.push(ami),
-            (false, false) => others.push(ami),
+            (_, false) => others.push(ami),
         }
     }
     own.append(&mut others);

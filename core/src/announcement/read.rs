@@ -61,17 +61,26 @@ fn open(payload: &Value, stack: &Stack, depth: usize) -> Result<Vec<Announcement
             Recognised::Envelope(contents) if contents.is_empty() => {
                 Ok(vec![Announcement::nothing("the batch is empty")])
             }
-            Recognised::Envelope(contents) => {
-                let mut announcements = Vec::new();
-                for inner in contents {
-                    announcements.extend(open(inner, stack, depth + 1)?);
-                }
-                Ok(announcements)
-            }
+            Recognised::Envelope(contents) => open_all(contents, stack, depth),
             message => read_message(&message, fields, stack),
         },
+        // A list is a batch: EventBridge Pipes hand over their records so.
+        Value::Array(messages) if messages.is_empty() => Ok(vec![Announcement::nothing("the batch is empty")]),
+        Value::Array(messages) => open_all(messages, stack, depth),
         other => Err(not_understood(&shown(other))),
     }
+}
+
+fn open_all<'a>(
+    messages: impl IntoIterator<Item = &'a Value>,
+    stack: &Stack,
+    depth: usize,
+) -> Result<Vec<Announcement>, Error> {
+    let mut announcements = Vec::new();
+    for message in messages {
+        announcements.extend(open(message, stack, depth + 1)?);
+    }
+    Ok(announcements)
 }
 
 fn open_text(text: &str, stack: &Stack, depth: usize) -> Result<Vec<Announcement>, Error> {

@@ -64,12 +64,16 @@ fn contents(fields: &Map<String, Value>) -> Result<Option<Vec<&Value>>, Error> {
     {
         return in_sns_message(kind, fields).map(|message| message.map(|inner| vec![inner]));
     }
+    // EventBridge Pipes can put one record of a queue into another queue.
+    if let Some(body) = in_record(fields) {
+        return Ok(Some(vec![body]));
+    }
     Ok(in_custom_event(fields).map(|detail| vec![detail]))
 }
 
 /// All records or none: a record that is skipped would be a lost announcement.
 fn in_records(records: &[Value]) -> Result<Option<Vec<&Value>>, Error> {
-    let contents: Vec<&Value> = records.iter().map_while(in_record).collect();
+    let contents: Vec<&Value> = records.iter().map_while(|record| in_record(record.as_object()?)).collect();
     match records.get(contents.len()) {
         None => Ok(Some(contents)),
         Some(_) if contents.is_empty() => Ok(None),
@@ -81,7 +85,7 @@ fn in_records(records: &[Value]) -> Result<Option<Vec<&Value>>, Error> {
 }
 
 /// A record of Lambda's events for SQS and for SNS.
-fn in_record(record: &Value) -> Option<&Value> {
+fn in_record(record: &Map<String, Value>) -> Option<&Value> {
     let source = |field| record.get(field).and_then(Value::as_str);
     match (source("eventSource"), source("EventSource")) {
         (Some("aws:sqs"), _) => record.get("body"),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use courier_core::announcement::{AnnouncedBy, request};
-use courier_core::identity::{Identity, Region, Stack};
+use courier_core::identity::{Region, Stack};
 use courier_core::image::{Image, tag};
 use courier_core::selection::*;
 use courier_core::settings::Settings;
@@ -152,18 +152,6 @@ fn every_required_watermark_must_be_there_and_the_missing_one_is_named() {
     assert_eq!(with(&["111122223333:scanned", "123456789012:approved by security", "111122223333:x"]), Ok(()));
     let missing = with(&["111122223333:scanned"]).unwrap_err();
     assert_eq!(missing, "it has no watermark `123456789012:approved by security`, which REQUIRED_WATERMARKS asks for");
-}
-
-#[test]
-fn of_a_build_in_several_regions_the_first_allowed_one_counts_in_the_builders_order() {
-    let images: Vec<Identity> = ["us-east-1", "us-west-2", "us-west-1"]
-        .map(|name| Identity { region: region(name), image: "ami-0abcdef1234567890".parse().unwrap() })
-        .into();
-    let first = |of: &[(&str, &str)]| first_allowed(&images, &settings(of)).map(|image| image.region.to_string());
-    assert_eq!(first(&[]), Ok("us-east-1".to_owned()));
-    assert_eq!(first(&[("SOURCE_REGIONS", "us-west-1,us-west-2")]), Ok("us-west-2".to_owned()));
-    let refusal = first(&[("SOURCE_REGIONS", "eu-north-1")]).unwrap_err();
-    assert_eq!(refusal.matches("is not one of SOURCE_REGIONS (eu-north-1)").count(), 3, "{refusal}");
 }
 
 #[test]

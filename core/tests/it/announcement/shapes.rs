@@ -254,7 +254,7 @@ fn any_event_is_read_by_its_source_its_detail_and_the_amis_it_names() {
             Value::Null,
             &["NotUnderstood: an EventBridge event has no `detail`"],
         ),
-        ("custom-event-not-understood", "/detail", json!([1]), &["NotUnderstood: the message is a list"]),
+        ("custom-event-not-understood", "/detail", json!([1]), &["NotUnderstood: the message is `1`"]),
         ("other-ec2-event", "/detail-type", json!("x".repeat(100_000)), &["Nothing: the event `xxx"]),
     ]);
 }
@@ -321,15 +321,15 @@ fn image_builder_is_read_by_its_status_and_by_where_it_put_the_ami() {
             "image-builder-sns",
             "/outputResources/amis/0/region",
             json!("eu-west-1"),
-            &["ImageBuilder: ami-0f4176bba17180f40 in us-east-1, ami-0301ee1ff2763485c in us-west-2"],
+            &[
+                "ImageBuilder: ami-0f4176bba17180f40 in us-east-1, ami-0301ee1ff2763485c in us-west-2, ami-0d5492147c80fedc2 in eu-west-1",
+            ],
         ),
         (
             "image-builder-sns",
             "/outputResources/amis",
             json!([{ "region": "eu-west-1", "image": "ami-5731123e", "accountId": "111122223333" }]),
-            &[
-                "Nothing: the Image Builder image arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3 has AMIs in eu-west-1 only, and they belong to other accounts",
-            ],
+            &["ImageBuilder: ami-5731123e in eu-west-1"],
         ),
     ]);
 }
@@ -544,7 +544,6 @@ fn what_is_no_object_is_rejected_with_what_was_seen() {
         ("", "the message is not JSON (EOF while parsing a value at line 1 column 0): ``"),
         ("ami-5731123e", "the message is not JSON (expected value at line 1 column 1): `ami-5731123e`"),
         ("null", "the message is `null`"),
-        ("[]", "the message is a list"),
         ("17", "the message is `17`"),
         ("{}", "the message is an empty object"),
         (r#""""#, "the message is not JSON (EOF while parsing a value at line 1 column 0): ``"),
@@ -559,6 +558,36 @@ fn what_is_no_object_is_rejected_with_what_was_seen() {
                 && rejection.advice().unwrap().contains("CopyImage request")
         );
     }
+}
+
+#[test]
+fn a_list_is_a_batch_and_each_message_in_it_is_read_as_deep_as_ever() {
+    let request = file("copy-image-request");
+    let one = lines(&read(&request, &stack()));
+    let record = |body: &Value| json!({ "messageId": "m1", "eventSource": "aws:sqs", "body": body.to_string() });
+    for list in [
+        json!([request]),
+        json!([request.to_string()]),
+        json!([[request]]),
+        json!([record(&request)]),
+        json!([record(&record(&request))]),
+        json!([file("sqs-batch"), request]),
+    ] {
+        let read = lines(&read(&list, &stack()));
+        assert_eq!(read.last(), one.first(), "{list}");
+    }
+    assert_eq!(lines(&read(&json!([request, { "Sweep": {} }]), &stack())).len(), 2);
+    assert_eq!(lines(&read(&json!([]), &stack())), ["Nothing: the batch is empty"]);
+    assert_eq!(lines(&read(&json!([request, 17]), &stack())), ["NotUnderstood: the message is `17`"]);
+}
+
+#[test]
+fn a_record_of_sqs_is_unwrapped_wherever_it_stands() {
+    let request = file("copy-image-request");
+    let record = json!({ "messageId": "m1", "eventSource": "aws:sqs", "body": request.to_string() });
+    assert_eq!(lines(&read_text(&record.to_string(), &stack())), lines(&read(&request, &stack())));
+    let lists = json!({ "eventSource": "aws:s3", "body": request.to_string() });
+    assert!(read(&lists, &stack()).is_err(), "only SQS has such records");
 }
 
 #[test]
