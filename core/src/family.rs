@@ -13,9 +13,6 @@
 //! A chain of copies is followed one step. Two AMIs of one build that are *both* announced late, within 15 minutes of each other, may
 //! have a copy each: neither look shows the other copy yet.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use time::{Duration, OffsetDateTime};
 
 use crate::identity::{AccountId, Identity, Region, Stack};
@@ -32,9 +29,12 @@ pub enum Kin {
     /// It is an image of its own.
     Alone,
     /// It was copied from this AMI of the stack's own Region, in service or not.
-    FromHere(Identity),
-    /// It may be a sibling, or come from here. Until this time, it is not known which.
-    Waits { until: OffsetDateTime, origin: Identity },
+    FromHere {
+        origin: Identity,
+        /// Whether the origin was seen to be this account's. One that is not visible may be another account's, as long as the AMI is
+        /// young.
+        is_seen: bool,
+    },
     /// It is a sibling of this origin.
     Sibling { origin: Origin, name_of_origin: NameOfOrigin },
 }
@@ -58,28 +58,24 @@ pub fn recorded_origin<'a>(image: &'a Image, region: &Region, account: Option<&A
 
 /// What `image` of `region` is. `origin` is what its [`recorded_origin`] looks like now; `None` if EC2 does not show it.
 #[must_use]
-pub fn kin(image: &Image, region: &Region, origin: Option<&Image>, stack: &Stack, now: OffsetDateTime) -> Kin {
-    let Some((recorded, account)) = recorded_origin(image, region, stack.account.as_ref()).zip(stack.account.as_ref())
-    else {
-        return Kin::Alone;
-    };
-    if origin.is_some_and(|origin| origin.owner.as_ref() != Some(account)) {
-        return Kin::Alone;
-    }
-    let waits = image.created.map(|created| created + WAIT).filter(|until| now < *until);
-    let waits = |kin: Kin| waits.map_or(kin, |until| Kin::Waits { until, origin: recorded.clone() });
-    let is_from_here = recorded.region == stack.region;
+pub fn kin(image: &Image, region: &Region, origin: Option<&Image>, stack: &Stack) -> Kin {
+    let account = stack.account.as_ref();
+    let Some((recorded, account)) = recorded_origin(image, region, account).zip(account) else { return Kin::Alone };
     match origin {
-        Some(_) if is_from_here => Kin::FromHere(recorded.clone()),
-        // It may be another account's, which is not visible yet.
-        None if is_from_here => waits(Kin::FromHere(recorded.clone())),
-        Some(origin) if origin.name != image.name => Kin::Alone,
-        seen => {
-            let name_of_origin = if seen.is_some() { NameOfOrigin::Equal } else { NameOfOrigin::NotVisible };
-            let origin = Origin { account: account.clone(), ami: recorded.clone() };
-            waits(Kin::Sibling { origin, name_of_origin })
-        }
+        Some(seen) if seen.owner.as_ref() != Some(account) => Kin::Alone,
+        seen if recorded.region == stack.region => Kin::FromHere { origin: recorded.clone(), is_seen: seen.is_some() },
+        Some(seen) if seen.name != image.name => Kin::Alone,
+        seen => Kin::Sibling {
+            origin: Origin { account: account.clone(), ami: recorded.clone() },
+            name_of_origin: if seen.is_some() { NameOfOrigin::Equal } else { NameOfOrigin::NotVisible },
+        },
     }
+}
+
+/// Until when an AMI that may be a sibling waits. `None` if it is old enough.
+#[must_use]
+pub fn waits_until(image: &Image, now: OffsetDateTime) -> Option<OffsetDateTime> {
+    image.created.map(|created| created + WAIT).filter(|until| now < *until)
 }
 
 impl Kin {
@@ -91,7 +87,7 @@ impl Kin {
             Self::Sibling { origin, name_of_origin: NameOfOrigin::NotVisible } => {
                 copy.state.is_live() && is_named_as(copy, image, &origin.ami, names)
             }
-            Self::Alone | Self::FromHere(_) | Self::Waits { .. } => false,
+            Self::Alone | Self::FromHere { .. } => false,
         }
     }
 }
@@ -104,7 +100,7 @@ fn is_named_as(copy: &Image, image: &Image, origin: &Identity, names: &Template)
 }
 
 /// The name of a copy of `source`, an AMI of the build of `image`. `None` if `COPY_NAME` cannot be filled in.
-fn name_of_copy(image: &Image, source: &Identity, names: &Template) -> Option<String> {
+pub(crate) fn name_of_copy(image: &Image, source: &Identity, names: &Template) -> Option<String> {
     names.fill(&Image { id: source.image.clone(), ..image.clone() }, &source.region).ok()
 }
 
@@ -129,81 +125,4 @@ pub fn keeps(member: &Image, region: &Region, copy: &Image, origin: Option<&Imag
         None => is_named_as(copy, member, &of_copy, names),
     };
     in_service && (is_itself || is_sibling) && has_name
-}
-
-/// The builds that have a live copy here: for the sweep and the status, which see all copies at once and no origin. By the AMI that a
-/// copy was made of or that its tag names, with the name of the copy as a number: a Region may have a hundred thousand copies.
-#[derive(Clone, Debug, Default)]
-pub struct Copied(HashMap<Identity, u64>);
-
-impl Copied {
-    /// Notes a live copy.
-    pub fn add(&mut self, copy: &Image) {
-        let tagged =
-            copy.tags.get(tag::FAMILY).and_then(|origin| origin.parse::<Origin>().ok()).map(|origin| origin.ami);
-        let shared = Origin::handed_on(copy).map(|origin| origin.ami);
-        for ami in [copy.source.clone(), tagged, shared].into_iter().flatten() {
-            self.0.insert(ami, number(&copy.name));
-        }
-    }
-
-    #[must_use]
-    pub fn contains(&self, ami: &Identity) -> bool {
-        self.0.contains_key(ami)
-    }
-
-    /// Whether the build of `image`, a copy of `origin`, has a copy here. `false` if its name leaves that open: a look decides.
-    #[must_use]
-    pub fn has_build(&self, image: &Image, origin: &Identity, names: &Template) -> bool {
-        let Some(copy) = self.0.get(origin) else { return false };
-        let same_name = || name_of_copy(image, origin, names).is_some_and(|name| number(&name) == *copy);
-        number(&image.name) == *copy || same_name()
-    }
-}
-
-fn number(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// One AMI of each build, of those that have no copy here.
-#[must_use]
-pub fn one_of_each(mut members: Vec<Member>) -> Vec<Member> {
-    let first = |member: &Member| (member.origin.is_some(), member.created, member.ami.clone());
-    members.sort_by_cached_key(first);
-    let mut builds = HashSet::new();
-    members.retain(|member| {
-        let origin = member.origin.as_deref().unwrap_or(&member.ami);
-        builds.insert((origin.clone(), member.name))
-    });
-    members
-}
-
-/// An AMI that is wanted and has no copy, as far as a listing shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub ami: Identity,
-    pub created: Option<OffsetDateTime>,
-    /// Few have one.
-    origin: Option<Box<Identity>>,
-    name: u64,
-}
-
-impl Member {
-    #[must_use]
-    pub fn new(image: &Image, region: &Region, stack: &Stack) -> Self {
-        let origin = recorded_origin(image, region, stack.account.as_ref());
-        Self {
-            ami: image.identity(region),
-            created: image.created,
-            origin: origin.cloned().map(Box::new),
-            name: number(&image.name),
-        }
-    }
-
-    #[must_use]
-    pub fn origin(&self) -> Option<&Identity> {
-        self.origin.as_deref()
-    }
 }

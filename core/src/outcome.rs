@@ -70,6 +70,9 @@ pub enum Outcome {
         /// The sum of the sizes of its volumes.
         #[serde(rename = "SizeGiB")]
         size_gib: i64,
+        /// Why it is not shared, although `SHARE_WITH` names somebody.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        not_shared: Option<String>,
     },
     /// The copy was deregistered, or disabled like its source.
     Retired {

@@ -23,6 +23,8 @@ pub enum SourceState {
     InService,
     Disabled,
     Deregistered,
+    /// It is gone, but another AMI of its build is in service.
+    SiblingInService,
     /// Not visible. That alone proves nothing.
     NotVisible,
 }
@@ -77,6 +79,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
     SourceInService,
+    SiblingInService,
     SourceNotVisible,
     /// The source is in service, and the copy is disabled, but not by the courier.
     DisabledByOthers,
@@ -124,10 +127,11 @@ pub fn decide(evidence: &Evidence<'_>) -> Verdict {
     let copy = evidence.copy;
     let since = copy.source_gone_since();
     match evidence.source {
-        SourceState::InService => match copy.state {
+        SourceState::InService | SourceState::SiblingInService => match copy.state {
             State::Disabled if copy.is_disabled_with_source() => Verdict::Enable,
             _ if has_any(copy, ALL) => Verdict::Unmark(ALL),
             State::Disabled => Verdict::Stay(Reason::DisabledByOthers),
+            _ if evidence.source == SourceState::SiblingInService => Verdict::Stay(Reason::SiblingInService),
             _ => Verdict::Stay(Reason::SourceInService),
         },
         SourceState::Disabled if has_any(copy, GONE) => Verdict::Unmark(GONE),
@@ -170,6 +174,9 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SourceInService => f.write_str("EC2 still has its source AMI"),
+            Self::SiblingInService => f.write_str(
+                "its source AMI is gone, but another AMI of the same build is in service in a source Region",
+            ),
             Self::SourceNotVisible => {
                 f.write_str("its source AMI is not visible, which does not prove that it is deregistered")
             }

@@ -2,14 +2,17 @@
 //!
 //! Pure, and one AMI at a time: who lists fifty thousand keeps of each only what it needs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use time::OffsetDateTime;
 
 use crate::announcement::AnnouncedBy;
 use crate::copy_state::CopyState;
-use crate::identity::{Identity, ImageId, Region, shortened};
+use crate::family::{self, recorded_origin};
+use crate::identity::{Identity, ImageId, Region, Stack, shortened};
 use crate::image::{Image, State, tag};
+use crate::naming::Template;
 use crate::origin::Origin;
 use crate::selection;
 use crate::settings::Sources;
@@ -81,23 +84,110 @@ impl Wanted {
     }
 }
 
-/// Which AMIs have a live copy here, made by anyone: by the source of the copy, and by its origin.
+/// An AMI of a source Region, and what it may have been first. Little is kept of it: a sweep lists fifty thousand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub ami: Identity,
+    pub created: Option<OffsetDateTime>,
+    name: NameNumber,
+    /// Few have one.
+    origin: Option<Box<Earlier>>,
+}
+
+/// Where an AMI was before, by what EC2 shows of the AMI itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Earlier {
+    /// What the courier of another account says it was first.
+    InAnotherAccount(Identity),
+    /// It may be a sibling of this AMI. The name that the copy of that one would have.
+    InAnotherRegion { origin: Identity, name_of_copy: Option<NameNumber> },
+}
+
+/// A name, as a number.
+type NameNumber = u64;
+
+fn number(name: &str) -> NameNumber {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Source {
+    /// `names` is `COPY_NAME`.
+    #[must_use]
+    pub fn new(image: &Image, region: &Region, stack: &Stack, names: &Template) -> Self {
+        let other_account = || Origin::handed_on(image).map(|origin| Earlier::InAnotherAccount(origin.ami));
+        let other_region = recorded_origin(image, region, stack.account.as_ref()).map(|origin| {
+            let name_of_copy = family::name_of_copy(image, origin, names).map(|name| number(&name));
+            Earlier::InAnotherRegion { origin: origin.clone(), name_of_copy }
+        });
+        Self {
+            ami: image.identity(region),
+            created: image.created,
+            name: number(&image.name),
+            origin: other_region.or_else(other_account).map(Box::new),
+        }
+    }
+
+    /// What it was first, if it may have been another AMI.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Identity> {
+        self.origin
+            .as_deref()
+            .map(|(Earlier::InAnotherAccount(origin) | Earlier::InAnotherRegion { origin, .. })| origin)
+    }
+
+    /// The build that it belongs to.
+    fn build(&self) -> (Identity, NameNumber) {
+        match self.origin.as_deref() {
+            Some(Earlier::InAnotherRegion { origin, .. }) => (origin.clone(), self.name),
+            _ => (self.ami.clone(), self.name),
+        }
+    }
+}
+
+/// One AMI of each build: the origin, else the oldest.
+#[must_use]
+pub fn one_of_each_build(mut sources: Vec<Source>) -> Vec<Source> {
+    sources.sort_by_cached_key(|source| (source.build().0 != source.ami, source.created, source.ami.clone()));
+    let mut builds = HashSet::new();
+    sources.retain(|source| builds.insert(source.build()));
+    sources
+}
+
+/// Which AMIs have a live copy here, made by anyone: by the source of the copy, and by what that was first.
 #[derive(Clone, Debug, Default)]
-pub struct Copied(HashMap<Identity, ImageId>);
+pub struct Copied(HashMap<Identity, (ImageId, NameNumber)>);
 
 impl Copied {
     /// Adds an AMI of this Region that was made from another one.
     pub fn add(&mut self, image: &Image) {
         if image.state.is_live() {
-            let origin = Origin::handed_on(image).map(|origin| origin.ami);
-            let sources = [image.courier_source().or_else(|| image.source.clone()), origin];
-            self.0.extend(sources.into_iter().flatten().map(|source| (source, image.id.clone())));
+            let shared = Origin::handed_on(image).map(|origin| origin.ami);
+            let sources =
+                [image.courier_source().or_else(|| image.source.clone()), shared, family::origin_of_copy(image)];
+            let copy = (image.id.clone(), number(&image.name));
+            self.0.extend(sources.into_iter().flatten().map(|source| (source, copy.clone())));
         }
     }
 
     /// A live copy of this AMI.
     #[must_use]
-    pub fn of(&self, source: &Identity) -> Option<&ImageId> {
-        self.0.get(source)
+    pub fn of(&self, ami: &Identity) -> Option<&ImageId> {
+        self.0.get(ami).map(|(copy, _)| copy)
+    }
+
+    /// A live copy of this AMI, or of what it was first. For a sibling, the name of the copy decides: a listing does not show the
+    /// origin. Where that leaves it open, there is none, and a look of the copy's own decides.
+    #[must_use]
+    pub fn of_build(&self, source: &Source) -> Option<&ImageId> {
+        let of_origin = || match source.origin.as_deref()? {
+            Earlier::InAnotherAccount(origin) => self.of(origin),
+            Earlier::InAnotherRegion { origin, name_of_copy } => {
+                let (copy, name) = self.0.get(origin)?;
+                (*name == source.name || Some(*name) == *name_of_copy).then_some(copy)
+            }
+        };
+        self.of(&source.ami).or_else(of_origin)
     }
 }

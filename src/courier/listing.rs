@@ -1,8 +1,11 @@
 //! Listing a Region: page by page, a thousand AMIs a call, at a pace that leaves EC2's limits to others. The sweep and the status
 //! list alike.
 
+use std::collections::HashSet;
+
 use courier_core::error::Error;
-use courier_core::identity::Region;
+use courier_core::family;
+use courier_core::identity::{ImageId, Region};
 use courier_core::image::Image;
 use courier_core::selection;
 use courier_core::settings::Sources;
@@ -54,11 +57,45 @@ impl Courier {
             let images;
             pace.tick().await;
             (images, next) = ec2.page(page).await.when(format_args!("looking at the AMIs of {region}"))?;
+            let from_here = self.origins_here(&images, region, delivery).await?;
             let young = |image: &Image| image.created.is_none_or(|created| created >= since);
-            let from_elsewhere = |image: &Image| selection::comes_from_elsewhere(image, region, stack).is_ok();
+            let from_elsewhere = |image: &Image| {
+                let is_copy_of_ours = image.source.as_ref().is_some_and(|origin| from_here.contains(&origin.image));
+                !is_copy_of_ours && selection::comes_from_elsewhere(image, region, stack).is_ok()
+            };
             images.into_iter().filter(young).filter(from_elsewhere).for_each(&mut hand_over);
         }
         Ok(())
+    }
+}
+
+impl Courier {
+    /// The AMIs of this Region that these AMIs of `region` were copied from, and that are this account's, or gone.
+    async fn origins_here(
+        &self,
+        images: &[Image],
+        region: &Region,
+        delivery: &Delivery<'_>,
+    ) -> Result<HashSet<ImageId>, Error> {
+        /// How many ids EC2 takes for a filter.
+        const IDS_IN_A_FILTER: usize = 200;
+        let (stack, ec2) = (delivery.stack, self.local_ec2());
+        let origin = |image: &Image| {
+            let recorded = family::recorded_origin(image, region, stack.account.as_ref())?;
+            (recorded.region == stack.region).then(|| recorded.image.clone())
+        };
+        let mut origins: HashSet<ImageId> = images.iter().filter_map(origin).collect();
+        let ids: Vec<ImageId> = origins.iter().cloned().collect();
+        for some in ids.chunks(IDS_IN_A_FILTER) {
+            let some: Vec<&ImageId> = some.iter().collect();
+            let visible = ec2.visible(&some).await;
+            let visible =
+                visible.when(format_args!("looking in {} for what AMIs of {region} are copies of", ec2.region))?;
+            for theirs in visible.iter().filter(|image| delivery.is_of_another_account(image)) {
+                origins.remove(&theirs.id);
+            }
+        }
+        Ok(origins)
     }
 }
 

@@ -5,11 +5,14 @@
 //! that is only not visible (no longer shared, not allowed, no permission) retires nothing.
 
 use courier_core::error::Error;
-use courier_core::identity::{AccountId, Identity, ImageId};
+use courier_core::family;
+use courier_core::identity::{AccountId, Identity, ImageId, Region};
 use courier_core::image::{Image, State, tag};
 use courier_core::outcome::Outcome;
 use courier_core::retirement::{self, Evidence, Reason, SourceState, Trigger, Usage, Verdict};
 use courier_core::selection;
+use courier_core::settings::Owner;
+use futures_util::future::try_join_all;
 use tracing::{Instrument, info, info_span};
 
 use super::report::Report;
@@ -226,7 +229,8 @@ impl Retirement<'_> {
     async fn source_state(&self) -> Result<SourceState, Error> {
         let source = self.source;
         let found = self.courier.aws.ec2(&source.region).image(&source.image, None).await;
-        Ok(match found.when(format_args!("describing the source AMI {source}"))?.map(|image| image.state) {
+        let found = found.when(format_args!("describing the source AMI {source}"))?;
+        let state = match found.as_ref().map(|image| image.state) {
             Some(State::Deregistered) => SourceState::Deregistered,
             Some(State::Disabled) => SourceState::Disabled,
             Some(_) => SourceState::InService,
@@ -234,7 +238,39 @@ impl Retirement<'_> {
             // <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-allowed-amis.html>
             None if is_of_own_source(&self.copy) => SourceState::Deregistered,
             None => SourceState::NotVisible,
-        })
+        };
+        let is_gone = matches!(state, SourceState::Deregistered);
+        Ok(if is_gone && self.sibling_in_service(found).await? { SourceState::SiblingInService } else { state })
+    }
+
+    /// Whether another AMI of the same build as the source, which is gone, is in service in a source Region.
+    async fn sibling_in_service(&self, source_image: Option<Image>) -> Result<bool, Error> {
+        let (courier, copy) = (self.courier, &self.copy);
+        let Some(origin) = family::origin_of_copy(copy).filter(|_| is_of_own_source(copy)) else { return Ok(false) };
+        let settings = &courier.settings;
+        let looking = format!("looking for AMIs of the same build as the copy {}", copy.id);
+        let origin_image = if origin == *self.source {
+            source_image
+        } else if selection::region_is_allowed(&origin.region, settings).is_ok() {
+            let found = courier.aws.ec2(&origin.region).image(&origin.image, Some(&[Owner::Myself])).await;
+            found.when(format_args!("{looking}"))?
+        } else {
+            None
+        };
+        let keeps = |member: &Image, region: &Region| {
+            family::keeps(member, region, copy, origin_image.as_ref(), &settings.copying.name)
+        };
+        if origin_image.as_ref().is_some_and(|origin_image| keeps(origin_image, &origin.region)) {
+            return Ok(true);
+        }
+        let own = [&settings.stack_region, &origin.region];
+        let regions = settings.sources.regions.iter().filter(|region| !own.contains(region));
+        let found = try_join_all(regions.map(async |region| {
+            let siblings = courier.aws.ec2(region).copies_of(&origin).await;
+            let siblings = siblings.when(format_args!("{looking} in {region}"))?;
+            Ok::<bool, Error>(siblings.iter().any(|sibling| keeps(sibling, region)))
+        }));
+        Ok(found.await?.contains(&true))
     }
 }
 

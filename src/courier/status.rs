@@ -63,7 +63,7 @@ impl Courier {
         let as_of = self.aws.now();
         let ledger = RefCell::new(ledger);
         let sources = join_all(self.settings.sources.regions.iter().map(async |region| {
-            let add = |image| ledger.borrow_mut().add_source(image, region);
+            let add = |image| ledger.borrow_mut().add_source(image, region, delivery.stack);
             let listing = in_time(deadline, self.list_sources(region, &listed, days, delivery, add)).await;
             (region, listing.err().map(|error| error.to_string()))
         }))

@@ -17,10 +17,9 @@ use courier_core::copy_state::CopyState;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{AccountId, Identity, ImageId, Region};
 use courier_core::image::{Image, State, tag};
-use courier_core::origin::Origin;
 use courier_core::selection;
 use courier_core::settings::Owner;
-use courier_core::survey::{Copied, Copy, Wanted};
+use courier_core::survey::{Copied, Copy, Source, Wanted, one_of_each_build};
 use futures_util::future::join_all;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
@@ -52,7 +51,7 @@ struct Findings {
     /// The sources of failed copies: their next copy needs the post-mortem first.
     failed_sources: BTreeSet<Identity>,
     /// AMIs that are wanted here.
-    wanted: Vec<WantedSource>,
+    wanted: Vec<Source>,
     /// `None` until all copies are listed.
     copied: Option<Copied>,
     /// Copies that stay in service as long as their source does.
@@ -63,14 +62,6 @@ struct Findings {
     back: Vec<(Created, ImageId)>,
     /// Why something could not be looked at.
     errors: Vec<Error>,
-}
-
-/// An AMI that is wanted here.
-struct WantedSource {
-    created: Created,
-    source: Identity,
-    /// What the courier of another account says it was first. Few have one.
-    origin: Option<Box<Identity>>,
 }
 
 /// A copy that follows its source out of service, and back.
@@ -213,9 +204,7 @@ impl Sweep<'_> {
                 listed.images.borrow_mut().insert(image.id.clone());
             }
             if Wanted::of(&image, region, &settings.sources) == Some(Wanted::Now) {
-                let origin = Origin::handed_on(&image).map(|origin| Box::new(origin.ami));
-                let (created, source) = (image.created, image.identity(region));
-                found.wanted.push(WantedSource { created, source, origin });
+                found.wanted.push(Source::new(&image, region, self.delivery.stack, &settings.copying.name));
             }
         };
         let (sources, days) = (&settings.sources, settings.backfill_days);
@@ -275,13 +264,12 @@ impl Findings {
         let failed_sources = self.failed_sources;
         // As long as not all copies are known, an AMI may have one that was not seen.
         let mut missed = self.copied.map_or_else(Vec::new, |copied| {
-            let is_copied = |identity: &Identity| copied.of(identity).is_some();
-            self.wanted.retain(|wanted| !is_copied(&wanted.source) && !wanted.origin.as_deref().is_some_and(is_copied));
-            self.wanted
+            self.wanted.retain(|source| copied.of_build(source).is_none());
+            one_of_each_build(self.wanted)
         });
         self.tally.missed = missed.len();
-        missed.retain(|wanted| !failed_sources.contains(&wanted.source));
-        let missed = missed.into_iter().map(|it| (it.created, OwnMessage::Missed { source: it.source }));
+        missed.retain(|source| !failed_sources.contains(&source.ami));
+        let missed = missed.into_iter().map(|it| (it.created, OwnMessage::Missed { source: it.ami }));
         let copies = self.copies.into_iter().map(|(created, copy)| (created, OwnMessage::Unfinished { copy }));
         let back = self.back.into_iter().map(|(created, copy)| (created, OwnMessage::SourceBack { copy }));
         let mut first: Vec<(Created, OwnMessage)> = missed.chain(copies).chain(back).collect();

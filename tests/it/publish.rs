@@ -275,7 +275,7 @@ async fn a_source_without_the_tag_that_the_parameters_name_asks_for_is_rejected_
 }
 
 #[tokio::test]
-async fn a_second_copy_of_one_source_takes_the_parameter_from_the_first() {
+async fn a_requests_copy_takes_the_parameter_from_no_announced_copy_of_its_source() {
     let stage = family().await;
     let function = stage.function().await;
     let first = ended(&stage, &function, OLDER).await;
@@ -284,5 +284,5 @@ async fn a_second_copy_of_one_source_takes_the_parameter_from_the_first() {
     let second = function.invoke(&request).await.unwrap()["ImageId"].as_str().unwrap().to_owned();
     stage.aws.world().advance(Duration::from_secs(1200));
     finished(&function, &second).await;
-    assert_eq!(held(&stage), second);
+    assert_eq!(held(&stage), first);
 }

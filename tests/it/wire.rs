@@ -16,10 +16,13 @@ type Tags<'a> = &'a [(&'a str, &'a str)];
 
 /// On each copy that is made for a request: its try. An announcement's first try has no such tag, nor has a dry run.
 const FIRST_TRY: (&str, &str) = ("ami-courier:try", "request 0.0");
+const FIRST_TRY_IN_ZONE: (&str, &str) = ("ami-courier:try", "request 0.0 zone");
 
 /// The whole parameter map of the call for a request, with [`FIRST_TRY`].
 fn call_of_request(more: Value, image_tags: Tags, snapshot_tags: Tags) -> Value {
-    call(more, &[&[FIRST_TRY][..], image_tags].concat(), &[&[FIRST_TRY][..], snapshot_tags].concat())
+    let is_in_zone = more.as_object().unwrap().keys().any(|key| key.starts_with("Destination"));
+    let first = if is_in_zone { FIRST_TRY_IN_ZONE } else { FIRST_TRY };
+    call(more, &[&[first][..], image_tags].concat(), &[&[first][..], snapshot_tags].concat())
 }
 
 /// The whole parameter map of the call for [`AMI`]: the parameters of every such call, then `more` (`null` removes one), and
@@ -211,9 +214,7 @@ async fn a_request_wins_over_every_setting() {
         .set("COPY_TAGS", "true")
         .set("EXTRA_TAGS", "by=setting,only=setting")
         .set("SNAPSHOT_COPY_COMPLETION_DURATION_MINUTES", "15")
-        .set("DRY_RUN", "true")
-        .set("NAME_PATTERNS", "none-such")
-        .set("REQUIRED_TAGS", "none=such");
+        .set("DRY_RUN", "true");
     let message = with(json!({
         "Name": "golden-asked", "Description": "asked", "Encrypted": false, "CopyImageTags": false, "DryRun": false,
         "SnapshotCopyCompletionDurationMinutes": 30,
@@ -354,7 +355,7 @@ async fn a_copy_keeps_the_sources_description_and_a_long_one_is_cut() {
 }
 
 #[tokio::test]
-async fn of_many_tags_forty_six_are_sent_four_places_are_kept_and_the_log_names_the_others() {
+async fn of_many_tags_forty_five_are_sent_five_places_are_kept_and_the_log_names_the_others() {
     let numbered: Vec<(String, String)> = (0..50).map(|n| (format!("tag-{n:02}"), n.to_string())).collect();
     let source = numbered.iter().fold(plain_source(), |image, (key, value)| image.tag(key, value));
     let stage = stage_with(source).await.set("EXTRA_TAGS", "a=1,b=2");
@@ -363,14 +364,14 @@ async fn of_many_tags_forty_six_are_sent_four_places_are_kept_and_the_log_names_
     let [mut sent] = stage.copy_image_calls().try_into().unwrap();
     sent.as_object_mut().unwrap().remove("ClientToken");
     let mut tags = vec![("a", "1"), ("b", "2")];
-    tags.extend(numbered.iter().take(41).map(|(key, value)| (key.as_str(), value.as_str())));
+    tags.extend(numbered.iter().take(40).map(|(key, value)| (key.as_str(), value.as_str())));
     assert_eq!(sent, call(json!({}), &tags, &tags));
-    assert!(sent.get("TagSpecification.1.Tag.46.Key").is_some() && sent.get("TagSpecification.1.Tag.47.Key").is_none());
+    assert!(sent.get("TagSpecification.1.Tag.45.Key").is_some() && sent.get("TagSpecification.1.Tag.46.Key").is_none());
     let line =
         function.logs().into_iter().find(|line| line.contains("no room")).expect("a line with the tags left out");
     assert!(
-        line.contains("tag-41, tag-42, tag-43, tag-44, tag-45, tag-46, tag-47, tag-48, tag-49")
-            && !line.contains("tag-40"),
+        line.contains("tag-40, tag-41, tag-42, tag-43, tag-44, tag-45, tag-46, tag-47, tag-48, tag-49")
+            && !line.contains("tag-39"),
         "{line}"
     );
 }

@@ -110,6 +110,9 @@ def requests(call):
 
 def _ec2(call, parameters, context):
     action, region = call["action"], call["region"]
+    # With SHARE_WITH=all, a copy may be public already when its message is delivered again. The embedded AWS makes no other copy public.
+    is_public = (call.get("settings") or {}).get("SHARE_WITH") == "all"
+    context = {**context, "ec2:Public": "true"} if is_public else context
     if action == "DescribeImageAttribute":
         for target in call["targets"]:
             yield _on(target, f"ec2:{action}", region, context)
@@ -168,8 +171,7 @@ def _ec2(call, parameters, context):
 def _on(target, action, region, context):
     kind = "image" if target["id"].startswith("ami-") else "snapshot"
     tags = {f"aws:ResourceTag/{key}": value for key, value in target.get("tags", {}).items()}
-    # The embedded AWS makes no copy public.
-    public = {"ec2:Public": "false"} if kind == "image" else {}
+    public = {"ec2:Public": context.get("ec2:Public", "false")} if kind == "image" else {}
     return Request(action, f"arn:{partition(region)}:ec2:{region}::{kind}/{target['id']}", {**context, **tags, **public, "ec2:Owner": target["owner"]})
 
 

@@ -11,9 +11,8 @@ use super::row::Row;
 use crate::announcement::StatusRequest;
 use crate::copy_state::CopyState;
 use crate::error::minute;
-use crate::identity::{Identity, ImageId, Region};
+use crate::identity::{Identity, ImageId, Region, Stack};
 use crate::image::Image;
-use crate::origin::Origin;
 use crate::protocol::Timing;
 use crate::retirement::{self, Evidence, SourceState, Trigger, Usage, Verdict};
 use crate::settings::Settings;
@@ -34,11 +33,8 @@ pub struct Ledger<'a> {
 
 /// A source AMI that is wanted here.
 struct Source {
-    identity: Identity,
+    survey: survey::Source,
     name: String,
-    created: Option<OffsetDateTime>,
-    /// What the courier of another account says it was first.
-    origin: Option<Identity>,
     wanted: Wanted,
 }
 
@@ -60,12 +56,11 @@ impl<'a> Ledger<'a> {
     }
 
     /// Adds an AMI of a source Region, if it is wanted here.
-    pub fn add_source(&mut self, image: Image, region: &Region) {
+    pub fn add_source(&mut self, image: Image, region: &Region, stack: &Stack) {
         let Some(wanted) = Wanted::of(&image, region, &self.settings.sources) else { return };
         if self.request.has_name(&image.name) {
-            let identity = image.identity(region);
-            let origin = Origin::handed_on(&image).map(|origin| origin.ami);
-            self.sources.push(Source { identity, origin, name: image.name, created: image.created, wanted });
+            let survey = survey::Source::new(&image, region, stack, &self.settings.copying.name);
+            self.sources.push(Source { survey, name: image.name, wanted });
         }
     }
 
@@ -111,10 +106,10 @@ impl<'a> Ledger<'a> {
     pub fn rows(mut self, now: OffsetDateTime) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.sources.len());
         for source in std::mem::take(&mut self.sources) {
-            let (copy, others) = self.copies.remove(&source.identity).map_or((None, Vec::new()), best);
+            let (copy, others) = self.copies.remove(&source.survey.ami).map_or((None, Vec::new()), best);
             rows.push(match copy.filter(|copy| copy.survey.state != CopyState::Retired || copy.is_live) {
                 Some(copy) => copied(source, copy, others, now),
-                None => match source.origin.as_ref().and_then(|origin| self.copied.of(origin)).cloned() {
+                None => match self.copied.of_build(&source.survey).cloned() {
                     // As for the sweep, no further copy is needed.
                     Some(copy) => with_copy_of_origin(source, copy, now),
                     None => self.not_copied(source, now),
@@ -151,10 +146,11 @@ impl<'a> Ledger<'a> {
     }
 
     fn not_copied(&self, source: Source, now: OffsetDateTime) -> Row {
-        let age = source.created.map(|created| now - created);
+        let created = source.survey.created;
+        let age = created.map(|created| now - created);
         let quiet_until = age.and_then(|age| Timing::EC2.quiet_until(age.whole_seconds().try_into().ok()?));
         let quiet_until = quiet_until
-            .zip(source.created)
+            .zip(created)
             .and_then(|(age, created)| created.checked_add(Duration::seconds(age.try_into().ok()?)));
         let (state, explanation) = match (source.wanted, quiet_until) {
             (Wanted::Later(reason), _) => (CopyState::Awaited, Some(reason)),
@@ -177,8 +173,8 @@ impl<'a> Ledger<'a> {
         Row {
             state,
             name: source.name,
-            source: source.identity,
-            created: source.created,
+            source: source.survey.ami,
+            created,
             age_seconds: age.map(Duration::whole_seconds),
             copy: None,
             since: None,
@@ -200,9 +196,9 @@ fn copied(source: Source, copy: Copy, other_copies: Vec<ImageId>, now: OffsetDat
     Row {
         state: copy.survey.state,
         name: source.name,
-        source: source.identity,
-        created: source.created,
-        age_seconds: source.created.map(|created| (now - created).whole_seconds()),
+        created: source.survey.created,
+        age_seconds: source.survey.created.map(|created| (now - created).whole_seconds()),
+        source: source.survey.ami,
         copy: Some(copy.id),
         since: copy.survey.since,
         explanation: copy.survey.explanation,
@@ -212,13 +208,13 @@ fn copied(source: Source, copy: Copy, other_copies: Vec<ImageId>, now: OffsetDat
 
 /// The row of an AMI whose origin has a copy here.
 fn with_copy_of_origin(source: Source, copy: ImageId, now: OffsetDateTime) -> Row {
-    let explanation = source.origin.map(|origin| format!("its origin {origin} has a copy here"));
+    let explanation = source.survey.origin().map(|origin| format!("its origin {origin} has a copy here"));
     Row {
         state: CopyState::AlreadyCopied,
         name: source.name,
-        source: source.identity,
-        created: source.created,
-        age_seconds: source.created.map(|created| (now - created).whole_seconds()),
+        created: source.survey.created,
+        age_seconds: source.survey.created.map(|created| (now - created).whole_seconds()),
+        source: source.survey.ami,
         copy: Some(copy),
         since: None,
         explanation,

@@ -67,7 +67,7 @@ fn names(template: &str) -> Template {
 
 /// What the sibling in us-west-2 is.
 fn kin_of(image: &Image, origin: Option<&Image>) -> Kin {
-    kin(image, &region("us-west-2"), origin, &stack(), now())
+    kin(image, &region("us-west-2"), origin, &stack())
 }
 
 fn is_sibling(kin: &Kin, name_of_origin: NameOfOrigin) -> bool {
@@ -98,23 +98,16 @@ fn another_name_region_account_or_maker_makes_an_ami_its_own_origin() {
     let of_public_image = Image { owner: OTHER.parse().ok(), ..origin() };
     assert_eq!(kin_of(&sibling(), Some(&of_public_image)), Kin::Alone);
     let nobody_knows = Stack { account: None, ..stack() };
-    assert_eq!(kin(&sibling(), &region("us-west-2"), None, &nobody_knows, now()), Kin::Alone);
+    assert_eq!(kin(&sibling(), &region("us-west-2"), None, &nobody_knows), Kin::Alone);
 }
 
 #[test]
-fn a_sibling_waits_until_it_is_half_an_hour_old_and_an_own_origin_does_not() {
+fn what_may_be_a_sibling_waits_until_it_is_half_an_hour_old() {
     let created = now() - WAIT + Duration::seconds(1);
-    let young = Image { created: Some(created), ..sibling() };
-    for origin in [Some(&origin()), None] {
-        let Kin::Waits { until, .. } = kin_of(&young, origin) else { panic!("it does not wait") };
-        assert_eq!(until, created + WAIT);
-    }
-    let old = Image { created: Some(now() - WAIT), ..sibling() };
-    assert!(is_sibling(&kin_of(&old, Some(&origin())), NameOfOrigin::Equal));
-    let renamed = Image { name: "golden-1-encrypted".to_owned(), ..young.clone() };
-    assert_eq!(kin_of(&renamed, Some(&origin())), Kin::Alone);
-    let undated = Image { created: None, ..young };
-    assert!(is_sibling(&kin_of(&undated, Some(&origin())), NameOfOrigin::Equal));
+    let of = |created| waits_until(&Image { created, ..sibling() }, now());
+    assert_eq!(of(Some(created)), Some(created + WAIT));
+    assert_eq!(of(Some(now() - WAIT)), None);
+    assert_eq!(of(None), None);
 }
 
 #[test]
@@ -122,15 +115,13 @@ fn what_was_copied_from_this_region_comes_from_here_whether_its_origin_lives_or_
     let here = ami("eu-west-1", 1);
     let back = Image { source: Some(here.clone()), name: "any-name".to_owned(), ..sibling() };
     let seen = |state| Image { state, ..image(&here, "golden-1") };
+    let from_here = |is_seen| Kin::FromHere { origin: here.clone(), is_seen };
     for state in [State::Available, State::Disabled, State::Deregistered] {
-        assert_eq!(kin_of(&back, Some(&seen(state))), Kin::FromHere(here.clone()));
+        assert_eq!(kin_of(&back, Some(&seen(state))), from_here(true));
     }
-    assert_eq!(kin_of(&back, None), Kin::FromHere(here.clone()));
+    assert_eq!(kin_of(&back, None), from_here(false));
     let theirs = Image { owner: OTHER.parse().ok(), ..seen(State::Available) };
     assert_eq!(kin_of(&back, Some(&theirs)), Kin::Alone, "an AMI that another account shares here");
-    let young = Image { created: Some(now()), ..back };
-    assert_eq!(kin_of(&young, Some(&seen(State::Available))), Kin::FromHere(here), "this is certain at once");
-    assert!(matches!(kin_of(&young, None), Kin::Waits { .. }), "it may be another account's, not visible yet");
 }
 
 #[test]
@@ -153,7 +144,8 @@ fn any_live_copy_answers_a_sibling_whose_origin_is_seen_and_an_equal_name_one_wh
         let dead = Image { state, ..same.clone() };
         assert!(!answered(&seen, &dead, "{name}") && !answered(&gone, &dead, "{name}"));
     }
-    assert!(!answered(&Kin::Alone, &same, "{name}") && !answered(&Kin::FromHere(source), &same, "{name}"));
+    let from_here = Kin::FromHere { origin: source, is_seen: true };
+    assert!(!answered(&Kin::Alone, &same, "{name}") && !answered(&from_here, &same, "{name}"));
 }
 
 #[test]
@@ -183,39 +175,4 @@ fn a_member_in_service_keeps_the_copy_of_its_build() {
         !keeps(&origin(), &east, &image(&ami("eu-west-1", 8), "golden-1"), None, &names("{name}")),
         "no copy of the courier's"
     );
-}
-
-#[test]
-fn a_copy_stands_for_its_source_and_for_the_origin_of_its_build() {
-    let mut copied = Copied::default();
-    copied.add(&of_family(copy(&ami("us-west-2", 2), "golden-1"), &ami("us-east-1", 1)));
-    assert!(copied.contains(&ami("us-west-2", 2)) && copied.contains(&ami("us-east-1", 1)));
-    assert!(!copied.contains(&ami("us-east-2", 3)));
-    let third = Image { source: Some(ami("us-east-1", 1)), ..image(&ami("us-east-2", 3), "golden-1") };
-    let has_build = |image: &Image, template: &str| copied.has_build(image, &ami("us-east-1", 1), &names(template));
-    assert!(has_build(&third, "{name}"));
-    let renamed = Image { name: "golden-1-encrypted".to_owned(), ..third };
-    assert!(!has_build(&renamed, "{name}"));
-    assert!(!copied.has_build(&sibling(), &ami("us-east-1", 7), &names("{name}")));
-}
-
-#[test]
-fn of_each_build_one_is_announced_and_the_origin_first() {
-    let member = |image: &Image, region_name: &str| Member::new(image, &region(region_name), &stack());
-    let third = Image {
-        source: Some(ami("us-east-1", 1)),
-        created: Some(now() - Duration::hours(2)),
-        ..image(&ami("us-east-2", 3), "golden-1")
-    };
-    let renamed = Image { name: "golden-1-encrypted".to_owned(), ..sibling() };
-    let (origin, west, east) =
-        (member(&origin(), "us-east-1"), member(&sibling(), "us-west-2"), member(&third, "us-east-2"));
-    let announced = |members: Vec<Member>| -> Vec<String> {
-        one_of_each(members).into_iter().map(|member| member.ami.region.to_string()).collect()
-    };
-    assert_eq!(announced(vec![west.clone(), east.clone(), origin.clone()]), ["us-east-1"]);
-    assert_eq!(announced(vec![west.clone(), east.clone()]), ["us-east-2"], "the oldest");
-    assert_eq!(announced(vec![member(&renamed, "us-west-2"), origin]), ["us-east-1", "us-west-2"]);
-    let others = Image { owner: OTHER.parse().ok(), ..sibling() };
-    assert_eq!(announced(vec![member(&others, "us-west-2"), east]).len(), 2);
 }

@@ -22,5 +22,6 @@ mod retirement;
 mod selection;
 mod settings;
 mod status;
+mod survey;
 mod usage_report;
 mod widget;

@@ -55,6 +55,7 @@ fn an_outcome_is_written_in_the_field_names_of_the_ec2_api() {
                 duration_seconds: Some(60),
                 lag_seconds: None,
                 size_gib: 8,
+                not_shared: None,
             },
             with_route(
                 json!({ "Outcome": "Finished", "ImageId": copy, "Name": "golden", "DurationSeconds": 60, "SizeGiB": 8 }),

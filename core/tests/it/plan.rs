@@ -365,7 +365,7 @@ fn any_settings() -> impl Strategy<Value = Copying> {
 
 /// What the tag `ami-courier:try` of a plan's first try says.
 fn made_for(plan: &Plan) -> Option<String> {
-    let call = plan.attempt(Try::FIRST, &stack_region()).unwrap().call;
+    let call = plan.call_of(Try::FIRST, &stack_region()).unwrap();
     let of = |tags: &[Tag]| tags.iter().find(|tag| tag.key == tag::TRY).map(|tag| tag.value.clone());
     assert_eq!(of(&call.image_tags), of(&call.snapshot_tags));
     of(&call.image_tags)

@@ -14,6 +14,10 @@ use crate::any;
 
 const NOW: OffsetDateTime = datetime!(2026-03-10 12:00 UTC);
 
+fn stack() -> Stack {
+    Stack { region: "eu-west-1".parse().unwrap(), account: "123456789012".parse().ok() }
+}
+
 fn settings() -> Settings {
     let variable = |name: &str| match name {
         "AWS_REGION" => Some("eu-west-1".to_owned()),
@@ -93,7 +97,7 @@ fn an_ami_whose_origin_has_a_copy_here_needs_none() {
         let (settings, request) = (settings(), asked(json!({})));
         let mut ledger = Ledger::new(&request, &settings);
         ledger.add_copy(copy);
-        ledger.add_source(handed_on.clone(), &region());
+        ledger.add_source(handed_on.clone(), &region(), &stack());
         let rows = ledger.rows(NOW);
         let states: Vec<State> = rows.iter().map(|row| row.state).collect();
         assert_eq!(states, [expected], "{rows:?}");
@@ -144,7 +148,7 @@ proptest! {
                 copies.insert(copy.id.clone(), copy.state);
                 ledger.add_copy(copy);
             }
-            ledger.add_source(source, &"us-east-1".parse().unwrap());
+            ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack());
         }
         let status = Status::page(&request, ledger.rows(NOW), &settings, NOW, Default::default());
         let mut listed: Vec<String> = status.images.iter().map(|row| row.source.image.to_string()).collect();

@@ -1,7 +1,9 @@
 //! The snapshots of a copy: what became of them, and who may use them.
 
-use aws_sdk_ec2::types::{CreateVolumePermission, CreateVolumePermissionModifications, SnapshotAttributeName};
-use courier_core::identity::AccountId;
+use aws_sdk_ec2::types::{
+    CreateVolumePermission, CreateVolumePermissionModifications, PermissionGroup, SnapshotAttributeName,
+};
+use courier_core::settings::Principal;
 
 use super::client::{Ec2, filter};
 use crate::aws::error::{CallError, failed};
@@ -16,14 +18,24 @@ pub struct SnapshotState {
 }
 
 impl Ec2 {
-    /// Lets other accounts make volumes of a snapshot. Organizations cannot be named here.
+    /// Lets accounts, or everybody, make volumes of a snapshot. Organizations cannot be named here.
     ///
     /// # Errors
     /// Any failure of the call.
-    pub async fn share_snapshot(&self, snapshot: &str, with: &[&AccountId]) -> Result<(), CallError> {
-        let permissions =
-            with.iter().map(|account| CreateVolumePermission::builder().user_id(account.as_str()).build());
-        let add = CreateVolumePermissionModifications::builder().set_add(Some(permissions.collect())).build();
+    pub async fn share_snapshot(&self, snapshot: &str, with: &[Principal]) -> Result<(), CallError> {
+        let permission = |principal: &Principal| {
+            let permission = CreateVolumePermission::builder();
+            Some(match principal {
+                Principal::Everybody => permission.group(PermissionGroup::All).build(),
+                Principal::Account(account) => permission.user_id(account.as_str()).build(),
+                Principal::Organization(_) | Principal::OrganizationalUnit(_) => return None,
+            })
+        };
+        let permissions: Vec<CreateVolumePermission> = with.iter().filter_map(permission).collect();
+        if permissions.is_empty() {
+            return Ok(());
+        }
+        let add = CreateVolumePermissionModifications::builder().set_add(Some(permissions)).build();
         let call = self
             .client
             .modify_snapshot_attribute()

@@ -4,14 +4,19 @@
 //! that went from account to account; `refused` says in words why no copy is started.
 
 mod copied_before;
+mod family;
 mod refused;
 mod wanted;
 mod work;
 
 use courier_core::error::{Error, code};
+use courier_core::family::Kin;
+use courier_core::image::Image;
 use courier_core::outcome::Outcome;
-use courier_core::plan;
-use courier_core::protocol::Try;
+use courier_core::plan::{self, Plan};
+use courier_core::protocol::{Resume, Try};
+use courier_core::selection;
+use courier_core::settings::Settings;
 use tracing::warn;
 
 use super::report::Report;
@@ -32,14 +37,11 @@ impl Copy<'_> {
         let search = Search { courier, delivery };
         let (found, copies) = tokio::join!(search.find(source, &owners), self.look_for_copies());
         let source_image = self.wanted(found.map_err(|error| self.never_visible(error))?)?;
-        let settings = &courier.settings;
-        let plan = plan::plan(source, &source_image, self.request(), &settings.copying, &settings.stack_region)?;
-        if !plan.left_out.is_empty() {
-            warn!(left_out = plan.left_out.join(", "), "no room for these tags on the copy");
-        }
-        let work = Work::new(self, plan, source_image);
+        let kin = self.kin(&source_image).await?;
+        let work = Work::new(self, self.plan(&source_image, &kin)?, source_image);
         // A dry run asks for permission: a copy that exists is no answer to that.
         if work.plan.call.dry_run {
+            self.pass_gate(&work.source_image)?;
             return Ok(vec![work.dry_run().await?]);
         }
         let mut copies = copies?;
@@ -47,7 +49,36 @@ impl Copy<'_> {
         if let Some(report) = work.copied_before(&mut copies).await? {
             return Ok(vec![report]);
         }
+        if let Some(report) = work.answered_by_family(&kin, &copies).await? {
+            return Ok(vec![report]);
+        }
+        if !work.has_copy(&copies) {
+            self.pass_gate(&work.source_image)?;
+        }
         work.make(&copies).await
+    }
+
+    fn plan(&self, source_image: &Image, kin: &Kin) -> Result<Plan, Error> {
+        let Settings { copying, sources, stack_region, .. } = &self.courier.settings;
+        let plan = plan::plan(self.source, source_image, self.request(), copying, stack_region)?;
+        if !plan.left_out.is_empty() {
+            warn!(left_out = plan.left_out.join(", "), "no room for these tags on the copy");
+        }
+        let is_unselected = self.request().is_some() && selection::is_selected(source_image, sources).is_err();
+        let plan = if is_unselected { plan.unselected() } else { plan };
+        Ok(match kin {
+            Kin::Sibling { origin, .. } => plan.of_family(origin),
+            Kin::Alone | Kin::FromHere { .. } => plan,
+        })
+    }
+
+    /// `REQUESTS` decides about a new copy alone. A second look and a dead letter go on with one that EC2 accepted before.
+    fn pass_gate(&self, source_image: &Image) -> Result<(), Stop> {
+        if self.request().is_none() || self.resume != Resume::FromStart {
+            return Ok(());
+        }
+        let passed = selection::gate(source_image, &self.courier.settings);
+        passed.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))
     }
 }
 

@@ -5,6 +5,7 @@ use courier_core::copy_image::Destination;
 use courier_core::error::{Error, code};
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::Image;
+use courier_core::origin::Origin;
 use courier_core::protocol::{Resume, Try};
 use courier_core::selection;
 use courier_core::settings::Owner;
@@ -40,7 +41,7 @@ impl<'a> Copy<'a> {
     }
 
     /// What is not wanted is ignored when it is announced, and an error when it is requested.
-    fn unfit(&self, (code, reason): Unfit) -> Stop {
+    pub(super) fn unfit(&self, (code, reason): Unfit) -> Stop {
         match self.why {
             Why::Announced(_) => Stop::Ignored(reason),
             Why::Requested(_) => {
@@ -99,9 +100,20 @@ impl<'a> Copy<'a> {
         })
     }
 
+    /// The copies of the source. For an announcement without a copy, those of its siblings: with one source Region, it has none.
     pub(super) async fn look_for_copies(&self) -> Result<Vec<Image>, Error> {
         let (source, ec2) = (self.source, self.courier.local_ec2());
-        ec2.copies_of(source).await.when(format_args!("looking for copies of {source} in {}", ec2.region))
+        let looking = format!("looking for copies of {source} in {}", ec2.region);
+        let copies = ec2.copies_of(source).await.when(format_args!("{looking}"))?;
+        let may_have_siblings = self.request().is_none() && self.courier.settings.sources.regions.len() != 1;
+        match &self.delivery.stack.account {
+            Some(account) if may_have_siblings && !copies.iter().any(|copy| copy.state.is_live()) => {
+                let origin = Origin { account: account.clone(), ami: source.clone() };
+                let of_siblings = ec2.of_family(&origin).await.when(format_args!("{looking}"))?;
+                Ok([copies, of_siblings].concat())
+            }
+            _ => Ok(copies),
+        }
     }
 
     /// The source AMI, if it may be copied here.

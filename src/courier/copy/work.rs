@@ -85,10 +85,18 @@ impl<'a> Work<'a> {
             && selection::is_swept(&self.source_image, &source.region, now, delivery.stack, &courier.settings)
     }
 
+    /// Whether one of these copies is the answer: for a request, the name must fit as well.
+    fn fits(&self, copy: &Image) -> bool {
+        self.copy.request().is_none() || copy.name == self.plan.call.name.as_str()
+    }
+
+    pub(super) fn has_copy(&self, copies: &[Image]) -> bool {
+        copies.iter().any(|copy| copy.state.is_live() && self.fits(copy))
+    }
+
     /// Looks at copies of the source, and remembers the one that counts.
     fn look(&mut self, copies: &[Image]) -> Look {
-        let is_announced = self.copy.request().is_none();
-        let fits = |copy: &&Image| is_announced || copy.name == self.plan.call.name.as_str();
+        let fits = |copy: &&Image| self.fits(copy);
         let is_somebody_elses = |copy: &Image| copy.state == State::Pending && copy.courier_source().is_none();
         let (uncertain, certain): (Vec<&Image>, Vec<&Image>) =
             copies.iter().filter(fits).partition(|copy| is_somebody_elses(copy));

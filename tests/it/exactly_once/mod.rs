@@ -64,7 +64,7 @@ fn copy_by_hand(stage: &Stage, more: Value) -> String {
 }
 
 #[tokio::test]
-async fn an_announced_ami_is_copied_with_its_tags_on_ami_and_snapshots_in_four_calls_and_one_that_is_copied_costs_two()
+async fn an_announced_ami_is_copied_with_its_tags_on_ami_and_snapshots_in_five_calls_and_one_that_is_copied_costs_two()
 {
     let stage = Stage::new().await.set("EVENT_BUS_NAME", "").with(|world| {
         world.add_image(THERE, Image::new(AMI, "golden-1").tag("team", "platform"));
@@ -75,13 +75,13 @@ async fn an_announced_ami_is_copied_with_its_tags_on_ami_and_snapshots_in_four_c
     let copies = stage.copies();
     assert_eq!(copies.len(), 1);
     assert_eq!(answer[0]["ImageId"], copies[0].id.as_str());
-    assert_eq!(stage.actions().len(), 4, "{:?}", stage.actions());
+    assert_eq!(stage.actions().len(), 5, "{:?}", stage.actions());
     for tags in std::iter::once(&copies[0].tags).chain(copies[0].snapshots.iter().map(|snapshot| &snapshot.tags)) {
         assert_eq!(tags["ami-courier:source-image"], AMI);
         assert_eq!(tags["ami-courier:source-region"], THERE);
         assert_eq!(tags["team"], "platform");
     }
-    for calls in [6, 8] {
+    for calls in [7, 9] {
         let answer = function.invoke(&announced()).await.unwrap();
         assert_eq!(answer[0]["Outcome"], "AlreadyCopied", "{answer}");
         assert_eq!(stage.actions().len(), calls, "{:?}", stage.actions());

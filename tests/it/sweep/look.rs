@@ -336,7 +336,7 @@ async fn a_sweep_announces_a_marked_copy_whose_source_is_back_before_what_it_ret
 }
 
 #[tokio::test]
-async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_others_nothing() {
+async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_others_only_retirements() {
     for fault in [
         Fault::on("DescribeImages").error(503, "Unavailable", "not available"),
         Fault::on("DescribeImages").error(403, "UnauthorizedOperation", "you are not authorized"),
@@ -364,7 +364,9 @@ async fn a_source_region_that_fails_or_hangs_deletes_nothing_and_costs_the_other
         assert_eq!(announcements(&stage), [missed(5, ALSO_THERE), to_finish(4), source_gone(3)]);
         deliver(&stage, &function).await;
         let left = stage.copied();
-        assert_eq!(left, BTreeSet::from([id_of(1001), id_of(1002), id_of(1004), id_of(5)]), "{:#?}", function.logs());
+        // An AMI of the same build as the third may be in that Region: in doubt, the copy stays.
+        let expected = [id_of(1001), id_of(1002), id_of(1003), id_of(1004), id_of(5)];
+        assert_eq!(left, BTreeSet::from(expected), "{:#?}", function.logs());
         assert!(is_finished(&stage, &id_of(4)));
         assert_eq!(stage.dead(), []);
     }

@@ -28,6 +28,8 @@ pub struct Case {
     pub what: &'static str,
     /// Region and id of the source AMI, where there is one.
     pub source: Option<(String, String)>,
+    /// Another AMI of the same build, in the other source Region.
+    pub sibling: Option<(String, String)>,
     pub name: String,
     pub role: &'static str,
     pub created: OffsetDateTime,
@@ -47,6 +49,8 @@ pub enum Act {
     Enable,
     /// It is built only now.
     Build(Box<Image>),
+    /// The same, in another Region than the source AMI's.
+    BuildIn(&'static str, Box<Image>),
     /// Something in this account refers to the copy from now on.
     UseCopy,
     /// Another account uses the copy, from now on or no longer.
@@ -99,7 +103,8 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
     match roll {
         0..7 if setting.sweeps => part.missed(world),
         0..20 if setting.sweeps_once => part.missed(world),
-        0..17 => part.wanted(world),
+        0..12 => part.wanted(world),
+        12..17 => part.distributed(world),
         17..23 => part.deregistered_by_hand(world),
         23..30 => part.announced_for_a_day(world),
         30..32 => part.copied_by_hand(world),
@@ -155,7 +160,7 @@ impl<'a> Part<'a> {
 
     fn case(self, what: &'static str, end: End, story: Vec<(Duration, Act)>) -> Case {
         let Self { region, id, name, role, created, .. } = self;
-        Case { what, source: Some((region.to_owned(), id)), name, role, created, story, end }
+        Case { what, source: Some((region.to_owned(), id)), sibling: None, name, role, created, story, end }
     }
 
     /// Announcements come in bursts.
@@ -184,6 +189,35 @@ impl<'a> Part<'a> {
         world.add_image(self.region, image);
         let story = self.announced(world);
         self.case("built", End::Copied, story)
+    }
+
+    /// Its builder has put it into both source Regions. Messages about the two AMIs come hours apart: closer together, and both late, each
+    /// may have a copy (`families` has that limit).
+    fn distributed(mut self, world: &mut World) -> Case {
+        let sibling_region = if self.region == THERE { ALSO_THERE } else { THERE };
+        let sibling_id = format!("ami-c{:016x}", self.number);
+        let origin = self.image();
+        let mut sibling = self.image().copy_of(&self.id, self.region);
+        sibling.id.clone_from(&sibling_id);
+        let of_sibling = || state_change(sibling_region, &sibling_id, "available").to_string();
+        let much_later = Duration::from_secs(16 * 3600 + self.random.u64(0..4 * 3600));
+        let is_swept = self.setting.sweeps || self.setting.sweeps_once;
+        world.add_image(self.region, origin);
+        let mut story = self.announced(world);
+        if !is_swept && self.random.bool() {
+            // The origin's messages are late: the sibling is copied, and answers them.
+            story.iter_mut().for_each(|(at, _)| *at += much_later);
+            world.add_image(sibling_region, sibling);
+            story.push((self.soon(), Act::Announce(of_sibling())));
+        } else {
+            // The builder's copy takes its time.
+            let young = sibling.created(START + much_later);
+            story.push((much_later, Act::BuildIn(sibling_region, Box::new(young))));
+            let after = Duration::from_secs(self.random.u64(1..3600));
+            story.push((much_later + after, Act::Announce(of_sibling())));
+        }
+        let sibling = Some((sibling_region.to_owned(), sibling_id));
+        Case { sibling, ..self.case("that its builder has put into two Regions", End::Copied, story) }
     }
 
     /// Its first copies fail; and a day later, when EC2 forgets the first token, it is announced again and again.

@@ -295,6 +295,9 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
             let parameters = json!({ "ImageId": copy, "DeleteAssociatedSnapshots": "true" });
             world.call(&Caller::in_region(HERE), "ec2", "DeregisterImage", &parameters).expect("it is there");
         }
+        Act::BuildIn(region, image) => {
+            world.add_image(region, (**image).clone());
+        }
         Act::Build(image) => {
             world.add_image(region, (**image).clone());
         }

@@ -77,16 +77,19 @@ fn is_one_of_each_order(copies: &[&Image]) -> bool {
 }
 
 fn copies_of<'a>(case: &Case, images: &'a [Image]) -> Vec<&'a Image> {
-    let Some((region, id)) = &case.source else { return Vec::new() };
-    let of_source = |image: &&Image| {
+    images.iter().filter(|image| source_of(case, image).is_some()).collect()
+}
+
+/// Which AMI of the case an AMI is a copy of.
+fn source_of<'a>(case: &'a Case, image: &Image) -> Option<&'a (String, String)> {
+    [&case.source, &case.sibling].into_iter().flatten().find(|(region, id)| {
         image.source_image_id.as_ref() == Some(id) && image.source_image_region.as_ref() == Some(region)
-    };
-    images.iter().filter(of_source).collect()
+    })
 }
 
 /// What the copy lacks of being available and finished.
 fn unfinished(copy: &Image, case: &Case, setting: &Setting, world: &World) -> Vec<String> {
-    let (region, id) = case.source.as_ref().expect("a copy has a source");
+    let (region, id) = source_of(case, copy).expect("a copy has a source");
     let mut lacks = Vec::new();
     if copy.state != ImageState::Available {
         lacks.push(format!("is {}", copy.state));

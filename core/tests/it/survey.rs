@@ -1,0 +1,92 @@
+//! What each listed AMI is to this stack: which builds have a copy, and which AMI of a build is announced.
+
+use courier_core::identity::{Identity, Region, Stack};
+use courier_core::image::{Image, State, tag};
+use courier_core::naming::Template;
+use courier_core::survey::*;
+use time::{Duration, OffsetDateTime};
+
+const OWN: &str = "123456789012";
+
+fn region(name: &str) -> Region {
+    name.parse().unwrap()
+}
+
+fn stack() -> Stack {
+    Stack { region: region("eu-west-1"), account: OWN.parse().ok() }
+}
+
+fn ami(region_name: &str, number: u32) -> Identity {
+    Identity { region: region(region_name), image: format!("ami-{number:08}").parse().unwrap() }
+}
+
+/// An AMI of this account, made so many hours ago, as a copy of the AMI 1 in us-east-1.
+fn sibling(number: u32, hours: i64) -> Image {
+    Image {
+        name: "golden-1".to_owned(),
+        owner: OWN.parse().ok(),
+        created: Some(OffsetDateTime::UNIX_EPOCH + Duration::days(20_000) - Duration::hours(hours)),
+        source: Some(ami("us-east-1", 1)),
+        ..Image::new(ami("us-east-1", number).image)
+    }
+}
+
+fn origin() -> Image {
+    Image { source: None, ..sibling(1, 9) }
+}
+
+fn source(image: &Image, region_name: &str) -> Source {
+    Source::new(image, &region(region_name), &stack(), &Template::parse("{name}-{region}").unwrap())
+}
+
+/// The courier's copy of an AMI, with this name and this origin in its tag.
+fn copy(of: &Identity, name: &str, origin: Option<&Identity>) -> Image {
+    let own = [(tag::SOURCE_IMAGE, of.image.to_string()), (tag::SOURCE_REGION, of.region.to_string())];
+    let origin = origin.map(|origin| (tag::FAMILY, format!("{OWN}/{}/{}", origin.region, origin.image)));
+    let tags = own.into_iter().chain(origin).map(|(key, value)| (key.to_owned(), value)).collect();
+    let id = ami("eu-west-1", 9).image;
+    Image { name: name.to_owned(), state: State::Available, source: Some(of.clone()), tags, ..Image::new(id) }
+}
+
+#[test]
+fn a_copy_stands_for_its_source_and_for_the_build_that_it_is_of() {
+    let mut copied = Copied::default();
+    copied.add(&copy(&ami("us-west-2", 2), "golden-1", Some(&ami("us-east-1", 1))));
+    let has_copy = |image: &Image, region_name: &str| copied.of_build(&source(image, region_name)).is_some();
+    assert!(copied.of(&ami("us-west-2", 2)).is_some() && copied.of(&ami("us-east-1", 1)).is_some());
+    assert!(has_copy(&origin(), "us-east-1") && has_copy(&sibling(2, 1), "us-west-2"));
+    assert!(has_copy(&sibling(3, 1), "us-east-2"), "another sibling");
+    let renamed = Image { name: "golden-1-encrypted".to_owned(), ..sibling(3, 1) };
+    assert!(!has_copy(&renamed, "us-east-2"));
+    let of_another_build = Image { source: Some(ami("us-east-1", 7)), ..sibling(3, 1) };
+    assert!(!has_copy(&of_another_build, "us-east-2"));
+    let of_another_account = Image { owner: "111122223333".parse().ok(), ..sibling(3, 1) };
+    assert!(!has_copy(&of_another_account, "us-east-2"));
+}
+
+#[test]
+fn the_name_that_the_origins_copy_would_have_counts_as_well_and_a_dead_copy_does_not() {
+    let mut copied = Copied::default();
+    let of_origin = copy(&ami("us-east-1", 1), "golden-1-us-east-1", None);
+    copied.add(&Image { state: State::Failed, ..of_origin.clone() });
+    assert!(copied.of_build(&source(&sibling(2, 1), "us-west-2")).is_none());
+    copied.add(&of_origin);
+    assert!(copied.of_build(&source(&sibling(2, 1), "us-west-2")).is_some());
+    copied.add(&copy(&ami("us-east-1", 1), "by-request", None));
+    assert!(copied.of_build(&source(&sibling(2, 1), "us-west-2")).is_none(), "a look decides");
+}
+
+#[test]
+fn of_each_build_one_is_announced_the_origin_first_then_the_oldest() {
+    let announced = |sources: Vec<Source>| -> Vec<String> {
+        one_of_each_build(sources).into_iter().map(|source| source.ami.region.to_string()).collect()
+    };
+    let west = || source(&sibling(2, 1), "us-west-2");
+    let east = || source(&sibling(3, 2), "us-east-2");
+    assert_eq!(announced(vec![west(), east(), source(&origin(), "us-east-1")]), ["us-east-1"]);
+    assert_eq!(announced(vec![west(), east()]), ["us-east-2"]);
+    let renamed = Image { name: "golden-1-encrypted".to_owned(), ..sibling(2, 1) };
+    assert_eq!(announced(vec![source(&renamed, "us-west-2"), source(&origin(), "us-east-1")]).len(), 2);
+    let others = Image { owner: "111122223333".parse().ok(), ..sibling(2, 1) };
+    assert_eq!(announced(vec![source(&others, "us-west-2"), east()]).len(), 2);
+}
