@@ -34,7 +34,7 @@ use crate::counted::{Sweep, World};
 use crate::mutations::Mutation;
 use crate::properties::Verdict::{Holds, Stuck, TwoCopies};
 use crate::rules::{Family, Kind, Rules};
-use crate::runs::{all_tries, any_number, counted, family, two_tries, with_operator, with_sweep};
+use crate::runs::{all_tries, any_number, counted, family, two_tries, with_operator, two_workers, with_sweep};
 
 #[test]
 fn no_order_ever_has_two_live_copies_however_many_workers_there_are() {
@@ -170,8 +170,7 @@ fn two_workers_without_the_reduction_make_the_same_mistakes() {
         Mutation::QuietTimeTooShort,
         Mutation::DelayShorterThanVisibility,
     ] {
-        let two_workers = with_sweep().world(|world| World { workers: 2, ..world }).with(mutation);
-        counted(&format!("{mutation:?}, two workers"), TwoCopies, &two_workers);
+        counted(&format!("{mutation:?}, two workers"), TwoCopies, &two_workers().with(mutation));
     }
-    counted("sweep; two workers", Holds, &with_sweep().world(|world| World { workers: 2, ..world }));
+    counted("sweep; two workers", Holds, &two_workers());
 }

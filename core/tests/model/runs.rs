@@ -106,6 +106,13 @@ pub(crate) fn with_sweep() -> Counted {
     }
 }
 
+/// Two workers, with chains of second looks that are one shorter than elsewhere: enough for each mistake, in far fewer states.
+pub(crate) fn two_workers() -> Counted {
+    let mut model = with_sweep().world(|world| World { workers: 2, ..world });
+    model.rules.timing.hops = model.rules.timing.tries;
+    model
+}
+
 /// No sweep, but an operator who sends every dead letter back.
 pub(crate) fn with_operator() -> Counted {
     let mut model = with_sweep().world(|world| World { sweep: Sweep::Never, operator: true, workers: 1, ..world });
