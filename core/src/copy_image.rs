@@ -15,7 +15,6 @@ checked_text!(
 );
 
 impl AmiName {
-    #[must_use]
     pub fn may_contain(c: char) -> bool {
         c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c)
     }
@@ -36,7 +35,6 @@ checked_text!(
 );
 
 impl ClientToken {
-    #[must_use]
     pub fn from_uuid(uuid: uuid::Uuid) -> Self {
         Self(uuid.hyphenated().to_string())
     }
@@ -79,14 +77,12 @@ fn is_alias(text: &str) -> bool {
 
 impl KmsKey {
     /// Whether it can be a key of this Region. Only an ARN names the Region.
-    #[must_use]
     pub fn can_be_in(&self, region: &Region) -> bool {
         let named = self.0.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
         named.is_none_or(|named| named == region.as_str())
     }
 
     /// Whether it is the AWS managed key for EBS. Snapshots under that key cannot be shared.
-    #[must_use]
     pub fn is_aws_managed(&self) -> bool {
         self.0 == "alias/aws/ebs" || self.0.ends_with(":alias/aws/ebs")
     }
@@ -132,12 +128,10 @@ impl CompletionMinutes {
     pub const RULE: &'static str = "a number of minutes (15 to 2880, in steps of 15)";
 
     /// `None` for a number that EC2 does not accept.
-    #[must_use]
     pub fn new(minutes: u64) -> Option<Self> {
         u16::try_from(minutes).ok().filter(|m| (15..=2880).contains(m) && m % 15 == 0).map(Self)
     }
 
-    #[must_use]
     pub fn get(self) -> u16 {
         self.0
     }
@@ -158,7 +152,6 @@ pub enum Encryption {
 
 impl Encryption {
     /// The value of `Encrypted`.
-    #[must_use]
     pub fn encrypted(&self) -> Option<bool> {
         match self {
             Self::AsSource => None,
@@ -168,7 +161,6 @@ impl Encryption {
     }
 
     /// The value of `KmsKeyId`.
-    #[must_use]
     pub fn key(&self) -> Option<&KmsKey> {
         match self {
             Self::Key(key) => Some(key),

@@ -34,7 +34,6 @@ impl CopyState {
     ];
 
     /// The state's name, as in JSON.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Failed => "Failed",
@@ -52,7 +51,6 @@ impl CopyState {
     }
 
     /// What the state says, in a sentence.
-    #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Failed => "EC2 could not make the copy, and no other copy exists.",
@@ -77,7 +75,6 @@ impl CopyState {
     }
 
     /// Whether nothing has to happen any more. Of these, the newest comes first; of the others, the oldest.
-    #[must_use]
     pub fn is_settled(self) -> bool {
         matches!(self, Self::Disabled | Self::AlreadyCopied | Self::Finished | Self::Retired)
     }

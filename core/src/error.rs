@@ -97,7 +97,6 @@ impl Error {
     }
 
     /// When to try again. `None` for a permanent error.
-    #[must_use]
     pub fn retry_after(&self) -> Option<RetryAfter> {
         match &self.remedy {
             Remedy::Retry(after) => Some(*after),
@@ -115,7 +114,6 @@ impl Error {
     }
 
     /// The error's kind, as logs, metrics and `errorType` name it.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self.remedy {
             Remedy::Retry(_) => "Retry",

@@ -24,7 +24,6 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// A text from outside, cut to a length that fits into a log line or an error.
-#[must_use]
 pub fn shortened(text: &str) -> String {
     const MOST: usize = 200;
     match text.char_indices().nth(MOST) {
@@ -47,7 +46,6 @@ macro_rules! checked_text {
             /// The accepted form, as errors name it.
             pub const RULE: &'static str = $rule;
 
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
@@ -111,7 +109,6 @@ checked_text!(
 impl Region {
     /// The partition that the Region belongs to. `CopyImage` cannot cross from one to another.
     /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>
-    #[must_use]
     pub fn partition(&self) -> &'static str {
         const BY_PREFIX: [(&str, &str); 7] = [
             ("cn-", "aws-cn"),

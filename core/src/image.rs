@@ -52,20 +52,17 @@ pub mod tag {
     pub const PREFIX: &str = "ami-courier:";
 
     /// Whether only the courier may set this tag, shared or not.
-    #[must_use]
     pub fn is_couriers(key: &str) -> bool {
         key.strip_prefix(SHARED).unwrap_or(key).starts_with(PREFIX)
     }
 
     /// A time as the courier writes it into a tag: RFC 3339, in whole seconds.
-    #[must_use]
     pub fn time(at: OffsetDateTime) -> String {
         // Any time of this era can be formatted.
         at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
     }
 
     /// A time from a tag. `None` for a value that the courier does not write.
-    #[must_use]
     pub fn read_time(value: &str) -> Option<OffsetDateTime> {
         OffsetDateTime::parse(value, &Rfc3339).ok()
     }
@@ -121,7 +118,6 @@ pub enum State {
 
 impl State {
     /// From EC2's name of the state. `invalid` and `error` count as failed; `transient` and unknown names count as pending.
-    #[must_use]
     pub fn from_ec2(name: &str) -> Self {
         match name {
             "available" => Self::Available,
@@ -133,7 +129,6 @@ impl State {
     }
 
     /// Whether a copy in this state makes another copy unnecessary.
-    #[must_use]
     pub fn is_live(self) -> bool {
         matches!(self, Self::Pending | Self::Available | Self::Disabled)
     }
@@ -164,7 +159,6 @@ impl Terms {
 
 impl MadeFor {
     /// The value of the tag. `None` for the very first try of an announcement, which has no tag.
-    #[must_use]
     pub fn tag(self) -> Option<String> {
         match self {
             Self::Announcement(Try::FIRST) => None,
@@ -193,7 +187,6 @@ fn stripped<'a>(text: &'a str, suffix: &str) -> (&'a str, bool) {
 
 impl Image {
     /// A pending AMI with nothing but an id.
-    #[must_use]
     pub fn new(id: ImageId) -> Self {
         Self {
             id,
@@ -215,7 +208,6 @@ impl Image {
     }
 
     /// The value of its tag `key`, or of the shared tag `ec2:SharedTag/key`: of another account's AMI, only that is visible.
-    #[must_use]
     pub fn tag(&self, key: &str) -> Option<&str> {
         let shared = || self.tags.get(&format!("{}{key}", tag::SHARED));
         self.tags.get(key).or_else(shared).map(String::as_str)
@@ -223,7 +215,6 @@ impl Image {
 
     /// The source AMI, if the courier made this copy: its tags name the source. A copy of this copy may carry the same tags,
     /// but EC2 records another source for it.
-    #[must_use]
     pub fn courier_source(&self) -> Option<Identity> {
         let image = self.tags.get(tag::SOURCE_IMAGE)?.parse().ok()?;
         let region = self.tags.get(tag::SOURCE_REGION)?.parse().ok()?;
@@ -232,48 +223,40 @@ impl Image {
     }
 
     /// Whether this AMI is a copy of `source`, by what EC2 records or by the courier's tags.
-    #[must_use]
     pub fn is_copy_of(&self, source: &Identity) -> bool {
         self.source.as_ref() == Some(source) || self.courier_source().as_ref() == Some(source)
     }
 
     /// What the courier made this copy for. `None` if somebody changed the tag.
-    #[must_use]
     pub fn made_for(&self) -> Option<MadeFor> {
         MadeFor::from_tag(self.tags.get(tag::TRY))
     }
 
     /// When the source of this copy was first found to be gone. `None` also for a value that the courier does not write.
-    #[must_use]
     pub fn source_gone_since(&self) -> Option<OffsetDateTime> {
         tag::read_time(self.tags.get(tag::SOURCE_GONE_SINCE)?)
     }
 
     /// Whether the courier disabled this copy, because its source is disabled.
-    #[must_use]
     pub fn is_disabled_with_source(&self) -> bool {
         self.tags.contains_key(tag::DISABLED_WITH_SOURCE)
     }
 
     /// Whether its source was out of service when the courier last looked.
-    #[must_use]
     pub fn is_marked(&self) -> bool {
         self.is_disabled_with_source() || self.tags.contains_key(tag::SOURCE_GONE_SINCE)
     }
 
-    #[must_use]
     pub fn snapshots(&self) -> Vec<String> {
         self.volumes.iter().filter_map(|volume| volume.snapshot.clone()).collect()
     }
 
-    #[must_use]
     pub fn size_gib(&self) -> i64 {
         self.volumes.iter().map(|volume| volume.size_gib).sum()
     }
 
     /// Whether all volumes that have a snapshot are encrypted. `None` if EC2's answer does not say: a pending AMI may show
     /// no snapshots yet, and a blank volume has none.
-    #[must_use]
     pub fn encrypted(&self) -> Option<bool> {
         if self.state != State::Available {
             return None;
@@ -283,7 +266,6 @@ impl Image {
         encrypted.filter(|volumes| !volumes.is_empty()).map(|volumes| volumes.into_iter().all(|encrypted| encrypted))
     }
 
-    #[must_use]
     pub fn identity(&self, region: &Region) -> Identity {
         Identity { region: region.clone(), image: self.id.clone() }
     }

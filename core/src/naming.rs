@@ -41,13 +41,11 @@ impl std::error::Error for Missing {}
 
 impl Template {
     /// `{name}`: the copy has the name of its source.
-    #[must_use]
     pub fn name() -> Self {
         Self(vec![Part::Name])
     }
 
     /// `None` if a brace has no partner or a placeholder is unknown.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -75,7 +73,6 @@ impl Template {
     }
 
     /// Whether the text around the placeholders has only allowed characters.
-    #[must_use]
     pub fn is_written_with(&self, allowed: impl Fn(char) -> bool) -> bool {
         self.0.iter().all(|part| match part {
             Part::Literal(text) => text.chars().all(&allowed),

@@ -20,14 +20,12 @@ pub struct Origin {
 
 impl Origin {
     /// The origin of an AMI: what its tag says, else the AMI itself. `None` if its owner is not known.
-    #[must_use]
     pub fn of(image: &Image, identity: &Identity) -> Option<Self> {
         let itself = || Some(Self { account: image.owner.clone()?, ami: identity.clone() });
         Self::handed_on(image).or_else(itself)
     }
 
     /// What the tag of an AMI says. `None` also for a value that the courier does not write.
-    #[must_use]
     pub fn handed_on(image: &Image) -> Option<Self> {
         image.tags.get(tag::ORIGIN)?.parse().ok()
     }

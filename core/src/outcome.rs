@@ -15,7 +15,6 @@ pub struct Route {
 }
 
 impl Route {
-    #[must_use]
     pub fn new(source: &Identity, region: &Region) -> Self {
         Self { source_image_id: source.image.clone(), source_region: source.region.clone(), region: region.clone() }
     }
@@ -86,7 +85,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// The outcome's name, as in its JSON.
-    #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::Started { .. } => "Started",
@@ -99,7 +97,6 @@ impl Outcome {
     }
 
     /// The copy, where there is one.
-    #[must_use]
     pub fn copy(&self) -> Option<&ImageId> {
         match self {
             Self::Started { image_id, .. }
@@ -111,7 +108,6 @@ impl Outcome {
     }
 
     /// The source AMI and the Region, if they are known.
-    #[must_use]
     pub fn route(&self) -> Option<&Route> {
         match self {
             Self::Started { route, .. }

@@ -55,13 +55,11 @@ impl Timing {
     pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: TRIES, hops: HOPS };
 
     /// The epoch of a source of this age.
-    #[must_use]
     pub fn epoch_at(&self, age: u64) -> u32 {
         u32::try_from(age / self.epoch).unwrap_or(u32::MAX)
     }
 
     /// The age at which the quiet time ends, for a source that is in one.
-    #[must_use]
     pub fn quiet_until(&self, age: u64) -> Option<u64> {
         let begun = age - age % self.epoch;
         (begun > 0 && age < begun + self.quiet).then_some(begun + self.quiet)
@@ -197,7 +195,6 @@ pub enum End {
 
 impl Order {
     /// After the first look.
-    #[must_use]
     pub fn after_look(&self, timing: &Timing, seen: Look) -> Next {
         let first = self.first_try(timing);
         match seen {
@@ -214,7 +211,6 @@ impl Order {
     }
 
     /// After EC2 answered the call of `at` with an AMI.
-    #[must_use]
     pub fn after_answer(&self, timing: &Timing, at: Try, seen: LookById) -> Next {
         match seen {
             LookById::Live => Next::End(End::Started),

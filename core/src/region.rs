@@ -58,7 +58,6 @@ const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
 /// Whether the Region is in [`KNOWN`].
-#[must_use]
 pub fn is_known(region: &Region) -> bool {
     KNOWN.contains(&region.as_str())
 }
@@ -79,7 +78,6 @@ fn may_be_new(region: &Region) -> bool {
 }
 
 /// The known Region with the most similar name.
-#[must_use]
 pub fn nearest(region: &Region) -> &'static str {
     // Of two that are as near, the shorter: the longer one has a partition in its name.
     let distance = |known: &&&str| (strsim::damerau_levenshtein(known, region.as_str()), known.len());

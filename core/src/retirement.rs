@@ -112,7 +112,6 @@ pub struct Hold {
 
 impl Hold {
     /// How many whole days it has held the copy.
-    #[must_use]
     pub fn days(&self, now: OffsetDateTime) -> i64 {
         (now - self.since).whole_days()
     }

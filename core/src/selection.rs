@@ -13,9 +13,6 @@ use crate::origin::Origin;
 use crate::settings::{ImageBuilder, Requests, Settings, Sources, TagRule};
 
 /// Whether AMIs may come from this Region. This limit holds for requests too.
-///
-/// # Errors
-/// The rule, and the value that breaks it.
 pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), String> {
     let stack_region = &settings.stack_region;
     if region.partition() != stack_region.partition() {
@@ -37,9 +34,6 @@ pub fn region_is_allowed(region: &Region, settings: &Settings) -> Result<(), Str
 /// Whether a request may copy from this Region. A copy into a Local Zone or onto an Outpost comes from the Region that it belongs
 /// to, which is this stack's own.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/CopyingAMIs.html>
-///
-/// # Errors
-/// The rule, and the value that breaks it.
 pub fn request_is_allowed(request: &CopyRequest, settings: &Settings) -> Result<(), String> {
     let region = &request.source.region;
     match &request.destination {
@@ -54,9 +48,6 @@ pub fn request_is_allowed(request: &CopyRequest, settings: &Settings) -> Result<
 }
 
 /// Whether an AMI comes from elsewhere: from another Region or another account, and not from here in the first place.
-///
-/// # Errors
-/// The rule.
 pub fn comes_from_elsewhere(source: &Image, region: &Region, stack: &Stack) -> Result<(), String> {
     is_not_here_already(source, region, stack)?;
     match Origin::handed_on(source) {
@@ -195,9 +186,6 @@ pub fn gate(source: &Image, settings: &Settings) -> Result<(), String> {
 /// Whether an AMI may be copied at all. These rules hold for requests too: the owner allows it, and the function's role can do
 /// it. A copy of an S3-backed AMI needs access to S3 buckets that the stack does not give.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/copy-ami-permissions.html>
-///
-/// # Errors
-/// The rule.
 pub fn may_be_copied(source: &Image) -> Result<(), String> {
     if source.tag(tag::SKIP).is_some() {
         return Err(format!("it has the tag `{}`", tag::SKIP));

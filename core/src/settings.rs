@@ -54,14 +54,12 @@ pub struct Sources {
 
 impl Sources {
     /// Whose AMIs of `region` are wanted: of the stack's own Region, those of other accounts only.
-    #[must_use]
     pub fn owners_in(&self, region: &Region, stack_region: &Region) -> Vec<Owner> {
         let is_source = |owner: &&Owner| region != stack_region || **owner != Owner::Myself;
         self.owners.iter().filter(is_source).cloned().collect()
     }
 
     /// Whether AMIs of other accounts are trusted.
-    #[must_use]
     pub fn trust_others(&self) -> bool {
         self.owners.iter().any(|owner| *owner != Owner::Myself)
     }
@@ -108,7 +106,6 @@ pub enum Owner {
 }
 
 impl Owner {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Myself => "self",
@@ -274,7 +271,6 @@ impl Settings {
     }
 
     /// What may go wrong with these settings later, for the log at the start.
-    #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
         let shares = !self.finishing.share_with.is_empty() && !self.finishing.is_public();
         let by_default_key = self.copying.encryption == Encryption::DefaultKey;

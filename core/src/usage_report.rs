@@ -63,7 +63,6 @@ impl UsageReport {
 }
 
 /// What to do about these reports of an AMI. At most one a day is ordered.
-#[must_use]
 pub fn next(reports: &[UsageReport], now: OffsetDateTime) -> ReportNext<'_> {
     let own = || reports.iter().filter(|report| report.is_own);
     let fresh = |state| newest(own().filter(move |report| report.state == state && report.is_fresh(now)));
@@ -80,7 +79,6 @@ pub fn next(reports: &[UsageReport], now: OffsetDateTime) -> ReportNext<'_> {
 }
 
 /// The newest complete report of the courier's, however old.
-#[must_use]
 pub fn newest_complete(reports: &[UsageReport]) -> Option<&UsageReport> {
     newest(reports.iter().filter(|report| report.is_own && report.state == ReportState::Available))
 }

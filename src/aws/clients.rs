@@ -78,31 +78,26 @@ impl Aws {
     }
 
     /// The time by AWS's clock.
-    #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.clock.now()
     }
 
     /// EC2 in `region`.
-    #[must_use]
     pub fn ec2(&self, region: &Region) -> Ec2 {
         self.in_region(&self.ec2, region, |config| Ec2::new(config, region))
     }
 
     /// Systems Manager's parameters in `region`.
-    #[must_use]
     pub fn parameter_store(&self, region: &Region) -> ParameterStore {
         self.in_region(&self.parameter_stores, region, |config| ParameterStore::new(config, region))
     }
 
     /// The event bus of that name (or ARN), seen from this Region.
-    #[must_use]
     pub fn event_bus(&self, name: &str) -> EventBus {
         EventBus::new(self.events.get_or_init(|| aws_sdk_eventbridge::Client::new(&self.config)), name)
     }
 
     /// The SQS queue at that URL.
-    #[must_use]
     pub fn queue(&self, url: &str) -> Queue {
         Queue::new(self.queues.get_or_init(|| aws_sdk_sqs::Client::new(&self.config)), url)
     }

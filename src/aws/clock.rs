@@ -18,7 +18,6 @@ pub struct Clock {
 
 impl Clock {
     /// AWS's time; the host's until AWS has answered for the first time.
-    #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         OffsetDateTime::now_utc() + Duration::seconds(self.ahead.load(Ordering::Relaxed))
     }

@@ -26,20 +26,17 @@ impl CallError {
         Self { code: code.map(str::to_owned), message: message.into(), cause: None }
     }
 
-    #[must_use]
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 
     /// Whether EC2 refused the client token: it stands for a call with other parameters, or for an AMI that is gone.
     /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>
-    #[must_use]
     pub fn refuses_token(&self) -> bool {
         self.code.as_deref().is_some_and(|code| code.starts_with("Idempotent"))
     }
 
     /// Whether the service does not find what it was asked to change.
-    #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.is(code::IMAGE_NOT_FOUND) || self.is(code::SNAPSHOT_NOT_FOUND)
     }
@@ -119,7 +116,6 @@ impl<T> When<T> for Result<T, CallError> {
 const TAKES_MINUTES: [&str; 2] = [code::IMAGE_UNAVAILABLE, code::INCORRECT_STATE];
 
 /// Whether a code stands for one of EC2's limits: another copy started now would meet it, too.
-#[must_use]
 pub fn is_limit(code: &str) -> bool {
     const LIMITS: [&str; 6] = [
         "ConcurrentSnapshotLimitExceeded",

@@ -32,9 +32,6 @@ impl ParameterStore {
     }
 
     /// The parameter; `None` where there is none. `NAME:VERSION` gives an earlier version of it.
-    ///
-    /// # Errors
-    /// Any other failure of the call.
     pub async fn get(&self, name: &str) -> Result<Option<Parameter>, CallError> {
         match self.client.get_parameter().name(name).send().await {
             Ok(answer) => Ok(answer.parameter().and_then(|parameter| {
@@ -50,9 +47,6 @@ impl ParameterStore {
 
     /// Asks for the parameter to hold `image`. SSM answers at once, checks the AMI only then, and reports a bad one only in an
     /// event: the caller has to look whether the parameter has the new value.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn put_image(&self, name: &str, image: &ImageId) -> Result<(), CallError> {
         let call = self
             .client

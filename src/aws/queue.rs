@@ -24,9 +24,6 @@ impl Queue {
     }
 
     /// Hides a received message for `visible_in` (up to 12 hours) from now on.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn hide(&self, receipt_handle: &str, visible_in: Duration) -> Result<(), CallError> {
         let seconds = i32::try_from(visible_in.as_secs()).unwrap_or(i32::MAX).min(43_200);
         let call = self.client.change_message_visibility().queue_url(&self.url).receipt_handle(receipt_handle);
@@ -34,9 +31,6 @@ impl Queue {
     }
 
     /// Sends a message with string attributes (at most ten; empty ones are left out, since SQS refuses them).
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn send(&self, body: &str, attributes: BTreeMap<&str, String>) -> Result<(), CallError> {
         let mut call = self.client.send_message().queue_url(&self.url).message_body(body);
         for (name, text) in attributes.into_iter().filter(|(_, text)| !text.is_empty()) {
@@ -68,9 +62,6 @@ impl Queue {
     }
 
     /// How many messages the queue has: waiting, delayed, and in flight. SQS counts approximately.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn depth(&self) -> Result<usize, CallError> {
         const COUNTS: [QueueAttributeName; 3] = [
             QueueAttributeName::ApproximateNumberOfMessages,

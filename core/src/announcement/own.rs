@@ -55,7 +55,6 @@ pub enum Why {
 
 impl OwnMessage {
     /// The source AMI, if the message names it.
-    #[must_use]
     pub fn source(&self) -> Option<&Identity> {
         match self {
             Self::Missed { source } | Self::NextTry { source, .. } => Some(source),
@@ -64,7 +63,6 @@ impl OwnMessage {
         }
     }
 
-    #[must_use]
     pub fn is_from_sweep(&self) -> bool {
         match self {
             Self::Missed { .. } | Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } => true,

@@ -64,7 +64,6 @@ impl CopyRequest {
     }
 
     /// The request as a document. [`read`] makes an equal request of it.
-    #[must_use]
     pub fn document(&self) -> Value {
         let mut document = json!({
             "Name": self.name, "SourceImageId": self.source.image, "SourceRegion": self.source.region,
@@ -103,7 +102,6 @@ impl CopyRequest {
 }
 
 /// Whether a document is meant as a request: it has a source field, perhaps misspelt, or only fields of a request.
-#[must_use]
 pub fn looks_like_one(document: &Map<String, Value>) -> bool {
     let names_source =
         |key: &String| distance(key, "SourceImageId").is_some() || distance(key, "SourceRegion").is_some();

@@ -100,7 +100,6 @@ impl StatusRequest {
     }
 
     /// Whether one of the patterns matches this name.
-    #[must_use]
     pub fn has_name(&self, name: &str) -> bool {
         let is_listed = self.name_patterns.is_empty() || self.name_patterns.iter().any(|pattern| pattern.matches(name));
         is_listed && self.filter.as_ref().is_none_or(|filter| filter.matches(name))

@@ -50,7 +50,6 @@ struct Copy {
 }
 
 impl<'a> Ledger<'a> {
-    #[must_use]
     pub fn new(request: &'a StatusRequest, settings: &'a Settings) -> Self {
         Self { request, settings, sources: Vec::new(), copies: HashMap::new(), copied: Copied::default() }
     }
@@ -102,7 +101,6 @@ impl<'a> Ledger<'a> {
     }
 
     /// A row for each wanted AMI, and for each other copy of the courier's that is new or not settled. `now` is by AWS's clock.
-    #[must_use]
     pub fn rows(mut self, now: OffsetDateTime) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.sources.len());
         for source in std::mem::take(&mut self.sources) {

@@ -46,7 +46,6 @@ pub struct Status {
 
 impl Status {
     /// The page that `request` asks for, of these rows.
-    #[must_use]
     pub fn page(
         request: &StatusRequest,
         mut rows: Vec<Row>,

@@ -20,12 +20,10 @@ impl Html {
         self
     }
 
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -36,7 +34,6 @@ impl Html {
         self
     }
 
-    #[must_use]
     pub fn into_string(self) -> String {
         self.0
     }

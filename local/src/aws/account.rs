@@ -4,7 +4,6 @@
 pub const ACCOUNT: &str = "123456789012";
 
 /// The account of an access key id: the first twelve digits in a row, else the default [`ACCOUNT`].
-#[must_use]
 pub fn account_of(access_key_id: &str) -> String {
     access_key_id
         .split(|c: char| !c.is_ascii_digit())

@@ -182,7 +182,6 @@ impl Default for Behaviour {
 impl Behaviour {
     /// The least that AWS promises: names are not unique, a new AMI is not visible for 15 minutes, a deregistered one is
     /// `NotFound` at once, a token is forgotten after 24 hours, and the token of a dead AMI is an error.
-    #[must_use]
     pub fn weakest() -> Self {
         let mut weakest = Behaviour {
             copy_image_refuses_taken_names: false,

@@ -46,19 +46,16 @@ struct Record {
 
 impl World {
     /// Every call that came over the wire, in order of arrival.
-    #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.calls_since(0).to_vec()
     }
 
     /// How many calls have come over the wire since the world began.
-    #[must_use]
     pub fn calls_made(&self) -> u64 {
         self.state::<Record>().map_or(0, |record| record.made)
     }
 
     /// The recorded calls after the first `number` of them.
-    #[must_use]
     pub fn calls_since(&self, number: u64) -> &[Call] {
         let calls = self.state::<Record>().map_or(&[][..], |record| &record.calls);
         &calls[calls.partition_point(|call| call.number <= number)..]

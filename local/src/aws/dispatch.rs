@@ -11,9 +11,6 @@ use super::{ebs, ec2, events, iam, sqs, ssm, sts};
 impl World {
     /// Makes one call, as if it came over the wire, but without a record and without faults. EC2's parameters are a flat
     /// object (`{"Filter.1.Name": "name", ...}`) and its answer the tree of its XML; the other services' are their JSON.
-    ///
-    /// # Errors
-    /// As the service answers them.
     pub fn call(
         &mut self,
         caller: &Caller,

@@ -56,13 +56,11 @@ enum Turns {
 
 impl Fault {
     /// For calls of this action, in any Region.
-    #[must_use]
     pub fn on(action: &str) -> Self {
         Fault { action: Some(action.to_owned()), ..Fault::on_any() }
     }
 
     /// For calls of any action of any service.
-    #[must_use]
     pub fn on_any() -> Self {
         let effect = Effect::Error(internal_error());
         Fault { action: None, region: None, naming: None, turns: Turns::Every, effect, matched: 0 }
@@ -199,7 +197,6 @@ pub struct Chaos {
 
 impl Chaos {
     /// Throttling, internal errors and dropped connections, before and after the effect; nothing slow.
-    #[must_use]
     pub fn new(seed: u64, rate: f64) -> Self {
         Chaos {
             seed,

@@ -89,7 +89,6 @@ impl World {
     }
 
     /// The inline policies of every role, by the role's name.
-    #[must_use]
     pub fn role_policies(&self) -> Vec<(String, Vec<String>)> {
         let roles = self.state::<Roles>().into_iter().flat_map(|roles| &roles.0);
         roles.map(|((_, name), role)| (name.clone(), role.policies.values().cloned().collect())).collect()

@@ -69,7 +69,6 @@ impl Key {
 }
 
 /// The ARN of the AWS-managed key `aws/ebs` of an account in a Region. It exists everywhere and cannot be shared.
-#[must_use]
 pub fn default_key_arn(region: &str, account: &str) -> String {
     let id = uuid(&format!("aws/ebs {region} {account}"));
     arn(region, account, &format!("key/{id}"))

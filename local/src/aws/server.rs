@@ -35,9 +35,6 @@ impl Drop for Server {
 
 impl Aws {
     /// Starts on a free port of the loopback interface, with an empty [`World`].
-    ///
-    /// # Errors
-    /// Those of binding a socket.
     pub async fn start() -> io::Result<Aws> {
         Aws::start_on(0).await
     }
@@ -55,7 +52,6 @@ impl Aws {
     }
 
     /// The endpoint for clients, such as `http://127.0.0.1:4566`.
-    #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port)
     }

@@ -43,7 +43,6 @@ impl fmt::Debug for World {
 /// Time.
 impl World {
     /// The world's time: [`START`](super::START) + every advance + rate × real time.
-    #[must_use]
     pub fn now(&self) -> OffsetDateTime {
         self.moment.unwrap_or_else(|| self.clock.now())
     }
@@ -76,7 +75,6 @@ impl World {
     }
 
     /// When the agenda has its next entry, if it has one: a copy ends, a parameter is checked, an AMI is shared.
-    #[must_use]
     pub fn next_happening(&self) -> Option<OffsetDateTime> {
         self.agenda.keys().next().map(|(at, _)| *at)
     }

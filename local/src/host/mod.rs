@@ -78,9 +78,6 @@ pub struct Host {
 
 impl Host {
     /// Hands over one event and waits for the answer. If the process has ended, it is replaced first.
-    ///
-    /// # Errors
-    /// See [`InvokeError`].
     pub async fn invoke(&self, event: &Value) -> Result<Value, InvokeError> {
         self.invoke_raw(event.to_string().as_bytes()).await
     }
@@ -89,9 +86,6 @@ impl Host {
     ///
     /// If the caller stops waiting (drops the future), the process is killed and its work is lost, as when Lambda loses
     /// a worker.
-    ///
-    /// # Errors
-    /// See [`InvokeError`].
     pub async fn invoke_raw(&self, payload: &[u8]) -> Result<Value, InvokeError> {
         let mut idle = self.idle.lock().await;
         let mut process = match idle.take() {
@@ -120,20 +114,17 @@ impl Host {
 
     /// Every line that the function has written to stdout and stderr so far, in order. It includes everything that the
     /// function wrote before its last answer.
-    #[must_use]
     pub fn logs(&self) -> Vec<String> {
         lines_of(self.log.path())
     }
 
     /// The process id of the process started last, or `None` if it has ended.
-    #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.latest_handle().filter(|handle| !handle.ended()).map(|handle| handle.pid)
     }
 
     /// The most memory that the process has had resident, in bytes (`VmHWM`). `None` where there is no `/proc`, or
     /// when the process has ended.
-    #[must_use]
     pub fn peak_rss(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -141,7 +132,6 @@ impl Host {
     }
 
     /// From the start of the latest process until it asked for its first event.
-    #[must_use]
     pub fn init_duration(&self) -> Option<Duration> {
         self.latest_handle().map(|handle| handle.init_duration)
     }

@@ -47,22 +47,15 @@ impl Ec2 {
         }
     }
 
-    /// # Errors
-    /// Any failure of the call.
     pub async fn disable(&self, id: &ImageId) -> Result<(), CallError> {
         self.client.disable_image().image_id(id.as_str()).send().await.map(drop).map_err(failed)
     }
 
-    /// # Errors
-    /// Any failure of the call.
     pub async fn enable(&self, id: &ImageId) -> Result<(), CallError> {
         self.client.enable_image().image_id(id.as_str()).send().await.map(drop).map_err(failed)
     }
 
     /// Lets others launch the AMI.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn share_image(&self, id: &ImageId, with: &[Principal]) -> Result<(), CallError> {
         let permissions = with.iter().map(|principal| {
             let permission = LaunchPermission::builder();
@@ -79,24 +72,18 @@ impl Ec2 {
         call.send().await.map(drop).map_err(failed)
     }
 
-    /// # Errors
-    /// Any failure of the call.
     pub async fn deprecate(&self, id: &ImageId, at: OffsetDateTime) -> Result<(), CallError> {
         let at = DateTime::from_secs(at.unix_timestamp());
         let call = self.client.enable_image_deprecation().image_id(id.as_str()).deprecate_at(at);
         call.send().await.map(drop).map_err(failed)
     }
 
-    /// # Errors
-    /// Any failure of the call.
     pub async fn protect(&self, id: &ImageId, with_cooldown: bool) -> Result<(), CallError> {
         let call =
             self.client.enable_image_deregistration_protection().image_id(id.as_str()).with_cooldown(with_cooldown);
         call.send().await.map(drop).map_err(failed)
     }
 
-    /// # Errors
-    /// Any failure of the call.
     pub async fn tag(&self, id: &ImageId, key: &str, value: &str) -> Result<(), CallError> {
         let tag = Ec2Tag::builder().key(key).value(value).build();
         self.client.create_tags().resources(id.as_str()).tags(tag).send().await.map(drop).map_err(failed)
@@ -104,9 +91,6 @@ impl Ec2 {
 
     /// Removes tags, each only as long as it still has this value: another delivery may have written it since.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteTags.html>
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn untag(&self, id: &ImageId, tags: &[(&str, &str)]) -> Result<(), CallError> {
         let tags = tags.iter().map(|(key, value)| Ec2Tag::builder().key(*key).value(*value).build());
         let call = self.client.delete_tags().resources(id.as_str()).set_tags(Some(tags.collect()));

@@ -34,9 +34,6 @@ impl Ec2 {
     }
 
     /// This account's AMIs that are copies of `source`, in any state, as EC2 records it.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn copies_of(&self, source: &Identity) -> Result<Vec<Image>, CallError> {
         let filters = vec![
             filter("source-image-id", [source.image.as_str()]),
@@ -48,9 +45,6 @@ impl Ec2 {
     }
 
     /// This account's AMIs that have this origin, in any state, as their shared tag says.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn of_origin(&self, origin: &Origin) -> Result<Vec<Image>, CallError> {
         self.own_images(vec![filter(&format!("tag:{}", tag::ORIGIN), [origin.to_string().as_str()])]).await
     }
@@ -72,18 +66,12 @@ impl Ec2 {
     }
 
     /// This account's AMIs with exactly this name, in any state. Names of copies are not unique.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn named(&self, name: &str) -> Result<Vec<Image>, CallError> {
         self.own_images(vec![filter("name", [name])]).await
     }
 
     /// Which of these AMIs of `owners` are in service. At most 200 ids; an absent one proves nothing. Without owners, EC2
     /// would search all public AMIs.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn in_service(&self, ids: &[&ImageId], owners: &[Owner]) -> Result<Vec<ImageId>, CallError> {
         let found = self.images_of(owners, vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await?;
         let in_service = |image: &Image| matches!(image.state, State::Available | State::Pending);
@@ -91,9 +79,6 @@ impl Ec2 {
     }
 
     /// The AMIs of `owners` that have this tag.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn tagged(&self, key: &str, value: &str, owners: &[Owner]) -> Result<Vec<Image>, CallError> {
         self.images_of(owners, vec![filter(&format!("tag:{key}"), [value])]).await
     }
@@ -115,9 +100,6 @@ impl Ec2 {
     }
 
     /// One page of AMIs, and where the next one begins.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn page(&self, mut page: Page) -> Result<(Vec<Image>, Option<Page>), CallError> {
         let answer = self
             .client
@@ -149,7 +131,6 @@ impl Page {
     }
 
     /// The available AMIs of `owners` that `sources` could want, created on or after `since`. EC2 filters roughly; selection decides.
-    #[must_use]
     pub fn of_sources(sources: &Sources, owners: &[Owner], since: OffsetDateTime, now: OffsetDateTime) -> Self {
         /// How many values EC2 takes for a filter.
         const MOST_VALUES: usize = 200;
@@ -185,7 +166,6 @@ impl Page {
 
     /// This account's AMIs that were made from another AMI, by anyone. In a filter, `*` stands for any characters.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
-    #[must_use]
     pub fn of_copies() -> Self {
         Self::first(&[Owner::Myself], vec![filter("source-image-id", ["ami-*"])])
     }

@@ -46,9 +46,6 @@ impl Ec2 {
     }
 
     /// The snapshots with these ids, as far as they exist.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn snapshots(&self, ids: Vec<String>) -> Result<Vec<SnapshotState>, CallError> {
         let filter = filter("snapshot-id", ids.iter().map(String::as_str));
         let answer = self.client.describe_snapshots().owner_ids("self").filters(filter).send().await.map_err(failed)?;

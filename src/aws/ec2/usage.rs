@@ -51,9 +51,6 @@ const ALL_VERSIONS: &str = "10000";
 impl Ec2 {
     /// What refers to the AMI in this account: instances, launch templates, SSM parameters, Image Builder recipes.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-ami-references.html>
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn references(&self, id: &ImageId) -> Result<Vec<Reference>, CallError> {
         let kinds = REFERRING.map(|kind| {
             let all_versions = (kind == ImageReferenceResourceType::Ec2LaunchTemplate).then(|| {
@@ -77,9 +74,6 @@ impl Ec2 {
     }
 
     /// Whether anybody else may launch the AMI: accounts, organizations, everybody.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn is_shared(&self, id: &ImageId) -> Result<bool, CallError> {
         let call = self.client.describe_image_attribute().image_id(id.as_str());
         let answer = call.attribute(ImageAttributeName::LaunchPermission).send().await.map_err(failed)?;
@@ -119,9 +113,6 @@ impl Ec2 {
     }
 
     /// The reports on the AMI that exist: the courier's, and those of others.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn usage_reports(&self, id: &ImageId) -> Result<Vec<UsageReport>, CallError> {
         let mut pages = self.client.describe_image_usage_reports().image_ids(id.as_str()).into_paginator().send();
         let mut reports = Vec::new();
@@ -132,9 +123,6 @@ impl Ec2 {
     }
 
     /// What an available report says. An account that uses nothing of it is left out.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn use_by_accounts(&self, report: &UsageReport) -> Result<Vec<UseByAccount>, CallError> {
         let call = self.client.describe_image_usage_report_entries().report_ids(&report.id);
         let mut pages = call.into_paginator().send();
@@ -152,9 +140,6 @@ impl Ec2 {
     }
 
     /// A report that is gone already counts as deleted: another delivery may have done it.
-    ///
-    /// # Errors
-    /// Any other failure of the call.
     pub async fn delete_usage_report(&self, report: &UsageReport) -> Result<(), CallError> {
         match self.client.delete_image_usage_report().report_id(&report.id).send().await.map_err(failed) {
             Err(gone) if gone.code.as_deref().is_some_and(|code| code.ends_with(".NotFound")) => Ok(()),

@@ -206,7 +206,6 @@ impl Image {
         self
     }
 
-    #[must_use]
     pub fn is_public(&self) -> bool {
         self.launch_permissions.contains(&LaunchPermission::Everyone)
     }
@@ -257,7 +256,6 @@ pub enum ImageState {
 
 impl ImageState {
     /// As EC2 writes it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             ImageState::Pending => "pending",
@@ -286,7 +284,6 @@ pub struct StateReason {
 }
 
 impl StateReason {
-    #[must_use]
     pub fn new(code: &str, message: &str) -> Self {
         StateReason { code: code.to_owned(), message: message.to_owned() }
     }
@@ -314,7 +311,6 @@ pub enum Protection {
 
 impl Protection {
     /// As EC2 writes it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Protection::Disabled => "disabled",

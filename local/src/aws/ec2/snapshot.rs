@@ -86,7 +86,6 @@ pub enum SnapshotState {
 
 impl SnapshotState {
     /// As EC2 writes it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             SnapshotState::Pending => "pending",

@@ -66,13 +66,11 @@ impl World {
     }
 
     /// Every AMI that exists in the Region, of any state and owner; by id.
-    #[must_use]
     pub fn images(&self, region: &str) -> Vec<Image> {
         self.store(region).map_or_else(Vec::new, |store| store.images.values().cloned().collect())
     }
 
     /// An AMI that exists (was not deregistered).
-    #[must_use]
     pub fn image(&self, region: &str, id: &str) -> Option<&Image> {
         self.store(region)?.images.get(id)
     }
@@ -94,7 +92,6 @@ impl World {
     }
 
     /// The ids of all snapshots of the Region, also of those whose AMI was deregistered.
-    #[must_use]
     pub fn snapshots(&self, region: &str) -> Vec<String> {
         let snapshots = self.store(region).into_iter().flat_map(Store::snapshots);
         snapshots.map(|(_, snapshot)| snapshot.id.clone()).collect()

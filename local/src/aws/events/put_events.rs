@@ -30,7 +30,6 @@ struct Taken(Vec<PutEvent>);
 
 impl World {
     /// What `PutEvents` accepted, oldest first.
-    #[must_use]
     pub fn put_events(&self) -> Vec<PutEvent> {
         self.state::<Taken>().map_or_else(Vec::new, |taken| taken.0.clone())
     }

@@ -128,7 +128,6 @@ impl World {
     }
 
     /// The names of all rules.
-    #[must_use]
     pub fn rule_names(&self) -> Vec<String> {
         let rules = self.state::<Rules>().into_iter().flat_map(|rules| rules.0.keys());
         rules.map(|(.., name)| name.clone()).collect()

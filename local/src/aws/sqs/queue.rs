@@ -131,7 +131,6 @@ impl World {
     ///
     /// # Panics
     /// If there is no such queue.
-    #[must_use]
     pub fn messages(&self, url: &str) -> Vec<Message> {
         self.queue(url).messages.clone()
     }
@@ -140,13 +139,11 @@ impl World {
     ///
     /// # Panics
     /// If there is no such queue.
-    #[must_use]
     pub fn next_visible(&self, url: &str) -> Option<OffsetDateTime> {
         self.queue(url).messages.iter().map(|message| message.visible_at).min()
     }
 
     /// The URL of every queue.
-    #[must_use]
     pub fn queue_urls(&self) -> Vec<String> {
         self.addresses().map(Address::url).collect()
     }

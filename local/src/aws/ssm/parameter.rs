@@ -50,7 +50,6 @@ pub(super) struct PendingCheck {
 
 impl World {
     /// A parameter of the default account.
-    #[must_use]
     pub fn parameter(&self, region: &str, name: &str) -> Option<Parameter> {
         let stored = self.stored_parameter(&Caller::in_region(region), name)?;
         let newest = stored.versions.last()?;
@@ -76,7 +75,6 @@ impl World {
     }
 
     /// The tags of a parameter of the default account.
-    #[must_use]
     pub fn parameter_tags(&self, region: &str, name: &str) -> BTreeMap<String, String> {
         self.stored_parameter(&Caller::in_region(region), name).map(|stored| stored.tags.clone()).unwrap_or_default()
     }
@@ -98,7 +96,6 @@ impl World {
     }
 
     /// The owner and name of every parameter.
-    #[must_use]
     pub fn parameter_names(&self) -> Vec<(Caller, String)> {
         self.state::<Parameters>().into_iter().flat_map(|parameters| parameters.0.keys().cloned()).collect()
     }

@@ -51,9 +51,6 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
 type Answer = Result<Value, (InvokeError, Vec<String>)>;
 
 /// Runs the function on the document.
-///
-/// # Errors
-/// Why the function did not start.
 async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, String> {
     let function = options.function()?;
     let seeding = Seeding::of(document, options);

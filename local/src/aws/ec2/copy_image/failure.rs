@@ -16,7 +16,6 @@ pub struct CopyFailure {
 
 impl CopyFailure {
     /// The copy fails with this reason on the AMI, its snapshots in state `error` with this message.
-    #[must_use]
     pub fn new(code: &str, message: &str, snapshot_message: &str) -> Self {
         CopyFailure {
             state_reason: Some(StateReason::new(code, message)),
@@ -25,7 +24,6 @@ impl CopyFailure {
     }
 
     /// The failure of a copy whose KMS key cannot be used.
-    #[must_use]
     pub fn key_not_accessible() -> Self {
         CopyFailure::new(
             "Client.InternalError",

@@ -68,13 +68,11 @@ impl Report {
 
 impl World {
     /// The ids of the image usage reports of a Region.
-    #[must_use]
     pub fn usage_reports(&self, region: &str) -> Vec<String> {
         self.reports(region).map(|report| report.id.clone()).collect()
     }
 
     /// The ids of all image usage reports of the Region.
-    #[must_use]
     pub fn usage_report_ids(&self, region: &str) -> Vec<String> {
         self.reports(region).map(|report| report.id.clone()).collect()
     }

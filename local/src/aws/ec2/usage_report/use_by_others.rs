@@ -70,7 +70,6 @@ impl World {
     }
 
     /// The other accounts that use an AMI now.
-    #[must_use]
     pub fn users_of_image(&self, region: &str, image_id: &str) -> Vec<String> {
         let used = self.uses_of(region, image_id, self.now());
         used.into_iter().map(|entry| entry.account).collect()
