@@ -96,7 +96,6 @@ fn withdrawn_since(copy: &Image) -> Option<OffsetDateTime> {
 }
 
 /// The name of the parameter that may hold the copy, by its tag.
-#[must_use]
 pub fn name_of(copy: &Image) -> Option<ParameterName> {
     copy.tags.get(tag::PARAMETER)?.parse().ok()
 }
@@ -166,7 +165,6 @@ impl Members {
     }
 
     /// The newest member of a name. A request's copy is none if its source has an announced copy.
-    #[must_use]
     pub fn newest(&self, name: &ParameterName) -> Option<&Newness> {
         let requested = self.requested.iter().filter(|(of, _, source)| of == name && !self.announced.contains(source));
         self.newest.get(name).into_iter().chain(requested.map(|(_, newness, _)| newness)).max()
@@ -266,7 +264,6 @@ enum Standing {
 
 impl Election<'_> {
     /// What to do next, of one look after the other.
-    #[must_use]
     pub fn next(&self, timing: &Timing) -> Next {
         let held = self.parameter.and_then(|parameter| parameter.value.as_ref());
         match self.own {
@@ -404,7 +401,6 @@ impl Step {
     }
 
     /// Whether it changes a tag of the copy.
-    #[must_use]
     pub fn is_tag(&self) -> bool {
         !matches!(self, Self::Leave(_) | Self::Join(_))
     }
@@ -422,7 +418,6 @@ pub struct Steps {
 
 impl Steps {
     /// Whether the copy's tags are as they should be.
-    #[must_use]
     pub fn are_none(&self) -> bool {
         self.look_again_at.is_none() && !self.steps.iter().any(Step::is_tag)
     }
@@ -439,7 +434,6 @@ impl Steps {
 /// What brings the membership of a copy in step with its source, in an order that survives an end between any two steps.
 ///
 /// A source that is out of sight changes nothing: neither the name nor the withdrawal.
-#[must_use]
 pub fn steps(look: &Look<'_>, timing: &Timing) -> Steps {
     let copy = look.copy;
     let source = look.source.filter(|source| matches!(source.state, State::Available | State::Disabled));
@@ -506,7 +500,6 @@ pub enum LeavesService {
 }
 
 /// Whether a copy that must leave service can do so: after its [`steps`], with what Parameter Store shows of its name.
-#[must_use]
 pub fn may_leave_service(
     copy: &Image,
     parameter: Option<&Parameter>,

@@ -105,7 +105,6 @@ impl Error {
     }
 
     /// What an operator can do about a permanent error. `None` for a temporary one.
-    #[must_use]
     pub fn advice(&self) -> Option<&str> {
         match &self.remedy {
             Remedy::Retry(_) => None,

@@ -49,7 +49,6 @@ pub enum NameOfOrigin {
 }
 
 /// The AMI of another Region that this account's AMI was copied from, as EC2 records it.
-#[must_use]
 pub fn recorded_origin<'a>(image: &'a Image, region: &Region, account: Option<&AccountId>) -> Option<&'a Identity> {
     let is_own = image.owner.is_some() && image.owner.as_ref() == account;
     let is_couriers = image.tags.contains_key(tag::SOURCE_IMAGE);
@@ -57,7 +56,6 @@ pub fn recorded_origin<'a>(image: &'a Image, region: &Region, account: Option<&A
 }
 
 /// What `image` of `region` is. `origin` is what its [`recorded_origin`] looks like now; `None` if EC2 does not show it.
-#[must_use]
 pub fn kin(image: &Image, region: &Region, origin: Option<&Image>, stack: &Stack) -> Kin {
     let account = stack.account.as_ref();
     let Some((recorded, account)) = recorded_origin(image, region, account).zip(account) else { return Kin::Alone };
@@ -73,14 +71,12 @@ pub fn kin(image: &Image, region: &Region, origin: Option<&Image>, stack: &Stack
 }
 
 /// Until when an AMI that may be a sibling waits. `None` if it is old enough.
-#[must_use]
 pub fn waits_until(image: &Image, now: OffsetDateTime) -> Option<OffsetDateTime> {
     image.created.map(|created| created + WAIT).filter(|until| now < *until)
 }
 
 impl Kin {
     /// Whether this copy of the origin, or of another sibling, is a copy of `image`'s build as well.
-    #[must_use]
     pub fn is_answered_by(&self, copy: &Image, image: &Image, names: &Template) -> bool {
         match self {
             Self::Sibling { name_of_origin: NameOfOrigin::Equal, .. } => copy.state.is_live(),
@@ -105,7 +101,6 @@ pub(crate) fn name_of_copy(image: &Image, source: &Identity, names: &Template) -
 }
 
 /// The origin of the build that a copy of the courier's is of: a sibling's, as its tag says, else its source.
-#[must_use]
 pub fn origin_of_copy(copy: &Image) -> Option<Identity> {
     let tagged = copy.tags.get(tag::FAMILY).and_then(|origin| origin.parse::<Origin>().ok());
     tagged.map(|origin| origin.ami).or_else(|| copy.courier_source())
@@ -113,7 +108,6 @@ pub fn origin_of_copy(copy: &Image) -> Option<Identity> {
 
 /// Whether an AMI in a source Region is of the same build as a copy whose own source is gone, and in service. Then the copy stays.
 /// `origin` is the build's origin, as far as EC2 shows it.
-#[must_use]
 pub fn keeps(member: &Image, region: &Region, copy: &Image, origin: Option<&Image>, names: &Template) -> bool {
     let Some(of_copy) = origin_of_copy(copy) else { return false };
     let in_service = matches!(member.state, State::Available | State::Pending);

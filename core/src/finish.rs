@@ -15,7 +15,6 @@ pub enum Share<'a> {
 
 /// Who may use a copy. What can never be shared is no error: it would be one with each look.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharingamis-intro.html>
-#[must_use]
 pub fn share<'a>(copy: &Image, settings: &'a Finishing) -> Share<'a> {
     let is_encrypted = copy.volumes.iter().any(|volume| volume.encrypted == Some(true));
     if settings.share_with.is_empty() {
@@ -32,7 +31,6 @@ pub fn share<'a>(copy: &Image, settings: &'a Finishing) -> Share<'a> {
 }
 
 /// Why a copy is never published, whatever the settings say.
-#[must_use]
 pub fn never_published(copy: &Image) -> Option<&'static str> {
     match copy.made_for() {
         Some(MadeFor::Request(_, Terms { unselected: true, .. })) => {
@@ -50,7 +48,6 @@ fn is_unselected(copy: &Image) -> bool {
 /// When a copy is deprecated, if it is. EC2 refuses a time in the past, one more than ten years ahead, and for a public AMI one more
 /// than two years after its creation.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html>
-#[must_use]
 pub fn deprecation(
     copy: &Image,
     source: Option<&Image>,

@@ -97,7 +97,6 @@ pub struct Finished {
 
 impl Finished {
     /// `None`: it is not finished.
-    #[must_use]
     pub fn of(copy: &Image) -> Option<Self> {
         let value = copy.tags.get(tag::FINISHED)?;
         let mut parts = value.splitn(3, ' ');
@@ -219,13 +218,11 @@ impl Shown {
     }
 
     /// Whether its finish is the first.
-    #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.finished.is_none()
     }
 
     /// When its permissions were looked at last: with `SHARE_EXACTLY`, the oldest look comes first.
-    #[must_use]
     pub fn finished_at(&self) -> Option<OffsetDateTime> {
         self.finished.and_then(|(at, _)| at)
     }
@@ -298,7 +295,6 @@ pub enum Part {
 }
 
 impl Part {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Tags => "Tags",
@@ -313,13 +309,11 @@ impl Part {
 
 impl Changes {
     /// Whether the copy is in step.
-    #[must_use]
     pub fn are_none(&self) -> bool {
         self.parts().is_empty() && !self.forget_permissions
     }
 
     /// The parts that differ.
-    #[must_use]
     pub fn parts(&self) -> Vec<Part> {
         let parts = [
             (!self.tags.is_empty(), Part::Tags),
@@ -342,7 +336,6 @@ impl Changes {
     }
 
     /// What differs, in plain words.
-    #[must_use]
     pub fn described(&self) -> Vec<String> {
         let tags = |of: TagOf| self.tags.iter().filter(|(because, _)| *because == of).count();
         let counted = |count: usize, one: &str, many: &str| match count {
@@ -379,7 +372,6 @@ impl Changes {
 ///
 /// `None`: the copy is left alone. It is another stack's, or it was finished before copies had a stack, or somebody keeps the
 /// courier off it, or it is pending, failed or deregistered.
-#[must_use]
 pub fn changes(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>, now: OffsetDateTime) -> Option<Changes> {
     let is_first = copy.is_unfinished();
     let is_ours = match copy.whose {

@@ -53,7 +53,6 @@ pub fn allowed(images: &[Identity], settings: &Settings) -> Result<Vec<Identity>
 }
 
 /// Which AMI of a list is taken. `may_come`: the message is young, so what is not visible may be late.
-#[must_use]
 pub fn choose(list: &[(Identity, Seen)], may_come: bool) -> Choice {
     let reasons = |of: &[(Identity, Seen)]| {
         let reason = |(ami, seen): &(Identity, Seen)| match seen {

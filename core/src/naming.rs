@@ -81,7 +81,6 @@ impl Template {
     }
 
     /// Whether it can make this text for some source AMI. `text` and the text around the placeholders have no `*` and no `?`.
-    #[must_use]
     pub fn can_make(&self, text: &str) -> bool {
         let pattern: String =
             self.0.iter().map(|part| if let Part::Literal(literal) = part { literal } else { "*" }).collect();

@@ -225,7 +225,6 @@ impl Order {
     }
 
     /// After EC2 refused the token of `at`, for other parameters or because its AMI is gone; and another look.
-    #[must_use]
     pub fn after_refusal(&self, timing: &Timing, at: Try, seen: Look) -> Next {
         Next::End(match seen {
             _ if self.has_own_token => End::OwnTokenIsRefused,

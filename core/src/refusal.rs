@@ -43,7 +43,6 @@ const UNKNOWN: Meaning = Meaning {
 };
 
 /// What EC2 means by these words, with the code [`CATCH_ALL`].
-#[must_use]
 pub fn meaning(message: &str) -> Meaning {
     let message = message.to_ascii_lowercase();
     let tells = |sign: &str| sign.split('+').all(|part| message.contains(part));
@@ -53,7 +52,6 @@ pub fn meaning(message: &str) -> Meaning {
 /// What to do about a call that is denied, by the words of the denial. The stack's role allows every call of the courier, so it is
 /// seldom the role.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-#[must_use]
 pub fn denied(message: &str) -> &'static str {
     const POLICIES: [(&str, &str); 5] = [
         (

@@ -121,7 +121,6 @@ const GONE: &[&str] = &[tag::SOURCE_GONE_SINCE];
 const ALL: &[&str] = &[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE];
 
 /// What to do next about a live copy of the courier's.
-#[must_use]
 pub fn decide(evidence: &Evidence<'_>) -> Verdict {
     let copy = evidence.copy;
     let since = copy.source_gone_since();

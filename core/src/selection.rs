@@ -124,7 +124,6 @@ pub fn is_selected(source: &Image, sources: &Sources) -> Result<(), String> {
 }
 
 /// Whether a sweep announces an AMI for as long as it has no live copy: not only now, but for a day from now at least.
-#[must_use]
 pub fn is_swept(source: &Image, region: &Region, now: OffsetDateTime, stack: &Stack, settings: &Settings) -> bool {
     const LEFT_AT_LEAST: Duration = Duration::DAY;
     let since = now - Duration::days(settings.backfill_days.into());

@@ -92,7 +92,6 @@ pub struct Finishing {
 
 impl Finishing {
     /// Whether copies are made public.
-    #[must_use]
     pub fn is_public(&self) -> bool {
         self.share_with.contains(&Principal::Everybody)
     }
@@ -169,7 +168,6 @@ pub enum Principal {
 }
 
 impl Principal {
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Everybody => EVERYBODY,

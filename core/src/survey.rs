@@ -32,7 +32,6 @@ pub struct Copy {
 
 impl Copy {
     /// `None` for an AMI that says nothing: it is no copy, or it is dead and somebody else's.
-    #[must_use]
     pub fn of(image: &Image) -> Option<Self> {
         let own = image.courier_source();
         let is_own = own.is_some();
@@ -74,7 +73,6 @@ pub enum Wanted {
 
 impl Wanted {
     /// `None` for an AMI that is not wanted.
-    #[must_use]
     pub fn of(image: &Image, region: &Region, sources: &Sources) -> Option<Self> {
         let by = |announced_by| selection::is_wanted(image, region, announced_by, sources);
         match by(AnnouncedBy::Sweep) {
@@ -130,7 +128,6 @@ impl Source {
     }
 
     /// What it was first, if it may have been another AMI.
-    #[must_use]
     pub fn origin(&self) -> Option<&Identity> {
         self.origin
             .as_deref()
@@ -147,7 +144,6 @@ impl Source {
 }
 
 /// One AMI of each build: the origin, else the oldest.
-#[must_use]
 pub fn one_of_each_build(mut sources: Vec<Source>) -> Vec<Source> {
     sources.sort_by_cached_key(|source| (source.build().0 != source.ami, source.created, source.ami.clone()));
     let mut builds = HashSet::new();
@@ -172,14 +168,12 @@ impl Copied {
     }
 
     /// A live copy of this AMI.
-    #[must_use]
     pub fn of(&self, ami: &Identity) -> Option<&ImageId> {
         self.0.get(ami).map(|(copy, _)| copy)
     }
 
     /// A live copy of this AMI, or of what it was first. For a sibling, the name of the copy decides: a listing does not show the
     /// origin. Where that leaves it open, there is none, and a look of the copy's own decides.
-    #[must_use]
     pub fn of_build(&self, source: &Source) -> Option<&ImageId> {
         let of_origin = || match source.origin.as_deref()? {
             Earlier::InAnotherAccount(origin) => self.of(origin),

@@ -52,7 +52,6 @@ pub enum ReportNext<'a> {
 
 impl UsageReport {
     /// Those of [`RESOURCE_TYPES`] that it leaves out.
-    #[must_use]
     pub fn left_out(&self) -> Vec<&'static str> {
         RESOURCE_TYPES.into_iter().filter(|kind| !self.resource_types.contains(*kind)).collect()
     }

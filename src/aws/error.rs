@@ -42,27 +42,23 @@ impl CallError {
     }
 
     /// The same failure as a temporary error. `doing` says what was done: the action, the AMI and the Region.
-    #[must_use]
     pub fn retry(self, after: RetryAfter, doing: impl fmt::Display) -> Error {
         let (code, message, cause) = self.parts(doing);
         Error { cause, ..Error::retry(after, code, message) }
     }
 
     /// The same failure as a permanent error.
-    #[must_use]
     pub fn reject(self, doing: impl fmt::Display, advice: impl Into<String>) -> Error {
         let (code, message, cause) = self.parts(doing);
         Error { cause, ..Error::rejected(code, message, advice) }
     }
 
     /// The same failure as an error that is permanent only if it stays.
-    #[must_use]
     pub fn reject_if_it_stays(self, doing: impl fmt::Display, advice: impl Into<String>) -> Error {
         Error { remedy: Remedy::AdviceIfItStays(advice.into()), ..self.reject(doing, "") }
     }
 
     /// The same failure as the kind of error that its code stands for.
-    #[must_use]
     pub fn sorted(self, doing: impl fmt::Display) -> Error {
         match self.code.as_deref() {
             None => self.retry(RetryAfter::Seconds, doing),

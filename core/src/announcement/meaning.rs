@@ -45,13 +45,11 @@ impl Announcement {
     }
 
     /// Whether only a sweep stands behind it. The next sweep finds it again, so a rejection needs no dead letter.
-    #[must_use]
     pub fn is_from_sweep(&self) -> bool {
         matches!(self, Self::Sweep) || matches!(self, Self::Own { message, .. } if message.is_from_sweep())
     }
 
     /// How many of the courier's own messages led here, one after the other.
-    #[must_use]
     pub fn hops(&self) -> u32 {
         match self {
             Self::Own { hops, .. } => *hops,

@@ -72,7 +72,6 @@ impl OwnMessage {
     }
 
     /// The body of the message.
-    #[must_use]
     pub fn body(&self, hops: u32) -> String {
         let source = |source: &Identity| json!({ "SourceImageId": source.image, "SourceRegion": source.region });
         let with_try = |mut fields: Value, at: Try| {

@@ -94,7 +94,6 @@ impl StatusRequest {
     }
 
     /// The age up to which source AMIs are listed, in days.
-    #[must_use]
     pub fn days_or(&self, backfill_days: u16) -> u16 {
         self.days.unwrap_or(backfill_days)
     }

@@ -31,7 +31,6 @@ pub struct Widget<'a> {
 }
 
 impl Widget<'_> {
-    #[must_use]
     pub fn html(&self) -> Html {
         let mut html = Html::default();
         html.markup("<style>").markup(STYLE).markup("</style><div class=\"ami-courier");

@@ -21,7 +21,6 @@ pub(crate) fn invocations(trace: &str) -> u32 {
 impl World {
     /// Whether Lambda takes these messages for the next round of a loop, and does not invoke the function. Of a batch, the message
     /// counts whose chain is the longest: nobody says how Lambda counts, and this is the worst.
-    #[must_use]
     pub fn is_loop(&self, batch: &[Message]) -> bool {
         let longest = batch.iter().filter_map(|message| message.trace.as_deref()).map(invocations).max();
         self.behaviour.invocations_in_a_chain.zip(longest).is_some_and(|(most, longest)| longest >= most)

@@ -50,17 +50,11 @@ impl Ec2 {
     }
 
     /// This account's copies of siblings of this origin, in any state, as the courier's tag says.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn of_family(&self, origin: &Origin) -> Result<Vec<Image>, CallError> {
         self.own_images(vec![filter(&format!("tag:{}", tag::FAMILY), [origin.to_string().as_str()])]).await
     }
 
     /// Those of these AMIs that are visible, of any owner. At most 200 ids; an absent one proves nothing.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn visible(&self, ids: &[&ImageId]) -> Result<Vec<Image>, CallError> {
         self.images_of(&[], vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await
     }

@@ -19,9 +19,6 @@ pub struct SnapshotState {
 
 impl Ec2 {
     /// Lets accounts, or everybody, make volumes of a snapshot. Organizations cannot be named here.
-    ///
-    /// # Errors
-    /// Any failure of the call.
     pub async fn share_snapshot(&self, snapshot: &str, with: &[Principal]) -> Result<(), CallError> {
         let permission = |principal: &Principal| {
             let permission = CreateVolumePermission::builder();

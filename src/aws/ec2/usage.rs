@@ -83,9 +83,6 @@ impl Ec2 {
     /// Orders a report on the use of the AMI by other accounts. EC2 makes one about an AMI at a time. If EC2 refuses a type, the
     /// report is only about those of EC2 itself: it still names the accounts that it finds.
     /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImageUsageReport.html>
-    ///
-    /// # Errors
-    /// Any other failure of the call.
     pub async fn order_usage_report(&self, id: &ImageId) -> Result<(), CallError> {
         match self.order_usage_report_about(id, &RESOURCE_TYPES).await {
             Err(refused) if refuses_a_parameter(&refused) => {
