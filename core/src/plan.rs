@@ -107,12 +107,14 @@ pub fn plan(
 
 impl Plan {
     /// The copy of a request past the selection.
+    #[must_use]
     pub fn unselected(mut self) -> Self {
         self.terms.unselected = true;
         self
     }
 
     /// The copy of a sibling: it records the origin of the build, so that a look for the origin's copies finds it.
+    #[must_use]
     pub fn of_family(mut self, origin: &Origin) -> Self {
         add_tag(&mut self.call, tag::FAMILY, &origin.to_string());
         self

@@ -122,7 +122,7 @@ const FAILED: u8 = 2;
 
 /// Parses the process's arguments and runs the command.
 pub async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    match Box::pin(run(Arguments::parse())).await {
         Ok(code) => code,
         Err(reason) => {
             eprintln!("{reason}");

@@ -16,7 +16,7 @@ pub fn of_caller(plan: &Plan) -> Value {
     let rule = &arn(&format!("events:*:*:rule/{NAME_PREFIX}*"));
     let queue = &arn(&format!("sqs:*:*:{NAME_PREFIX}*"));
     let parameter = &arn(&format!("ssm:*:*:parameter{PATH}*"));
-    let role = &arn(&format!("iam::*:role{PATH}*"));
+    let its_role = &arn(&format!("iam::*:role{PATH}*"));
     let all = &"*".to_owned();
     let here = json!({ "StringEquals": { "aws:RequestedRegion": [plan.region, plan.source_region] } });
     let with = |operator: &str, key: String, value: Value| {
@@ -42,7 +42,7 @@ pub fn of_caller(plan: &Plan) -> Value {
     let change = "ec2:DisableImage ec2:EnableImage ec2:DeregisterImage ec2:CreateImageUsageReport";
     let use_rule = "events:PutRule events:TagResource events:PutTargets events:RemoveTargets events:DeleteRule";
     let use_queue = "sqs:CreateQueue sqs:TagQueue sqs:ReceiveMessage sqs:DeleteQueue";
-    let use_role = "iam:CreateRole iam:TagRole iam:PutRolePolicy iam:DeleteRolePolicy iam:DeleteRole sts:AssumeRole";
+    let manage_role = "iam:CreateRole iam:TagRole iam:PutRolePolicy iam:DeleteRolePolicy iam:DeleteRole sts:AssumeRole";
     let statements = [
         allow("Look", look, &[all], &here),
         allow("StartSnapshot", "ebs:StartSnapshot", &[snapshot], &makes),
@@ -63,7 +63,7 @@ pub fn of_caller(plan: &Plan) -> Value {
         allow("ForPermissionsUnprotectOwnImages", "ec2:DisableImageDeregistrationProtection", &[image], &made),
         allow("ForPermissionsFindParameters", "ssm:DescribeParameters", &[all], &here),
         allow("ForPermissionsRemoveParameters", "ssm:DeleteParameter", &[parameter], &here),
-        allow("ForPermissionsMakeUseAndRemoveRole", use_role, &[role], &anywhere),
+        allow("ForPermissionsMakeUseAndRemoveRole", manage_role, &[its_role], &anywhere),
         allow("ForPermissionsFindRole", "iam:ListRoles", &[all], &anywhere),
     ];
     json!({ "Version": "2012-10-17", "Statement": statements })

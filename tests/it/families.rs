@@ -133,9 +133,9 @@ async fn the_sweep_announces_one_ami_of_a_build_the_origin_first_and_none_that_h
     assert!(is_done(&function, &announced(THERE, ORIGIN)).await);
     assert!(is_done(&function, &swept()).await);
     assert_eq!(missed(&stage), [ORIGIN], "nothing new");
-    let status = function.invoke(&json!({ "Status": { "Days": 3650 } })).await.expect("a status");
-    let states: Vec<&Value> = status["Images"].as_array().unwrap().iter().map(|row| &row["State"]).collect();
-    assert_eq!(states.iter().filter(|state| **state == "AlreadyCopied").count(), 2, "{status}");
+    let answer = function.invoke(&json!({ "Status": { "Days": 3650 } })).await.expect("a status");
+    let states: Vec<&Value> = answer["Images"].as_array().unwrap().iter().map(|row| &row["State"]).collect();
+    assert_eq!(states.iter().filter(|state| **state == "AlreadyCopied").count(), 2, "{answer}");
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn with_the_origin_gone_the_sweep_announces_the_oldest_sibling_and_an_equa
     });
     let function = stage.function().await;
     assert!(is_done(&function, &swept()).await);
-    assert_eq!(missed(&stage), [third.clone()]);
+    assert_eq!(missed(&stage), std::slice::from_ref(&third));
     assert!(is_done(&function, &announced(ALSO_THERE, &third)).await);
     let answer = outcome(&function, &state_change(ALSO_THERE, SIBLING, "available")).await;
     assert_eq!(answer["Outcome"], "AlreadyCopied", "{answer}");

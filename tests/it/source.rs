@@ -76,7 +76,7 @@ async fn an_ami_of_another_account_that_is_never_shared_is_ignored_after_an_hour
         event.to_string()
     };
     let arn = format!("arn:aws:ec2:{THERE}::image/{AMI}");
-    let state = state_change(THERE, AMI, "available");
+    let changed = state_change(THERE, AMI, "available");
     let tagged = json!({
         "version": "0", "id": "1", "detail-type": "Tag Change on Resource", "source": "aws.tag", "time": "2026-01-01T00:00:00Z",
         "region": THERE, "resources": [arn],
@@ -92,10 +92,10 @@ async fn an_ami_of_another_account_that_is_never_shared_is_ignored_after_an_hour
         "region": THERE, "resources": [arn], "detail": {},
     });
     for (body, is_ignored) in [
-        (of(OTHER, state.clone()), true),
+        (of(OTHER, changed.clone()), true),
         (of(OTHER, tagged.clone()), true),
         (of(OTHER, called.clone()), true),
-        (of(ACCOUNT, state), false),
+        (of(ACCOUNT, changed), false),
         (of(ACCOUNT, tagged), false),
         (of(ACCOUNT, called), false),
         (of(OTHER, published), false),

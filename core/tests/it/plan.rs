@@ -374,7 +374,8 @@ fn made_for(plan: &Plan) -> Option<String> {
 #[test]
 fn the_copy_of_a_request_records_whether_it_was_selected_and_whether_it_is_in_a_zone() {
     let zone = json!({ "DestinationAvailabilityZone": "eu-west-1a" });
-    let outpost = json!({ "DestinationOutpostArn": "arn:aws:outposts:eu-west-1:123456789012:outpost/op-1" });
+    let outpost =
+        json!({ "DestinationOutpostArn": "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0123456789abcdef0" });
     let of = |more: Value| requested(more, &[], &[]);
     assert_eq!(made_for(&of(json!({}))).as_deref(), Some("request 0.0"));
     assert_eq!(made_for(&of(json!({})).unselected()).as_deref(), Some("request 0.0 unselected"));

@@ -34,7 +34,7 @@ use crate::counted::{Sweep, World};
 use crate::mutations::Mutation;
 use crate::properties::Verdict::{Holds, Stuck, TwoCopies};
 use crate::rules::{Family, Kind, Rules};
-use crate::runs::{all_tries, any_number, counted, family, two_tries, with_operator, two_workers, with_sweep};
+use crate::runs::{all_tries, any_number, counted, family, two_tries, two_workers, with_operator, with_sweep};
 
 #[test]
 fn no_order_ever_has_two_live_copies_however_many_workers_there_are() {

@@ -206,7 +206,9 @@ impl<'a> Part<'a> {
         let mut story = self.announced(world);
         if !is_swept && self.random.bool() {
             // The origin's messages are late: the sibling is copied, and answers them.
-            story.iter_mut().for_each(|(at, _)| *at += much_later);
+            for (at, _) in &mut story {
+                *at += much_later;
+            }
             world.add_image(sibling_region, sibling);
             story.push((self.soon(), Act::Announce(of_sibling())));
         } else {
