@@ -13,8 +13,8 @@
 //! - [`election`]: which copy a parameter holds. The model checker explores this code too.
 //! - [`finish`]: who may use a copy, and when it is deprecated.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
-//! - [`question`]: what a caller asks who waits for the answer. [`status`] says which AMIs are wanted here and what became of
-//!   their copies; [`widget`] shows that in a CloudWatch dashboard.
+//! - [`survey`]: what each listed AMI is to this stack, for the sweep and the status.
+//! - [`status`] says which AMIs are wanted here and what became of their copies; [`widget`] shows that in a CloudWatch dashboard.
 //! - [`outcome`] and [`error`]: what became of an announcement, and the two kinds of error.
 //!
 //! They share a few types: [`identity`] (which AMI, where), [`image`] (an AMI as EC2 describes it), [`copy_image`] (the

@@ -97,7 +97,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption!(
         copies::does_a_registered_ami_name_no_source,
         Nothing,
-        "Has a registered AMI no `SourceImageId`?",
+        "Does a registered AMI have no `SourceImageId`?",
         "yes: it has no SourceImageId",
         Documented,
         "the courier could take an AMI for a copy of another AMI"
@@ -177,7 +177,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption!(
         failed_copy::which_state_has_a_failed_copy,
         Nothing,
-        "Which state has a failed copy?",
+        "What state does a failed copy have?",
         "failed",
         Documented,
         "the courier does not recognize a failed copy and makes no next try"
@@ -297,7 +297,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption!(
         retired::how_does_a_deregistered_ami_look_by_id,
         Nothing,
-        "How does a deregistered AMI look by id, within five minutes?",
+        "What does DescribeImages return for a deregistered AMI, within five minutes?",
         "not as a live AMI",
         Documented,
         "the courier takes a dead copy for a live one, and its source is not copied until the AMI is seen dead"
@@ -345,7 +345,7 @@ pub const ASSUMPTIONS: &[Assumption] = &[
     assumption!(
         retired::how_does_a_deregistered_ami_look_a_day_later,
         ADay,
-        "How does a deregistered AMI look by id a day later?",
+        "What does DescribeImages return for a deregistered AMI a day later?",
         "not as a live AMI",
         Reported,
         "the courier takes a dead copy for a live one"

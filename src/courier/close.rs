@@ -79,13 +79,13 @@ impl Close<'_> {
 
     async fn one(&self, report: &Report) -> Result<(), Error> {
         if let Err(error) = self.tell(report).await {
-            let must_be_told = match &report.last {
+            let must_be_published = match &report.last {
                 Some(LastStep::MarkFinished { .. }) => true,
                 // Its reason must not get lost. What the bus refuses for good, the dead-letter queue and the log still have.
                 Some(LastStep::RemoveFailedCopy(_)) => error.retry_after().is_some(),
                 None => false,
             };
-            if must_be_told {
+            if must_be_published {
                 return Err(error);
             }
             warn!(%error, "the event bus did not take the courier's event");

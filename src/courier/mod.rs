@@ -2,7 +2,7 @@
 //!
 //! Each step is idempotent and looks at EC2 itself before it acts: an event only says where to look. No step waits, and
 //! nothing is remembered between invocations. A step acts on AMIs alone: the events, messages, dead letters and clean-up that follow
-//! from it, it returns in its [`Report`].
+//! from it, it returns in its report.
 //!
 //! - `dispatch` chooses the step for a message: all routing is there.
 //! - One file for each step. Its struct has what the step knows, and its methods are the step.

@@ -84,7 +84,7 @@ def messages(queue_url, region=REGION):
 
 
 def put(event, bus="default", region=REGION):
-    entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"]), "EventBusName": bus}
+    entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"]), "EventBusName": bus, "Resources": event.get("resources", [])}
     answer = client("events", region).put_events(Entries=[entry])
     assert answer["Entries"][0]["EventId"]
 

@@ -1,6 +1,6 @@
 //! The ledger: each listed AMI, and what became of its copy.
 //!
-//! The rules are not its own: [`survey`](crate::survey) says what each AMI is, [`retirement`] when a copy follows its source, the
+//! The rules are not its own: [`survey`] says what each AMI is, [`retirement`] when a copy follows its source, the
 //! protocol's [`Timing`] when no copy is started. Of an AMI it keeps little more than what the answer shows.
 
 use std::collections::HashMap;
