@@ -164,7 +164,7 @@ def test_the_courier_hears(what, on, heard_by):
 def test_the_courier_hears_of_the_sender_accounts(what, on, heard):
     resources = rendered(template(), options("SenderOrganizationId", *on))
     assert hearing(rendered(template(), options("SenderAccounts", *on)), what, "SenderEventBus") == hearing(resources, what, "SenderEventBus")
-    rule = "SenderRequestRule" if what == REQUEST else "SenderRule"
+    rule = "SenderRequestRule" if what["detail-type"] == "AMI Copy Request" else "SenderRule"
     assert hearing(resources, what, "SenderEventBus") == ([rule] if heard else [])
 
 

@@ -130,9 +130,11 @@ def calls(resource):
         case "AWS::CloudWatch::Dashboard":
             yield "cloudwatch", "PutDashboard", properties
         case "AWS::Lambda::Function":
-            own = {key: value for key, value in properties.items() if key not in ("Code", "Tags")}
+            own = {key: value for key, value in properties.items() if key not in ("Code", "Tags", "RecursiveLoop")}
             own["Environment"] = {"Variables": {key: str(value) for key, value in own["Environment"]["Variables"].items()}}
             yield "lambda", "CreateFunction", {"FunctionName": "x", "Code": {}, **own}
+            # Not a property of CreateFunction: CloudFormation makes this call after it.
+            yield "lambda", "PutFunctionRecursionConfig", {"FunctionName": "x", "RecursiveLoop": properties["RecursiveLoop"]}
         case "AWS::Lambda::EventSourceMapping":
             yield "lambda", "CreateEventSourceMapping", {key: value for key, value in properties.items() if key != "ScalingConfig"}
             yield "lambda", "CreateEventSourceMapping", {"FunctionName": "x", "ScalingConfig": {key: int(value) for key, value in properties["ScalingConfig"].items()}}

@@ -276,7 +276,7 @@ def alarms_bridge_the_time_between_two_sweeps(stack):
 
 
 def every_metric_of_the_courier_is_one_that_it_emits(stack):
-    source = "".join((ROOT / name).read_text() for name in ("src/telemetry.rs", "core/src/outcome.rs"))
+    source = "".join((ROOT / name).read_text() for name in ("src/telemetry.rs", "src/courier/log.rs", "core/src/outcome.rs"))
     emitted = set(re.findall(r'"([A-Z][A-Za-z]+)"', source))
     shown = set(re.findall(r'\["ami-courier", "(\w+)"', str(stack.resources["OperatorDashboard"]["Properties"]["DashboardBody"])))
     for alarm in of_type(stack.resources, "AWS::CloudWatch::Alarm").values():
