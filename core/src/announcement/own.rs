@@ -5,17 +5,18 @@
 //! kind, `Hops` counts the courier's own messages that led here one after the other, itself included: a chain of them must end.
 //! A letter that an operator sends back, and what the courier wrote before it counted, has none.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::announced_by::AnnouncedBy;
-use super::document::{fields_of, not_understood};
+use super::document::{fields_of, not_understood, shown};
 use super::request::{self, CopyRequest};
 use crate::error::Error;
-use crate::identity::{Identity, ImageId, shortened};
+use crate::identity::{Identity, ImageId, Region, shortened};
 use crate::protocol::Try;
 
 const ENVELOPE: &str = "AmiCourier";
+const HOPS: &str = "Hops";
 
 /// A message of the courier to itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,56 +74,132 @@ impl OwnMessage {
 
     /// The body of the message.
     pub fn body(&self, hops: u32) -> String {
-        let source = |source: &Identity| json!({ "SourceImageId": source.image, "SourceRegion": source.region });
-        let with_try = |mut fields: Value, at: Try| {
-            fields["Epoch"] = at.epoch.into();
-            fields["Try"] = at.number.into();
-            fields
-        };
-        let (kind, mut fields) = match self {
-            Self::Missed { source: missed } => ("Missed", source(missed)),
-            Self::Unfinished { copy } => ("Unfinished", json!({ "ImageId": copy })),
-            Self::SourceGone { copy } => ("SourceGone", json!({ "ImageId": copy })),
-            Self::SourceBack { copy } => ("SourceBack", json!({ "ImageId": copy })),
-            Self::NextTry { source: failed, next, request } => {
-                let mut fields = with_try(source(failed), *next);
-                if let Some(request) = request {
-                    fields["Request"] = request.document();
-                }
-                ("NextTry", fields)
-            }
-            Self::SecondLook(look) => {
-                let mut fields = with_try(source(&look.source), look.resume);
-                if let Some(accepted) = &look.accepted {
-                    fields["AcceptedImageId"] = json!(accepted);
-                }
-                match &look.why {
-                    Why::Announced(announced_by) => fields["AnnouncedBy"] = json!(announced_by),
-                    Why::Requested(request) => fields["Request"] = request.document(),
-                }
-                ("SecondLook", fields)
-            }
-        };
-        if hops > 0 {
-            fields["Hops"] = hops.into();
+        let mut written = json!(Written::of(self));
+        if let Some(fields) = fields_in(&mut written).filter(|_| hops > 0) {
+            fields.insert(HOPS.to_owned(), hops.into());
         }
-        json!({ ENVELOPE: { kind: fields } }).to_string()
+        json!({ ENVELOPE: written }).to_string()
     }
 }
 
-/// The fields of all kinds, in JSON.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Fields {
-    source_image_id: Option<String>,
-    source_region: Option<String>,
-    image_id: Option<String>,
-    epoch: Option<u32>,
-    r#try: Option<u32>,
-    accepted_image_id: Option<String>,
-    announced_by: Option<AnnouncedBy>,
-    request: Option<Map<String, Value>>,
-    hops: Option<u32>,
+/// A message as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all_fields = "PascalCase", deny_unknown_fields)]
+enum Written {
+    Missed {
+        source_image_id: ImageId,
+        source_region: Region,
+    },
+    Unfinished {
+        image_id: ImageId,
+    },
+    SourceGone {
+        image_id: ImageId,
+    },
+    SourceBack {
+        image_id: ImageId,
+    },
+    NextTry {
+        source_image_id: ImageId,
+        source_region: Region,
+        epoch: u32,
+        r#try: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<Value>,
+    },
+    SecondLook {
+        source_image_id: ImageId,
+        source_region: Region,
+        epoch: u32,
+        r#try: u32,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accepted_image_id: Option<ImageId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        announced_by: Option<AnnouncedBy>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<Value>,
+    },
+}
+
+impl Written {
+    fn of(message: &OwnMessage) -> Self {
+        match message.clone() {
+            OwnMessage::Missed { source: Identity { region, image } } => {
+                Self::Missed { source_image_id: image, source_region: region }
+            }
+            OwnMessage::Unfinished { copy } => Self::Unfinished { image_id: copy },
+            OwnMessage::SourceGone { copy } => Self::SourceGone { image_id: copy },
+            OwnMessage::SourceBack { copy } => Self::SourceBack { image_id: copy },
+            OwnMessage::NextTry { source: Identity { region, image }, next, request } => Self::NextTry {
+                source_image_id: image,
+                source_region: region,
+                epoch: next.epoch,
+                r#try: next.number,
+                request: request.map(|request| request.document()),
+            },
+            OwnMessage::SecondLook(SecondLook { source: Identity { region, image }, resume, accepted, why }) => {
+                let (announced_by, request) = match why {
+                    Why::Announced(announced_by) => (Some(announced_by), None),
+                    Why::Requested(request) => (None, Some(request.document())),
+                };
+                Self::SecondLook {
+                    source_image_id: image,
+                    source_region: region,
+                    epoch: resume.epoch,
+                    r#try: resume.number,
+                    accepted_image_id: accepted,
+                    announced_by,
+                    request,
+                }
+            }
+        }
+    }
+
+    fn read(self) -> Result<OwnMessage, Error> {
+        Ok(match self {
+            Self::Missed { source_image_id: image, source_region: region } => {
+                OwnMessage::Missed { source: Identity { region, image } }
+            }
+            Self::Unfinished { image_id: copy } => OwnMessage::Unfinished { copy },
+            Self::SourceGone { image_id: copy } => OwnMessage::SourceGone { copy },
+            Self::SourceBack { image_id: copy } => OwnMessage::SourceBack { copy },
+            Self::NextTry { source_image_id: image, source_region: region, epoch, r#try: number, request } => {
+                let source = Identity { region, image };
+                let next = Try { epoch, number };
+                let request = request.map(|request| request_of(&request, &source)).transpose()?;
+                OwnMessage::NextTry { source, next, request }
+            }
+            Self::SecondLook {
+                source_image_id: image,
+                source_region: region,
+                epoch,
+                r#try: number,
+                accepted_image_id: accepted,
+                announced_by,
+                request,
+            } => {
+                let source = Identity { region, image };
+                let why = match (announced_by, request) {
+                    (Some(announced_by), None) => Why::Announced(announced_by),
+                    (None, Some(request)) => Why::Requested(request_of(&request, &source)?),
+                    _ => return Err(not_a_message("`SecondLook` needs one of `AnnouncedBy` and `Request`")),
+                };
+                let resume = Try { epoch, number };
+                OwnMessage::SecondLook(SecondLook { source, resume, accepted, why })
+            }
+        })
+    }
+}
+
+/// The request inside, which must be about the same source.
+fn request_of(document: &Value, source: &Identity) -> Result<Box<CopyRequest>, Error> {
+    let fields = document.as_object().ok_or_else(|| not_a_message(&format!("`Request` is {}", shown(document))))?;
+    let request = request::read(fields)?;
+    if request.source == *source {
+        Ok(Box::new(request))
+    } else {
+        Err(not_a_message(&format!("its `Request` is about {}, not {source}", request.source)))
+    }
 }
 
 pub(super) fn is_one(message: &Map<String, Value>) -> bool {
@@ -131,54 +208,19 @@ pub(super) fn is_one(message: &Map<String, Value>) -> bool {
 
 /// The message, and its hops.
 pub(super) fn read(message: &Map<String, Value>) -> Result<(OwnMessage, u32), Error> {
-    let kinds = message.get(ENVELOPE).and_then(Value::as_object).filter(|kinds| kinds.len() == 1 && message.len() == 1);
-    let Some((kind, fields)) = kinds.and_then(|kinds| kinds.iter().next()) else {
+    let Some(mut written) = message.get(ENVELOPE).filter(|_| message.len() == 1).cloned() else {
         return Err(not_a_message(&fields_of(message)));
     };
-    let fields = Fields::deserialize(fields)
-        .map_err(|why| not_a_message(&format!("`{}`: {}", shortened(kind), shortened(&why.to_string()))))?;
-    let request = fields.request.as_ref().map(request::read).transpose()?;
-    let message = parts(kind, &fields, request).ok_or_else(|| {
-        let kind = shortened(kind);
-        not_a_message(&format!("`{kind}` has a missing, a malformed or an unexpected field"))
-    })?;
-    Ok((message, fields.hops.unwrap_or(0)))
+    let not_a_message = |why: serde_json::Error| not_a_message(&shortened(&why.to_string()));
+    let hops = fields_in(&mut written).and_then(|fields| fields.remove(HOPS));
+    let hops = hops.map_or(Ok(0), |hops| u32::deserialize(hops)).map_err(not_a_message)?;
+    let written = Written::deserialize(written).map_err(not_a_message)?;
+    Ok((written.read()?, hops))
 }
 
-/// `None` if a field is missing or malformed, or does not belong to this kind.
-fn parts(kind: &str, fields: &Fields, request: Option<CopyRequest>) -> Option<OwnMessage> {
-    let parsed = |text: &Option<String>| text.as_deref().map(str::parse::<ImageId>).transpose().ok();
-    let (copy, accepted) = (parsed(&fields.image_id)?, parsed(&fields.accepted_image_id)?);
-    let source = match (parsed(&fields.source_image_id)?, &fields.source_region) {
-        (Some(image), Some(region)) => Some(Identity { region: region.parse().ok()?, image }),
-        (None, None) => None,
-        _ => return None,
-    };
-    let at = match (fields.epoch, fields.r#try) {
-        (Some(epoch), Some(number)) => Some(Try { epoch, number }),
-        (None, None) => None,
-        _ => return None,
-    };
-    match (kind, source, copy, at, accepted, fields.announced_by, request) {
-        ("Missed", Some(source), None, None, None, None, None) => Some(OwnMessage::Missed { source }),
-        ("Unfinished", None, Some(copy), None, None, None, None) => Some(OwnMessage::Unfinished { copy }),
-        ("SourceGone", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceGone { copy }),
-        ("SourceBack", None, Some(copy), None, None, None, None) => Some(OwnMessage::SourceBack { copy }),
-        ("NextTry", Some(source), None, Some(next), None, None, request)
-            if request.as_ref().is_none_or(|request| request.source == source) =>
-        {
-            Some(OwnMessage::NextTry { source, next, request: request.map(Box::new) })
-        }
-        ("SecondLook", Some(source), None, Some(resume), accepted, Some(announced_by), None) => {
-            let why = Why::Announced(announced_by);
-            Some(OwnMessage::SecondLook(SecondLook { source, resume, accepted, why }))
-        }
-        ("SecondLook", Some(source), None, Some(resume), accepted, None, Some(request)) if request.source == source => {
-            let why = Why::Requested(Box::new(request));
-            Some(OwnMessage::SecondLook(SecondLook { source, resume, accepted, why }))
-        }
-        _ => None,
-    }
+/// The fields of the only kind.
+fn fields_in(written: &mut Value) -> Option<&mut Map<String, Value>> {
+    written.as_object_mut()?.values_mut().next()?.as_object_mut()
 }
 
 fn not_a_message(seen: &str) -> Error {
