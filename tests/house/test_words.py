@@ -57,8 +57,8 @@ def test_the_expression_is_found_in_its_samples_and_not_in_what_is_fine(expressi
 
 
 # An expression in two parts, so that this file does not have it.
-FIRST = "heaped"
-SECOND = "up"
+FIRST = "coming"
+SECOND = "upon"
 
 
 @pytest.mark.parametrize(

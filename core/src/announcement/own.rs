@@ -213,7 +213,7 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<(OwnMessage, u32), Er
     };
     let not_a_message = |why: serde_json::Error| not_a_message(&shortened(&why.to_string()));
     let hops = fields_in(&mut written).and_then(|fields| fields.remove(HOPS));
-    let hops = hops.map_or(Ok(0), |hops| u32::deserialize(hops)).map_err(not_a_message)?;
+    let hops = hops.map_or(Ok(0), u32::deserialize).map_err(not_a_message)?;
     let written = Written::deserialize(written).map_err(not_a_message)?;
     Ok((written.read()?, hops))
 }
