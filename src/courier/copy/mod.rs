@@ -1,7 +1,7 @@
 //! Copy: start exactly one copy of a source AMI.
 //!
-//! `wanted` says which AMI, and whether it is wanted here; `work` follows the protocol of exactly once; `copied_before` knows AMIs
-//! that went from account to account; `refused` says in words why no copy is started.
+//! `wanted` says which AMI, and whether it is wanted here; `work` follows the protocol of exactly once; `family` knows the other AMIs
+//! of a build, and `copied_before` AMIs that went from account to account; `refused` says in words why no copy is started.
 
 mod copied_before;
 mod family;
