@@ -1,5 +1,6 @@
 """The clients of one account, and stacks deployed as `aws cloudformation deploy` does: a change set that keeps the parameters that are not named."""
 
+import hashlib
 import json
 import time
 import urllib.parse
@@ -47,7 +48,8 @@ class Aws:
             given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept) if known is None or key in known]
         change_set = {"StackName": name, "ChangeSetName": f"c-{uuid.uuid4().hex[:8]}"}
         kind = "UPDATE" if stack else "CREATE"
-        cloudformation.create_change_set(**change_set, ChangeSetType=kind, TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+        url = self._in_bucket(region, template)
+        cloudformation.create_change_set(**change_set, ChangeSetType=kind, TemplateURL=url, Parameters=given, Capabilities=["CAPABILITY_IAM"])
         made = until(lambda: _ended(cloudformation.describe_change_set(**change_set)), f"the change set of {name}")
         if made["Status"] == "FAILED" and "didn't contain changes" in made.get("StatusReason", ""):
             self.changes = []
@@ -58,6 +60,15 @@ class Aws:
         cloudformation.execute_change_set(**change_set)
         status = until(lambda: self._settled(region, name), f"{name} to settle", 120)
         assert status == f"{kind}_COMPLETE", (status, self.failures(region, name))
+
+    def _in_bucket(self, region, template):
+        """The address of the template in a bucket, as `--s3-bucket` has it: that of the courier is too large to be sent inline."""
+        s3, bucket, key = self.client("s3", region), f"templates-{self.account}-{region}", hashlib.sha256(template.encode()).hexdigest()
+        if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=bucket, **({} if region == US else {"CreateBucketConfiguration": {"LocationConstraint": region}}))
+        s3.put_object(Bucket=bucket, Key=key, Body=template.encode())
+        # Signed: LocalStack fetches it without an account of its own.
+        return s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
 
     def delete(self, region, name):
         cloudformation, stack = self.client("cloudformation", region), self.stack(region, name)

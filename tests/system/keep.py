@@ -29,9 +29,9 @@ Build an AMI, and see its copy:
     aws ec2 describe-images --owners self --query 'Images[].[ImageId, Name, State, SourceImageId]' --output text
 Look at the status page: {page}
 Break the key, build another AMI, read the dead letter, and send it back after the repair (docs/operations.md):
-    aws cloudformation deploy --stack-name ami-courier --template-file {template} --capabilities CAPABILITY_IAM --parameter-overrides KmsKeyId=alias/missing
+    aws cloudformation deploy --stack-name ami-courier --template-file {template} --s3-bucket {bucket} --capabilities CAPABILITY_IAM --parameter-overrides KmsKeyId=alias/missing
     aws sqs receive-message --queue-url "$(output DeadLetterQueueUrl)" --message-attribute-names All
-    aws cloudformation deploy --stack-name ami-courier --template-file {template} --capabilities CAPABILITY_IAM --parameter-overrides KmsKeyId=alias/golden
+    aws cloudformation deploy --stack-name ami-courier --template-file {template} --s3-bucket {bucket} --capabilities CAPABILITY_IAM --parameter-overrides KmsKeyId=alias/golden
 Read the log:
     aws logs tail "$(output LogGroupName)" --since 1h
 
@@ -87,7 +87,7 @@ def main():
             furnish(courier)
             page, template = serve_page(courier), release / "ami-courier.template.json"
             where = {"endpoint": servers.endpoint, "ec2": servers.ec2_endpoint, "page": page, "template": template}
-            print(PLAY.format(eu=EU, us=US, account=ACCOUNT, **where), flush=True)
+            print(PLAY.format(eu=EU, us=US, account=ACCOUNT, bucket=f"code-{ACCOUNT}-{EU}", **where), flush=True)
             signal.pause()
         except KeyboardInterrupt:
             pass

@@ -7,9 +7,6 @@ from aws import EU, US, WEST, until
 from courier import FINISHED, SOURCE_IMAGE, tags_of
 from stack import ROOT
 
-IMAGE_BUILDER = "arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3"
-
-
 @pytest.fixture(scope="module")
 def courier(new_courier):
     return new_courier().create(SourceParameterPath="/golden/", CloudTrailEvents="true").forward(SourceParameterPath="/golden/")
@@ -48,11 +45,12 @@ def test_the_couriers_own_events_are_no_messages_to_it(courier):
 
 
 def test_an_ami_of_image_builder_is_copied_when_image_builder_says_that_its_tests_passed(courier):
-    image = courier.register("built-1", Ec2ImageBuilderArn=IMAGE_BUILDER, CreatedBy="EC2 Image Builder")
+    arn = f"arn:aws:imagebuilder:{US}:{courier.aws.account}:image/golden-linux/1.4.0/3"
+    image = courier.register("built-1", Ec2ImageBuilderArn=arn, CreatedBy="EC2 Image Builder")
     courier.outcome(image, "Ignored")
     assert courier.copies(image) == []
     detail = {"previous-state": {"status": "DISTRIBUTING"}, "state": {"status": "AVAILABLE"}}
-    courier.tell("aws.imagebuilder", "EC2 Image Builder Image State Change", detail, US, [IMAGE_BUILDER])
+    courier.tell("aws.imagebuilder", "EC2 Image Builder Image State Change", detail, US, [arn])
     courier.finished(image)
 
 
