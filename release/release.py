@@ -115,14 +115,14 @@ def with_code_parameters(source):
     groups = source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     groups.insert(0, {"Label": {"default": "The code"}, "Parameters": list(code_parameters())})
     source["Parameters"] = {**code_parameters(), **source["Parameters"]}
-    source["Conditions"]["BucketPerRegion"] = {"Fn::Equals": [{"Ref": "BucketPerRegion"}, "true"]}
+    source["Conditions"]["HasBucketPerRegion"] = {"Fn::Equals": [{"Ref": "BucketPerRegion"}, "true"]}
     source["Conditions"]["NamesCodeKey"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "CodeKey"}, ""]}]}
     function = source["Resources"]["Function"]
     for how in ("BuildMethod", "BuildProperties"):
         function["Metadata"].pop(how)
     function["Properties"]["CodeUri"] = {
         # Lambda takes code only from a bucket in its own Region. With a bucket per Region, one stack set serves all Regions.
-        "Bucket": {"Fn::If": ["BucketPerRegion", {"Fn::Sub": "${CodeBucket}-${AWS::Region}"}, {"Ref": "CodeBucket"}]},
+        "Bucket": {"Fn::If": ["HasBucketPerRegion", {"Fn::Sub": "${CodeBucket}-${AWS::Region}"}, {"Ref": "CodeBucket"}]},
         # CloudFormation takes new code only when the key changes, so the version is part of the key.
         "Key": {"Fn::If": ["NamesCodeKey", {"Ref": "CodeKey"}, {"Fn::Sub": f"ami-courier-{version()}-${{Architecture}}.zip"}]},
     }

@@ -52,7 +52,7 @@ def of_the_source(plain):
     source = deepcopy(plain)
     for name in release.code_parameters():
         source["Parameters"].pop(name)
-    for name in ("BucketPerRegion", "NamesCodeKey"):
+    for name in ("HasBucketPerRegion", "NamesCodeKey"):
         source["Conditions"].pop(name)
     source["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].pop(0)
     source["Resources"]["Function"]["Properties"].pop("Code")

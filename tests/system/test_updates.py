@@ -122,9 +122,6 @@ def _plain(source, code):
     plain = plain_of(source)
     (function,) = [resource for resource in plain["Resources"].values() if resource["Type"] == "AWS::Lambda::Function"]
     function["Properties"]["Code"] = {"S3Bucket": code["CodeBucket"], "S3Key": f"ami-courier-{release.version()}-x86_64.zip"}
-    # CloudFormation takes 51,200 bytes, and so does LocalStack.
-    plain = release.smaller(plain)
-    del plain["Metadata"]
     return plain
 
 
