@@ -20,4 +20,6 @@ service = next((argument for argument in arguments if not argument.startswith("-
 is_ours = service == "ec2" and not any("launch-template" in argument for argument in arguments)
 endpoint = os.environ["EC2_ENDPOINT" if is_ours else "ENDPOINT"]
 sys.argv[1:] = ["--endpoint-url", endpoint, *arguments]
+# `cloudformation deploy --s3-bucket` makes a client of its own.
+os.environ["AWS_ENDPOINT_URL_S3"] = endpoint
 sys.exit(main())

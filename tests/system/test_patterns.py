@@ -39,14 +39,14 @@ class Queue:
     def put(self, what, times, bus="default", region=EU):
         number = f"event-{len(self.sent)}"
         self.sent.append((number, what, times))
-        self.courier.tell(what["source"], what["detail-type"], what["detail"], region, [number], what["region"], what["account"], bus)
+        self.courier.tell(what["source"], what["detail-type"], what["detail"], region, [*what["resources"], number], what["region"], what["account"], bus)
 
     def counted(self):
         """Each event that arrived more or less often than meant, once the last event arrived. The queue is empty afterwards."""
 
         def arrived():
             resources = [json.loads(message["Body"])["resources"] for message in self.courier.aws.messages(self.url)]
-            return [number for (number,) in resources]
+            return [found[-1] for found in resources]
 
         until(lambda: self.sent[-1][0] in arrived(), "the last event")
         wrong = lambda: [(name((what, "", times)), f"wanted {times}", f"seen {arrived().count(number)}") for number, what, times in self.sent if arrived().count(number) != times]  # noqa: E731
