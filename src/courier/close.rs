@@ -117,7 +117,8 @@ impl Close<'_> {
         format!("arn:{}:ec2:{region}::image/{id}", region.partition())
     }
 
-    /// Sends messages to the courier's own queue, in order. `hops`: how many of its own messages they are in a row. Without them something is forgotten, so any failure is temporary.
+    /// Sends messages to the courier's own queue, in order. `hops`: how many of its own messages they are in a row. Without them
+    /// something is forgotten, so any failure is temporary.
     async fn send_to_self(&self, messages: &[OwnMessage], hops: u32) -> Result<(), Error> {
         let Some(url) = &self.courier.settings.queue_url else { return Ok(()) };
         let messages: Vec<_> = messages.iter().map(|message| (message.body(hops), delay(message))).collect();
