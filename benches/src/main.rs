@@ -2,7 +2,7 @@
 //! the same calls, and beside Python.
 //!
 //! `cargo run --release -p bench` builds the peers, runs them in turn as Lambda would (a fresh process, the Runtime API,
-//! one event at a time), and writes `benches/figures.md` and `benches/figures.svg`.
+//! one event at a time), and writes `benches/figures.md` and two pictures.
 //!
 //! The programs run unchanged. In the benchmark's own network, AWS's real host names resolve to servers on loopback. These
 //! use HTTPS, with certificates of an authority that is the last one in the bundle of root certificates.
@@ -91,6 +91,7 @@ async fn main() -> Outcome<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::write(folder.join("figures.md"), figures.to_string())?;
     std::fs::write(folder.join("figures.svg"), picture::draw(&figures)?)?;
+    std::fs::write(folder.join("cold-start.svg"), picture::cold_start(&figures)?)?;
     println!("{figures}");
     Ok(())
 }

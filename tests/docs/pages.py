@@ -6,6 +6,8 @@ The word after `console` says who runs the commands of a block; readers of the r
 - the name of a scenario: a test runs the block, with all blocks of that scenario in the order of the pages, in one shell;
 - `gate`: the block is slow, and a stage of .ci/run has the same command;
 - `needs-aws`, `needs-docker`, `needs-github`, `needs-localstack`, `needs-sam` (which takes minutes): only readers run the block.
+
+A block `text printed` is what the block before it prints: its lines, in this order, among others; `…` stands for any text.
 """
 
 import re
@@ -14,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# Also within a numbered step, where it is indented.
+FENCE = re.compile(r"^( {0,3})```([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Page:
     @cached_property
     def blocks(self):
         return [
-            Block(f"{self.name}:{self.text.count(chr(10), 0, found.start()) + 1}", found[1].strip(), found[2])
+            Block(f"{self.name}:{self.text.count(chr(10), 0, found.start()) + 1}", found[2].strip(), re.sub(f"^{found[1]}", "", found[3], flags=re.MULTILINE))
             for found in FENCE.finditer(self.text)
         ]
 
@@ -61,7 +64,7 @@ class Page:
     def links(self):
         """The targets of the links in the prose, without those in code."""
         prose = re.sub(r"`[^`\n]*`", "code", self.prose)
-        return re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'(?:href|src)="([^"]+)"', prose)
+        return re.findall(r"\]\(([^)\s]+)\)", prose) + re.findall(r'(?:href|src|srcset)="([^"]+)"', prose)
 
     @cached_property
     def anchors(self):

@@ -4,9 +4,10 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from pages import ROOT, Page, blocks, pages
+from pages import ROOT, Page, blocks, pages, read
 
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug"
 NEEDS = {"needs-aws", "needs-docker", "needs-github", "needs-localstack", "needs-sam"}
@@ -71,8 +72,56 @@ def test_a_block_without_a_mark_runs_in_the_repository(block, tmp_path):
     assert done.stdout
 
 
+def printed():
+    """(the block of commands, what the page says it prints)."""
+    for page in pages():
+        for before, block in zip(page.blocks, page.blocks[1:], strict=False):
+            if block.info == "text printed":
+                yield before, block
+
+
+def missing(sample, output):
+    """The first line of the sample that the output does not have after those before it. The start of a line is enough: columns are cut on a page."""
+    lines = iter(output.splitlines())
+    for line in sample.splitlines():
+        pattern = re.compile(re.escape(line.rstrip()).replace("…", ".*"))
+        if not any(pattern.match(found) for found in lines):
+            return line
+    return None
+
+
+@pytest.mark.parametrize(("commands", "sample"), list(printed()), ids=lambda block: block.place)
+def test_a_block_prints_what_the_page_says(commands, sample, tmp_path):
+    assert commands.mark == ""
+    done = run_here(commands.script, tmp_path)
+    assert missing(sample.text, done.stdout + done.stderr) is None, done.stdout + done.stderr
+
+
 def test_readme_is_short():
     assert (ROOT / "README.md").read_text().count("\n") <= 150
+
+
+def test_readme_shows_what_is_printed():
+    assert sum(block.place.startswith("README.md") for _, block in printed()) >= 2
+
+
+@pytest.mark.parametrize("name", ["docs/how-it-works.svg", "docs/life-of-a-copy.svg", "benches/figures.svg", "benches/cold-start.svg"])
+def test_a_picture_has_colours_for_light_and_dark(name):
+    svg = ElementTree.parse(ROOT / name).getroot()
+    style = svg.find("{http://www.w3.org/2000/svg}style").text
+    assert svg.tag.endswith("svg") and svg.get("viewBox")
+    light, dark = style.replace(" ", "").split("@media(prefers-color-scheme:dark)")
+    for name in re.findall(r"\.ground|text(?=\{)", light):
+        assert name in dark
+
+
+def test_the_chart_of_readme_has_the_figures_of_the_benchmark():
+    chart, figures = (re.findall(r'text-anchor="end">(.+?)</text>\n<rect.*\n<text[^>]*>(.+?)</text>', (ROOT / "benches" / name).read_text()) for name in ("cold-start.svg", "figures.svg"))
+    assert len(chart) == 4 and set(chart) <= set(figures)
+    cold = {row[0]: row for row in read("docs/figures.md").table("# Figures")}
+    assert "A cold start takes 8 ms and 9 MiB; a new AMI takes four calls of EC2 and one event" in (ROOT / "README.md").read_text()
+    assert (round(float(cold["ami-courier, a batch of one"][3])), round(float(cold["ami-courier, a batch of one"][8]))) == (8, 9)
+    assert [row[1:] for row in read("docs/figures.md").table("| Python, a batch of ten | 298 | 2773 | 3068 |\n") if row[0] == "a new AMI"] == [["4", "1"]]
 
 
 # ---------------------------------------------------------------------------------------------------- the checker itself
@@ -99,6 +148,19 @@ def test_it_complains_of(text, complaint):
 )
 def test_it_accepts(text):
     assert not list(complaints([Page("page.md", text)], code_of_the_gate(), scenarios()))
+
+
+@pytest.mark.parametrize(
+    ("sample", "output", "line"),
+    [
+        ("one\ntwo\n", "zero\none\ntwo\n", None),
+        ("  a … b\n", "  a x y b c\n", None),
+        ("two\none\n", "one\ntwo\n", "one"),
+        ("one\n", " one\n", "one"),
+    ],
+)
+def test_it_finds_a_line_that_is_not_printed(sample, output, line):
+    assert missing(sample, output) == line
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,18 @@
-"""The first deployment, the first request, the commands of the runbook, and the removal: run with the AWS CLI against moto, from a folder with the files of a release.
+"""The first deployment, from a clone and with the files of a release; the first request, the commands of the runbook, and the removal: run with the AWS CLI against moto.
 
 Moto does not run the function, so its answers and its log are not tested here.
 """
 
 import json
+import shutil
 from unittest.mock import patch
 
 import pytest
 import release
-from aws_on_loopback import started
+from aws_on_loopback import for_moto, started
 from moto.core.config import default_user_config
-from pages import script
-from stack import ACCOUNT, REGION
+from pages import ROOT, blocks, read, script
+from stack import ACCOUNT, REGION, template
 
 ZIP = f"ami-courier-{release.version()}-x86_64.zip"
 # The tests use version 1 of the AWS CLI: it takes payloads as they are, which version 2 does only with this option.
@@ -59,8 +60,57 @@ def deployed(tmp_path_factory):
     files_of_a_release(folder)
     with patch.dict(default_user_config["lambda"], use_docker=False), started() as aws:
         deployed = Deployed(aws, folder)
-        deployed.printed = deployed.run(script("courier") + "\n" + script("source-region"))
+        deployed.printed = deployed.run("\n".join([script("release"), script("courier"), script("source-region")]))
         yield deployed
+
+
+# What `sam build` leaves, but for the transform, which moto does not have. And nobody confirms the change set.
+SAM = """
+sam() { command sam "$@" --no-confirm-changeset; }
+"""
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """The steps of README, from a clone, with SAM itself."""
+    clone = tmp_path_factory.mktemp("clone")
+    built = clone / ".aws-sam" / "build"
+    built.mkdir(parents=True)
+    (built / "template.yaml").write_text(json.dumps(for_moto(template())))
+    for name, folder in (("samconfig.toml", clone), ("LICENSE", built), ("README.md", built)):
+        shutil.copy(ROOT / name, folder)
+    steps = [block.script for block in read("README.md").blocks if block.mark in ("clone", "courier")]
+    with patch.dict(default_user_config["lambda"], use_docker=False), started() as aws:
+        trial = Deployed(aws, clone, "333344445555")
+        trial.run(SAM + "\n".join(steps))
+        yield trial
+
+
+def test_the_trial_of_readme_only_reports_about_the_amis_that_it_names(trial):
+    stack = trial.stacks()["ami-courier"]
+    given = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in stack["Parameters"]}
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    assert (given["SourceRegions"], given["NamePatterns"], given["DryRun"]) == ("us-east-1", "golden-*,base-*", "true")
+    assert (trial.folder / "status.json").exists()
+
+
+def test_its_queue_has_the_request_of_readme(trial):
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in trial.stacks()["ami-courier"]["Outputs"]}
+    (message,) = trial.client("sqs").receive_message(QueueUrl=outputs["QueueUrl"], MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(message["Body"])["Name"] == "golden-2026-01"
+
+
+def test_readme_removes_the_trial(trial):
+    trial.run(script("trial-removal"))
+    assert "ami-courier" not in trial.stacks()
+
+
+def test_the_steps_of_readme_are_numbered_and_begin_with_a_trial():
+    marks = [block.mark for block in read("README.md").blocks if block.is_console][2:]
+    assert marks == ["needs-sam", "gate", "clone", "courier", "needs-aws", "courier", "needs-aws", "trial-removal"]
+    assert all(f"\n{number}. " in read("README.md").text for number in range(1, 8))
+    (first,) = blocks("clone")
+    assert "DryRun=true" in first.text and "NamePatterns=" in first.text
 
 
 def test_the_stack_stands(deployed):
@@ -92,7 +142,7 @@ def test_a_release_that_was_changed_is_not_deployed(tmp_path_factory):
     with started() as aws:
         changed = Deployed(aws, folder, account="444455556666")
         with pytest.raises(AssertionError, match=f"{ZIP}: FAILED"):
-            changed.run(script("courier", having="sha256sum"))
+            changed.run(script("release"))
         assert changed.stacks() == {}
 
 

@@ -23,7 +23,8 @@ def test_readmes_commands_lead_to_a_courier_that_copies(new_courier, release, tm
     image = courier.register("golden-2026-01")
     shell = Shell(courier, folder_of_a_release(release, tmp_path))
     # The AMI of the pages, by the id that it has here.
-    commands = script("courier").replace("ami-0abcdef1234567890", image)
+    # SAM is not run here: tests/docs has it create the same stack from a clone.
+    commands = "\n".join([script("release"), script("courier")]).replace("ami-0abcdef1234567890", image)
     shell.run(commands, script("source-region"))
     assert '"Images"' in (tmp_path / "status.json").read_text()
     courier.update(DryRun="false")
@@ -32,15 +33,15 @@ def test_readmes_commands_lead_to_a_courier_that_copies(new_courier, release, tm
 
 
 @pytest.fixture(scope="module")
-def two_regions(servers, release, tmp_path_factory):
-    """The commands of docs/two-regions.md, in an account with one approved AMI."""
+def production(servers, release, tmp_path_factory):
+    """The commands of docs/production.md, in an account with one approved AMI."""
     courier = Courier(servers, release, ACCOUNT)
-    folder = folder_of_a_release(release, tmp_path_factory.mktemp("two-regions"))
-    (policy,) = [block.text for block in read("docs/two-regions.md").blocks if block.info == "json"]
+    folder = folder_of_a_release(release, tmp_path_factory.mktemp("production"))
+    (policy,) = [block.text for block in read("docs/production.md").blocks if block.info == "json"]
     (folder / "key-policy.json").write_text(policy.replace("444455556666", ACCOUNT))
     image = courier.register("golden", approved="true")
     shell = Shell(courier, folder)
-    shell.run(script("two-regions").replace("ami-0abcdef1234567890", image))
+    shell.run(script("production").replace("ami-0abcdef1234567890", image))
     yield courier, shell, image
     for region, stack in ((US, "ami-courier-source"), *((region, "ami-courier") for region in DESTINATIONS)):
         if courier.aws.stack(region, stack):
@@ -51,8 +52,8 @@ def in_region(courier, region):
     return Courier(courier.aws.servers, courier.release, courier.aws.account, region=region)
 
 
-def test_the_commands_of_two_regions_make_one_shared_copy_in_each(two_regions):
-    courier, _, image = two_regions
+def test_the_commands_of_production_make_one_shared_copy_in_each(production):
+    courier, _, image = production
     for region in DESTINATIONS:
         there = in_region(courier, region)
         copy = there.finished(image)
@@ -60,8 +61,8 @@ def test_the_commands_of_two_regions_make_one_shared_copy_in_each(two_regions):
         assert {"UserId": "111122223333"} in permissions
 
 
-def test_after_going_live_an_ami_that_gets_the_tag_is_copied_to_both_regions(two_regions):
-    courier, _, _ = two_regions
+def test_after_going_live_an_ami_that_gets_the_tag_is_copied_to_both_regions(production):
+    courier, _, _ = production
     for region in DESTINATIONS:
         in_region(courier, region).update(DryRun="false")
     image = courier.register("golden-2")
@@ -73,10 +74,10 @@ def test_after_going_live_an_ami_that_gets_the_tag_is_copied_to_both_regions(two
         in_region(courier, region).finished(image)
 
 
-def test_its_removal_leaves_what_its_file_names(two_regions):
-    courier, shell, _ = two_regions
-    head = script("two-regions", having="$ output()").split("\n\n")[0]
-    shell.run(head, script("two-regions-removal"))
+def test_its_removal_leaves_what_its_file_names(production):
+    courier, shell, _ = production
+    head = script("production", having="$ output()").split("\n\n")[0]
+    shell.run(head, script("production-removal"))
     left = [line.split() for line in (shell.folder / "left.txt").read_text().splitlines()]
     assert [(line[0], len(line)) for line in left] == [(US, 2), *((region, 3) for region in DESTINATIONS)]
     assert courier.aws.stack(US, "ami-courier-source") is None

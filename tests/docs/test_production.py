@@ -1,4 +1,4 @@
-"""Couriers in two Regions of one account: the commands of docs/two-regions.md, then those of docs/recipes.md for one more Region, then the removal.
+"""Couriers in two Regions of one account: the commands of docs/production.md, then those of docs/recipes.md for one more Region, then the removal.
 
 Moto cannot update the stack of the source Region, so the commands that add a bus to it are not run.
 """
@@ -15,7 +15,7 @@ from test_courier import ZIP, Deployed, files_of_a_release
 # The account of the page. Moto keeps in this process what other tests made in it.
 ACCOUNT = "444455556666"
 SOURCE, FIRST, LATER = "us-east-1", ["eu-west-1", "ap-southeast-2"], "ap-northeast-1"
-PAGE = read("docs/two-regions.md")
+PAGE = read("docs/production.md")
 ((KEY_POLICY,),) = [[block.text for block in PAGE.blocks if block.info == "json"]]
 
 
@@ -26,7 +26,7 @@ def deployed(tmp_path_factory):
     (folder / "key-policy.json").write_text(KEY_POLICY)
     with patch.dict(default_user_config["lambda"], use_docker=False), started() as aws:
         deployed = Deployed(aws, folder, ACCOUNT)
-        deployed.printed = deployed.run(script("two-regions") + "\n" + script("add-region"))
+        deployed.printed = deployed.run(script("production") + "\n" + script("add-region"))
         yield deployed
 
 
@@ -94,7 +94,7 @@ def test_the_source_region_forwards_to_each_bus(deployed):
 
 def test_the_removal_leaves_nothing_of_the_page_but_the_keys(deployed):
     """Moto deletes the queues and the log groups, too, although their DeletionPolicy keeps them."""
-    deployed.run(script("two-regions", having="$ output()").split("\n\n")[0] + "\n" + script("two-regions-removal"))
+    deployed.run(script("production", having="$ output()").split("\n\n")[0] + "\n" + script("production-removal"))
     left = [line.split() for line in (deployed.folder / "left.txt").read_text().splitlines()]
     assert [(line[0], len(line)) for line in left] == [(SOURCE, 2), *((region, 3) for region in FIRST)]
     assert all("DeadLetterQueue" in line[1] for line in left) and all("LogGroup" in line[2] for line in left[1:])
