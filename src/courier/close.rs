@@ -6,7 +6,8 @@
 //!    letter is sent; a copy is marked as finished once its event is on the bus.
 //! 4. The other dead letters are sent when nothing of the message is left to be retried, so that none is sent twice.
 //!
-//! What cannot be done becomes the error of its report: the message is delivered again.
+//! What cannot be done becomes the error of its report: the message is delivered again. Where a refusal may pass, of a step's call or of
+//! one here, the message is retried for an hour before it is rejected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -55,6 +56,9 @@ impl Close<'_> {
         /// A document of metrics holds a hundred values of each.
         const IN_A_DOCUMENT: usize = 50;
         for (number, report) in reports.iter_mut().enumerate() {
+            if let Err(error) = &mut report.result {
+                self.retry_at_first(error);
+            }
             if let Err(error) = self.one(report).await {
                 report.result = Err(error);
             }
@@ -77,8 +81,16 @@ impl Close<'_> {
         closed
     }
 
+    /// Makes a rejection whose cause may pass a temporary error, while the message is young.
+    fn retry_at_first(&self, error: &mut Error) {
+        if self.delivery.may_wait(self.courier.aws.now()) {
+            error.retry_at_first();
+        }
+    }
+
     async fn one(&self, report: &Report) -> Result<(), Error> {
-        if let Err(error) = self.tell(report).await {
+        if let Err(mut error) = self.tell(report).await {
+            self.retry_at_first(&mut error);
             let must_be_published = match &report.last {
                 Some(LastStep::MarkFinished { .. }) => true,
                 // Its reason must not get lost. What the bus refuses for good, the dead-letter queue and the log still have.
@@ -134,10 +146,14 @@ impl Close<'_> {
     async fn mark_finished(&self, copy: &ImageId, time: &str) -> Result<(), Error> {
         let ec2 = self.courier.local_ec2();
         let tagged = ec2.tag(copy, tag::FINISHED, time).await;
-        tagged.when_seen(format_args!("tagging the copy {copy} in {} as finished", ec2.region))
+        tagged.when_seen(format_args!("tagging the copy {copy} in {} as finished", ec2.region)).map_err(|mut error| {
+            self.retry_at_first(&mut error);
+            error
+        })
     }
 
-    /// A permanent failure is logged, not retried: the dead letter is sent.
+    /// A permanent failure is logged, not retried, also one that may pass: a second delivery would send the dead letter again, and the
+    /// next sweep finds the copy.
     async fn remove_failed_copy(&self, copy: &ImageId) -> Result<(), Error> {
         let ec2 = self.courier.local_ec2();
         let removed = ec2.deregister(copy).await;

@@ -33,9 +33,6 @@ impl Courier {
                     for report in &mut of_it {
                         report.is_from_sweep = announcement.is_from_sweep();
                         report.hops = announcement.hops();
-                        if let (Err(error), true) = (&mut report.result, delivery.may_wait(self.aws.now())) {
-                            error.retry_at_first();
-                        }
                     }
                     reports.extend(of_it);
                 }

@@ -10,6 +10,7 @@ use crate::life::{announced, built, done, ended, finished, is_finished, on_bus, 
 use crate::stage::{HERE, Stage, THERE, batch, state_change};
 
 const AMI: &str = "ami-0abcdef1234567890";
+const MINUTE: Duration = Duration::from_secs(60);
 
 async fn with_source() -> Stage {
     stage().await.with(|world| {
@@ -150,6 +151,29 @@ async fn the_finish_is_rejected_with_the_name_of_a_bus_that_does_not_exist() {
     assert!(!is_finished(&stage, &copy));
     let (_, letter) = stage.dead().remove(0);
     assert!(letter["Explanation"].contains("golden-images"), "{letter:?}");
+}
+
+#[tokio::test]
+async fn a_finish_whose_event_or_tag_is_refused_without_a_reason_is_retried_for_an_hour() {
+    for action in ["PutEvents", "CreateTags"] {
+        let refused = || Fault::on(action).error(400, "InvalidRequest", "Words that nobody has seen yet");
+        let stage = with_source().await;
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        stage.aws.world().fault(refused().first(1));
+        assert!(!done(&function, &told(&copy, "available", 1)).await, "{action}");
+        assert!(done(&function, &told(&copy, "available", 2)).await, "{action}");
+        assert!(is_finished(&stage, &copy) && stage.dead().is_empty(), "{action}");
+
+        let stage = with_source().await.with(|world| world.fault(refused()));
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        stage.aws.world().advance(39 * MINUTE);
+        assert!(!done(&function, &told(&copy, "available", 1)).await, "{action}");
+        stage.aws.world().advance(MINUTE);
+        assert!(done(&function, &told(&copy, "available", 2)).await, "{action}");
+        assert_eq!(stage.dead()[0].1["Code"], "InvalidRequest", "{action}");
+    }
 }
 
 #[tokio::test]

@@ -231,6 +231,18 @@ async fn a_failed_copy_is_kept_until_its_failure_is_reported() {
 }
 
 #[tokio::test]
+async fn a_failed_copy_is_kept_for_an_hour_while_the_bus_refuses_its_event_without_a_reason() {
+    let (stage, function) = doomed(1).await;
+    let copy = ended(&stage, &function, AMI).await;
+    stage.aws.world().fault(Fault::on("PutEvents").error(400, "InvalidRequest", "Words that nobody has seen yet"));
+    assert!(!done(&function, &told(&copy, "failed", 1)).await);
+    assert_eq!((stage.copies().len(), stage.dead().len()), (1, 0));
+    stage.aws.world().advance(Duration::from_secs(40 * 60));
+    assert!(done(&function, &told(&copy, "failed", 2)).await);
+    assert_eq!((stage.copies().len(), stage.dead().len()), (0, 1));
+}
+
+#[tokio::test]
 async fn a_bus_that_does_not_exist_keeps_no_failed_copy() {
     let (stage, function) = doomed(1).await;
     let copy = ended(&stage, &function, AMI).await;
