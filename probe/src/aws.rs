@@ -73,7 +73,6 @@ pub enum CallError {
 
 impl CallError {
     /// The code of AWS's error, if AWS answered.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
             CallError::Refused { code, .. } => Some(code),
@@ -201,9 +200,7 @@ clients!(
 
 impl Aws {
     /// AWS as the caller's environment and files say, unless the arguments say otherwise. Makes no call to the services that are asked.
-    ///
-    /// # Errors
-    /// No Region, or no root certificates; with advice.
+    /// An error has advice.
     pub async fn open(
         profile: Option<&str>,
         region: Option<String>,
@@ -234,9 +231,6 @@ impl Aws {
     }
 
     /// An AWS on loopback, which accepts any keys.
-    ///
-    /// # Errors
-    /// No root certificates.
     pub fn on_loopback(url: &str, region: &str, clock: Arc<dyn Clock>, stop: Stop) -> std::io::Result<Self> {
         let keys = Credentials::new("AKIALOOPBACK", "secret", None, None, "loopback");
         let config = SdkConfig::builder()
@@ -267,35 +261,26 @@ impl Aws {
     }
 
     /// The Region of the caller.
-    #[must_use]
     pub fn region(&self) -> &str {
         self.config.region().map_or("", Region::as_ref)
     }
 
     /// The endpoint, if it is not AWS's own.
-    #[must_use]
     pub fn endpoint_url(&self) -> Option<&str> {
         self.config.endpoint_url()
     }
 
     /// The account of the caller, and its ARN.
-    ///
-    /// # Errors
-    /// AWS's own, or that there is no answer.
     pub async fn caller(&self) -> Result<(String, String), CallError> {
         let answer = self.sts(self.region()).get_caller_identity().send().await?;
         answer.account.zip(answer.arn).ok_or_else(|| CallError::Lost("the answer has no account".to_owned()))
     }
 
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 
     /// Waits, unless the run is stopped.
-    ///
-    /// # Errors
-    /// [`CallError::Stopped`]
     pub async fn sleep(&self, duration: Duration) -> Result<(), CallError> {
         tokio::select! {
             () = self.stop.stopped() => Err(CallError::Stopped),

@@ -291,15 +291,3 @@ async fn signal() {
     // Without a handler, the default action of the signal ends the process.
     let _ = tokio::signal::ctrl_c().await;
 }
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Arguments::command().debug_assert();
-    }
-}

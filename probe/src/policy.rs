@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::lab::{NAME_PREFIX, PATH, Plan, RUN_TAG, SHARED_TAG};
 
 /// The policy for these Regions, with what `--permissions` needs in statements of their own.
-#[must_use]
 pub fn of_caller(plan: &Plan) -> Value {
     let arn = |rest: &str| format!("arn:{}:{rest}", plan.partition());
     let (image, snapshot) = (&arn("ec2:*::image/*"), &arn("ec2:*::snapshot/*"));
@@ -41,6 +40,8 @@ pub fn of_caller(plan: &Plan) -> Value {
     let look = "ec2:DescribeImages ec2:DescribeSnapshots ec2:DescribeImageUsageReports";
     let change = "ec2:DisableImage ec2:EnableImage ec2:DeregisterImage ec2:CreateImageUsageReport";
     let use_rule = "events:PutRule events:TagResource events:PutTargets events:RemoveTargets events:DeleteRule";
+    let use_parameter = "ssm:PutParameter ssm:DeleteParameter";
+    let find = "events:ListRules sqs:ListQueues ssm:DescribeParameters";
     let use_queue = "sqs:CreateQueue sqs:TagQueue sqs:ReceiveMessage sqs:DeleteQueue";
     let manage_role = "iam:CreateRole iam:TagRole iam:PutRolePolicy iam:DeleteRolePolicy iam:DeleteRole sts:AssumeRole";
     let statements = [
@@ -57,12 +58,11 @@ pub fn of_caller(plan: &Plan) -> Value {
         allow("RemoveOwnSnapshots", "ec2:DeleteSnapshot", &[snapshot], &made),
         allow("OrderUsageReport", "ec2:CreateImageUsageReport", &[report], &here),
         allow("RemoveOwnUsageReports", "ec2:DeleteImageUsageReport", &[report], &made),
-        allow("FindRulesAndQueues", "events:ListRules sqs:ListQueues", &[all], &here),
+        allow("FindRulesQueuesAndParameters", find, &[all], &here),
         allow("MakeAndRemoveRule", use_rule, &[rule], &here),
         allow("MakeReadAndRemoveQueue", use_queue, &[queue], &here),
+        allow("WriteAndRemoveParameters", use_parameter, &[parameter], &here),
         allow("ForPermissionsUnprotectOwnImages", "ec2:DisableImageDeregistrationProtection", &[image], &made),
-        allow("ForPermissionsFindParameters", "ssm:DescribeParameters", &[all], &here),
-        allow("ForPermissionsRemoveParameters", "ssm:DeleteParameter", &[parameter], &here),
         allow("ForPermissionsMakeUseAndRemoveRole", manage_role, &[its_role], &anywhere),
         allow("ForPermissionsFindRole", "iam:ListRoles", &[all], &anywhere),
     ];

@@ -38,13 +38,14 @@ pub const CALLS: &[Call] = &[
     call("ec2", "DescribeImages", AsNeeded, "look for AMIs; what to remove"),
     call("ec2", "CreateTags", Exactly(2), "try a shared tag on the AMI and its snapshot"),
     call("ec2", "CopyImage", CopiesAnd(10), "make copies: equal, failing; repeat tokens"),
-    call("events", "PutRule", Exactly(1), "make a rule for EC2's events of AMIs"),
+    call("events", "PutRule", Exactly(1), "make a rule for events of AMIs and parameters"),
     call("sqs", "CreateQueue", Exactly(1), "make a queue for them"),
     call("events", "PutTargets", Exactly(1), "let the rule send to the queue"),
-    call("sqs", "ReceiveMessage", AsNeeded, "wait for the events of two copies"),
+    call("sqs", "ReceiveMessage", AsNeeded, "wait for the events"),
+    call("ssm", "PutParameter", Exactly(3), "write a text; try an AMI in its place"),
     call("ec2", "DisableImage", Exactly(1), "disable a copy"),
     call("ec2", "EnableImage", Exactly(1), "enable it"),
-    call("ec2", "CreateImageUsageReport", Exactly(1), "order a usage report"),
+    call("ec2", "CreateImageUsageReport", Exactly(2), "order a usage report"),
     call("ec2", "DescribeImageUsageReports", AsNeeded, "wait for it; what to remove"),
     call("ec2", "DeleteImageUsageReport", AsNeeded, "remove it"),
     call("ec2", "DeregisterImage", AsNeeded, "remove every AMI of the run, with snapshots"),
@@ -54,6 +55,8 @@ pub const CALLS: &[Call] = &[
     call("events", "DeleteRule", AsNeeded, "remove the rule"),
     call("sqs", "ListQueues", AsNeeded, "what to remove"),
     call("sqs", "DeleteQueue", AsNeeded, "remove the queue"),
+    call("ssm", "DescribeParameters", AsNeeded, "what to remove"),
+    call("ssm", "DeleteParameter", AsNeeded, "remove the parameter"),
 ];
 
 /// What `--permissions` adds: with the user's own credentials, and, where the purpose says so, under the role.
@@ -90,15 +93,12 @@ pub const CALLS_FOR_PERMISSIONS: &[Call] = &[
     call("iam", "ListRoles", AsNeeded, "what to remove"),
     call("iam", "DeleteRolePolicy", AsNeeded, "remove the policy"),
     call("iam", "DeleteRole", AsNeeded, "remove the role"),
-    call("ssm", "DescribeParameters", AsNeeded, "what to remove"),
-    call("ssm", "DeleteParameter", AsNeeded, "remove the parameter"),
 ];
 
 /// What `--long` adds.
 pub const CALLS_FOR_LONG: &[Call] = &[call("ec2", "CopyImage", Exactly(2), "a day later: repeat tokens")];
 
 /// The calls as a list. `role` in front of a purpose: under the role.
-#[must_use]
 pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
     let of_permissions = if with_permissions { CALLS_FOR_PERMISSIONS } else { &[] };
     let of_long = if is_long { CALLS_FOR_LONG } else { &[] };
@@ -114,7 +114,6 @@ pub fn calls(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
 }
 
 /// What is made, for how long, and what it costs.
-#[must_use]
 pub fn summary(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
     let Plan { region, source_region, copies, .. } = plan;
     // Every wait has an end: six of an hour and some of minutes.
@@ -123,13 +122,13 @@ pub fn summary(plan: &Plan, with_permissions: bool, is_long: bool) -> String {
     let snapshots = copies + 10;
     let is_between_regions = source_region != region;
     let cost = cost(snapshots, hours, is_between_regions);
-    let permissions = "--permissions also makes a role, two queues, and a parameter (without the tag).\n";
+    let permissions = "--permissions also makes a role, two queues, and a second parameter.\n";
     let transfer = "The price of a GiB from Region to Region is taken as 0.10 dollars.\n";
     format!(
         "It makes one snapshot of 1 GiB with one block of data (512 KiB) and one AMI in {source_region}, up to\n\
-         {snapshots} copies of it in {region}, and a rule of EventBridge with a queue for their events.\n\
-         {}All of it has the tag `{RUN_TAG}`. The run takes {time},\n\
-         {hours} hours at the most. It removes everything in the end.\n\n\
+         {snapshots} copies of it in {region}, a rule of EventBridge with a queue for events, and a parameter.\n\
+         {}All of it but parameters has the tag `{RUN_TAG}`. In the end, it removes everything.\n\
+         The run takes {time}, {hours} hours at the most.\n\n\
          It costs less than {cost:.2} US dollars: {snapshots} full snapshots of 1 GiB for {hours} hours, at 0.10 dollars for\n\
          a GiB and month, and up to {REQUESTS} requests to SQS. Each snapshot holds one block only, so it\n\
          costs less. Look up the prices of your Region.\n{}",

@@ -7,7 +7,6 @@ use crate::lab::Plan;
 use crate::run::{Answered, Verdict};
 
 /// The table (question, expected, seen, verdict), and what each difference means.
-#[must_use]
 pub fn table(answers: &[Answered]) -> String {
     let mut table = Table::new();
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
@@ -29,7 +28,6 @@ pub fn table(answers: &[Answered]) -> String {
 }
 
 /// The report to publish. It has no id, account or name in it.
-#[must_use]
 pub fn json(answers: &[Answered], plan: &Plan, date: &str) -> Value {
     let answers: Vec<Value> = answers
         .iter()
@@ -53,7 +51,6 @@ pub fn json(answers: &[Answered], plan: &Plan, date: &str) -> Value {
 }
 
 /// The text without ARNs, which can contain names, and without ids of resources and accounts.
-#[must_use]
 pub fn redacted(text: &str) -> String {
     let words = text.split(' ').map(|word| if word.contains("arn:") { "…".to_owned() } else { without_ids(word) });
     words.collect::<Vec<_>>().join(" ")

@@ -16,7 +16,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Verdict::AsExpected => "as expected",
@@ -34,7 +33,6 @@ pub struct Answered {
 }
 
 impl Answered {
-    #[must_use]
     pub fn verdict(&self) -> Verdict {
         match &self.answer {
             Ok(seen) if self.assumption.expects(seen) => Verdict::AsExpected,
@@ -44,7 +42,6 @@ impl Answered {
     }
 
     /// What AWS did, or why there is no answer. Without AWS's message: it can contain ids and accounts.
-    #[must_use]
     pub fn seen(&self) -> String {
         match &self.answer {
             Ok(seen) => seen.clone(),

@@ -44,7 +44,6 @@ pub struct Plan {
 
 impl Plan {
     /// The partition of the Regions, for ARNs.
-    #[must_use]
     pub fn partition(&self) -> &'static str {
         self.region.parse::<Region>().map_or("aws", |region| region.partition())
     }
@@ -77,7 +76,6 @@ pub struct Made {
 
 impl Made {
     /// What runs that nobody remembers may have made.
-    #[must_use]
     pub fn unknown() -> Self {
         use Kind::{Image, Parameter, Queue, Role, Rule, Snapshot, UsageReport};
         let kinds = [Role, Parameter, Rule, Queue, UsageReport, Image, Snapshot].into();
@@ -205,8 +203,17 @@ pub(super) struct Bench {
     pub(super) finished: Once<Image>,
     pub(super) dead: Once<DeadCopy>,
     pub(super) failed: Once<Copy>,
+    pub(super) listener: Once<String>,
+    heard: Mutex<Vec<Value>>,
     pub(super) ends: Once<[EndOfCopy; 2]>,
     pub(super) role: Once<Role>,
+}
+
+impl Bench {
+    /// The details of the events so far.
+    pub(super) fn heard(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The AWS that is asked, with what this run has there.
@@ -219,7 +226,6 @@ pub struct Lab {
 }
 
 impl Lab {
-    #[must_use]
     pub fn new(aws: Aws, plan: Plan) -> Self {
         Lab { aws, plan, made: Mutex::default(), bench: Bench::default() }
     }
@@ -230,7 +236,6 @@ impl Lab {
     }
 
     /// What the run made and did not remove yet.
-    #[must_use]
     pub fn made(&self) -> Made {
         self.ledger().clone()
     }

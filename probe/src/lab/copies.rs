@@ -220,10 +220,7 @@ impl Lab {
         Ok(DeadCopy { copy: copy.clone(), at: self.aws.elapsed(), snapshot_codes })
     }
 
-    /// A copy under a key that does not exist.
-    ///
-    /// # Errors
-    /// The error of `CopyImage`, if EC2 notices the key at once.
+    /// A copy under a key that does not exist. The error is that of `CopyImage`, if EC2 notices the key at once.
     pub(crate) async fn failed_copy(&self) -> Result<&Copy, CallError> {
         self.bench.failed.get(Box::pin(self.make_failed_copy())).await
     }

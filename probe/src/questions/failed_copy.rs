@@ -2,9 +2,7 @@
 
 use super::{Answer, refused};
 use crate::aws::{CallError, answered};
-use crate::lab::{EndOfCopy, Lab, snapshot_ids, state, state_reason};
-
-const NO_EVENT: &str = "no event within 10 minutes";
+use crate::lab::{EndOfCopy, Lab, NO_EVENT, snapshot_ids, state, state_reason};
 
 pub(crate) async fn is_a_bad_key_noticed_only_after_the_call(lab: &Lab) -> Answer {
     Ok(answered(lab.failed_copy().await)?.map_or_else(refused, |_| "CopyImage succeeds".to_owned()))

@@ -6,6 +6,7 @@
 
 pub(crate) mod copies;
 pub(crate) mod failed_copy;
+pub(crate) mod parameters;
 pub(crate) mod permissions;
 pub(crate) mod retired;
 pub(crate) mod tokens;

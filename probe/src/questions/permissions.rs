@@ -9,14 +9,13 @@ use aws_sdk_ec2::types::{
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::QueueAttributeName;
-use aws_sdk_ssm::types::ParameterType;
 use courier_core::image::tag::{DISABLED_WITH_SOURCE, FINISHED, SOURCE_IMAGE, USAGE_REPORT};
 use time::OffsetDateTime;
 
 use super::Answer;
-use super::retired::order_report;
+use super::retired::{INSTANCES, order_report};
 use crate::aws::{Aws, CallError, answered};
-use crate::lab::{Kind, Lab, PATH, Role, snapshot_ids, tag};
+use crate::lab::{Lab, PATH, Role, snapshot_ids, tag};
 
 const GIVE_UP_RECEIVING_AFTER: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_secs(5);
@@ -129,7 +128,7 @@ impl Trial<'_> {
         self.judge("DescribeImageReferences", references.send().await)?;
         let [run, skip] = self.lab.tags();
         let tags = [(USAGE_REPORT, id), run, skip];
-        let report = order_report(self.lab, &self.role.aws, id, "report-by-role", &tags).await;
+        let report = order_report(self.lab, &self.role.aws, id, "report-by-role", &INSTANCES, &tags).await;
         let Some(report_id) = self.judge("CreateImageUsageReport", report)? else { return Ok(()) };
         let reports = ec2.describe_image_usage_reports().image_ids(id);
         self.judge("DescribeImageUsageReports", reports.send().await)?;
@@ -178,14 +177,11 @@ impl Trial<'_> {
 
     /// Publishes the AMI in a parameter, and reads one that could be announced.
     async fn use_parameters(&mut self) -> Result<(), CallError> {
-        let (lab, plan) = (self.lab, &self.lab.plan);
-        let (name, ssm) = (format!("{PATH}{}", plan.run), self.role.aws.ssm(&plan.region));
-        let put = ssm.put_parameter().name(&name).value(self.image_id).overwrite(true);
-        let put = put.r#type(ParameterType::String).data_type("aws:ec2:image").send().await;
-        let put = lab.keep(Kind::Parameter, &plan.region, put.map(|_| Some(name.clone())));
+        let (lab, plan, aws) = (self.lab, &self.lab.plan, &self.role.aws);
+        let put = lab.put_parameter(aws, "", self.image_id, "aws:ec2:image").await;
         self.judge("PutParameter", put)?;
-        self.judge("GetParameter", get_parameter(&self.role.aws, &plan.region, &name).await)?;
-        let announced = get_parameter(&self.role.aws, &plan.source_region, &format!("{PATH}announced")).await;
+        self.judge("GetParameter", get_parameter(aws, &plan.region, &format!("{PATH}{}", plan.run)).await)?;
+        let announced = get_parameter(aws, &plan.source_region, &format!("{PATH}announced")).await;
         self.judge("GetParameter in the source Region", announced).map(drop)
     }
 }

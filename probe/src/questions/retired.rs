@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{ImageUsageResourceTypeRequest, ResourceType};
+use aws_sdk_ec2::types::{ImageUsageResourceTypeOptionRequest, ImageUsageResourceTypeRequest, ResourceType};
+use courier_core::usage_report::RESOURCE_TYPES;
 
-use super::Answer;
-use crate::aws::{Aws, CallError};
+use super::{Answer, refused};
+use crate::aws::{Aws, CallError, answered};
 use crate::lab::{Kind, Lab, Look, tagged};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const GIVE_UP_REPORT_AFTER: Duration = Duration::from_secs(60 * 60);
 const POLL: Duration = Duration::from_secs(15);
+pub(super) const INSTANCES: [&str; 1] = ["ec2:Instance"];
 
 pub(crate) async fn is_a_disabled_ami_hidden_unless_asked_for(lab: &Lab) -> Answer {
     let image_id = lab.finished_copy().await?.image_id().unwrap_or_default();
@@ -59,9 +61,18 @@ async fn look_at_dead(lab: &Lab, times: &[(u64, &str)]) -> Answer {
     Ok(format!("{}as a live AMI: {}", if is_live { "" } else { "not " }, seen.join(", then ")))
 }
 
+pub(crate) async fn does_a_usage_report_take_the_four_types(lab: &Lab) -> Answer {
+    Ok(answered(order_full_report(lab).await)?.map_or_else(refused, |_| "accepted".to_owned()))
+}
+
 pub(crate) async fn does_a_usage_report_become_available(lab: &Lab) -> Answer {
-    let image_id = lab.finished_copy().await?.image_id().unwrap_or_default();
-    let id = order_report(lab, &lab.aws, image_id, "report", &lab.tags()).await?;
+    let id = match order_full_report(lab).await {
+        Err(CallError::Refused { .. }) => {
+            let image_id = lab.finished_copy().await?.image_id().unwrap_or_default();
+            order_report(lab, &lab.aws, image_id, "report", &INSTANCES, &lab.tags()).await?
+        }
+        answer => answer?,
+    };
     let begun = lab.aws.elapsed();
     loop {
         let call = lab.ec2().describe_image_usage_reports().report_ids(&id).send();
@@ -79,16 +90,28 @@ pub(crate) async fn does_a_usage_report_become_available(lab: &Lab) -> Answer {
     }
 }
 
-/// `CreateImageUsageReport`, of instances. Returns the report's id.
+/// As the courier orders it. With this token, EC2 makes one report, however often it is ordered.
+async fn order_full_report(lab: &Lab) -> Result<String, CallError> {
+    let image_id = lab.finished_copy().await?.image_id().unwrap_or_default();
+    order_report(lab, &lab.aws, image_id, "full-report", &RESOURCE_TYPES, &lab.tags()).await
+}
+
+/// `CreateImageUsageReport`, with all versions of launch templates. Returns the report's id.
 pub(super) async fn order_report(
     lab: &Lab,
     aws: &Aws,
     image_id: &str,
     token: &str,
+    kinds: &[&str],
     tags: &[(&str, &str)],
 ) -> Result<String, CallError> {
-    let instances = ImageUsageResourceTypeRequest::builder().resource_type("ec2:Instance").build();
-    let call = aws.ec2(&lab.plan.region).create_image_usage_report().image_id(image_id).resource_types(instances);
-    let call = call.client_token(lab.token(token)).tag_specifications(tagged(ResourceType::ImageUsageReport, tags));
+    let kinds = kinds.iter().map(|kind| {
+        let depth = ImageUsageResourceTypeOptionRequest::builder().option_name("version-depth").option_values("10000");
+        let all_versions = (*kind == "ec2:LaunchTemplate").then(|| vec![depth.build()]);
+        ImageUsageResourceTypeRequest::builder().resource_type(*kind).set_resource_type_options(all_versions).build()
+    });
+    let call = aws.ec2(&lab.plan.region).create_image_usage_report().image_id(image_id);
+    let call = call.set_resource_types(Some(kinds.collect())).client_token(lab.token(token));
+    let call = call.tag_specifications(tagged(ResourceType::ImageUsageReport, tags));
     lab.keep(Kind::UsageReport, &lab.plan.region, call.send().await.map(|it| it.report_id))
 }

@@ -89,6 +89,10 @@ fn without_events(world: &mut World) {
     world.behaviour.events = false;
 }
 
+fn refuse_recipes(world: &mut World) {
+    world.behaviour.usage_reports_refuse = ["imagebuilder:ImageRecipe".to_owned()].into();
+}
+
 fn denied(action: &str) -> Fault {
     Fault::on(action).error(400, "AccessDeniedException", "User is not authorized")
 }
@@ -239,10 +243,21 @@ fn cases() -> Vec<Cases> {
             .usual("not as a live AMI: state deregistered (at once), then an empty answer (1 min)")
             .same(weakest, "InvalidAMIID.NotFound (at once)")
             .same(forget_at_once, "InvalidAMIID.Unavailable (at once)"),
+        of("does_a_usage_report_take_the_four_types")
+            .usual("accepted")
+            .different(refuse_recipes, "refused: InvalidParameterValue"),
         of("does_a_usage_report_become_available")
+            .same(refuse_recipes, "available after 600 s")
             .usual("available after 600 s")
             .different(|world| world.behaviour.usage_report_error = Some("no".to_owned()), "error after 600 s")
             .different(|world| world.behaviour.usage_report_duration = 2 * HOUR, "pending after 3600 s"),
+        of("does_the_event_of_a_parameter_name_its_data_type")
+            .usual("an event with dataType")
+            .same(|world| world.behaviour.parameter_events_name_the_data_type = false, "an event without dataType")
+            .different(without_events, NO_EVENT),
+        of("is_an_ami_in_a_text_parameter_refused")
+            .usual("refused: ValidationException")
+            .different(|world| world.behaviour.parameters_change_data_type = true, "accepted"),
         of("is_each_call_of_the_courier_allowed_to_its_role")
             .usual("yes: each of 30 calls")
             .different(

@@ -55,6 +55,14 @@ fn everything(aws: &Aws) -> Vec<String> {
     world.images(REGION).into_iter().map(|image| image.id).chain(world.snapshots(REGION)).collect()
 }
 
+async fn until_copies_are_made(aws: &Aws) {
+    let begun = Instant::now();
+    while !aws.world().calls().iter().any(|call| call.action == "DeregisterImage") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "no copy was made");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_prints_the_table_and_writes_a_report_without_ids_accounts_and_names() {
     let aws = aws().await;
@@ -126,11 +134,7 @@ async fn after_ctrl_c_it_removes_everything_and_still_reports() {
         .arg(&report)
         .spawn()
         .expect("the command runs");
-    let begun = Instant::now();
-    while !aws.world().calls().iter().any(|call| call.action == "DeregisterImage") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no copy was made");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_copies_are_made(&aws).await;
     let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
     assert!(sent.success());
     let output =
@@ -151,11 +155,7 @@ async fn what_a_killed_run_left_behind_is_removed_by_clean() {
         .current_dir(folder.path())
         .spawn()
         .expect("the command runs");
-    let begun = Instant::now();
-    while !aws.world().calls().iter().any(|call| call.action == "DeregisterImage") {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no copy was made");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_copies_are_made(&aws).await;
     child.kill().expect("it is killed");
     child.wait().expect("it is gone");
     assert!(!everything(&aws).is_empty(), "it left something behind");

@@ -1,11 +1,8 @@
-//! The caller's own credentials, from each kind of profile.
+//! Whose credentials it takes, and what it says where there are none. The SDK knows the kinds of profiles.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::thread;
 
 use local::aws::Aws;
 use tempfile::TempDir;
@@ -78,16 +75,6 @@ fn assert_refused(aws: &Aws, output: &Output, words: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_profile_gives_the_keys_and_the_region() {
-    let aws = aws().await;
-    let home = home(
-        "[profile sandbox]\nregion = ap-south-1\naws_access_key_id = AKIA444455556666TEST\naws_secret_access_key = secret\n",
-    );
-    let found = probe(&aws, &home, &["--profile", "sandbox"], &[]).await;
-    assert!(text(&found.stdout).starts_with("Account 444455556666, Region ap-south-1"), "{}", text(&found.stderr));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_profile_of_the_command_line_wins_over_keys_in_the_environment() {
     let aws = aws().await;
     let home = home("[profile sandbox]\naws_access_key_id = AKIA444455556666TEST\naws_secret_access_key = secret\n");
@@ -102,21 +89,6 @@ async fn without_credentials_it_says_what_to_do() {
     let aws = aws().await;
     let output = probe(&aws, &home(""), &["--region", "eu-west-1"], &[]).await;
     assert_refused(&aws, &output, &["no credentials: add --profile"]);
-}
-
-#[cfg(unix)]
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_gives_the_keys() {
-    let aws = aws().await;
-    let home = home("");
-    let script = home.path().join("keys.sh");
-    let keys = r#"{"Version": 1, "AccessKeyId": "AKIA777788889999TEST", "SecretAccessKey": "secret"}"#;
-    write(&script, &format!("echo '{keys}'\n"));
-    let config = format!("[profile sandbox]\nregion = ap-south-1\ncredential_process = sh {}\n", script.display());
-    write(&home.path().join(".aws/config"), &config);
-    let output = probe(&aws, &home, &["--profile", "sandbox"], &[]).await;
-    assert!(text(&output.stdout).starts_with("Account 777788889999, Region ap-south-1"), "{}", text(&output.stderr));
-    assert_eq!(keys_used(&aws), ["AKIA777788889999TEST"]);
 }
 
 #[cfg(unix)]
@@ -148,35 +120,4 @@ async fn with_an_expired_session_of_single_sign_on_it_says_how_to_sign_on_before
     write(&home.path().join(TOKEN_OF_DEV), r#"{"accessToken": "old", "expiresAt": "2020-01-01T00:00:00Z"}"#);
     let output = probe(&aws, &home, &["--profile", "sandbox", "--yes"], &[]).await;
     assert_refused(&aws, &output, &["`aws sso login --profile sandbox`", "the SSO token has expired"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_of_single_sign_on_gives_the_keys() {
-    let aws = aws().await;
-    let home = home(SIGN_ON);
-    write(&home.path().join(TOKEN_OF_DEV), r#"{"accessToken": "valid", "expiresAt": "2099-01-01T00:00:00Z"}"#);
-    let server = TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
-    let endpoint = format!("http://{}", server.local_addr().expect("an address"));
-    let asked = thread::spawn(move || give_role_credentials(&server));
-    let output = probe(&aws, &home, &["--profile", "sandbox"], &[("AWS_ENDPOINT_URL_SSO", &endpoint)]).await;
-    assert!(text(&output.stdout).starts_with("Account 777788889999, Region ap-south-1"), "{}", text(&output.stderr));
-    assert_eq!(keys_used(&aws), ["ASIA777788889999TEST"]);
-    let asked = asked.join().expect("it was asked").to_lowercase();
-    assert!(asked.contains("role_name=sandbox") && asked.contains("x-amz-sso_bearer_token: valid"), "{asked}");
-}
-
-/// Answers one `GetRoleCredentials`. Returns the request.
-/// <https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html>
-fn give_role_credentials(server: &TcpListener) -> String {
-    let (mut client, _) = server.accept().expect("a client");
-    let mut request = Vec::new();
-    while !request.ends_with(b"\r\n\r\n") {
-        let mut part = [0; 4096];
-        let length = client.read(&mut part).expect("the request is read");
-        request.extend_from_slice(&part[..length]);
-    }
-    let keys = r#"{"roleCredentials": {"accessKeyId": "ASIA777788889999TEST", "secretAccessKey": "secret", "sessionToken": "token", "expiration": 4070908800000}}"#;
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", keys.len());
-    client.write_all((head + keys).as_bytes()).expect("the answer is written");
-    text(&request)
 }
