@@ -32,9 +32,15 @@ pub struct Behaviour {
     /// How long a new AMI is not visible by filter. Default: not at all. As with
     /// [`invisible_by_id_for`](Self::invisible_by_id_for); assumed: each kind of look has its own delay.
     pub invisible_by_filter_for: Duration,
-    /// With a seed, each look at an AMI that is not visible yet shows it or not, like the toss of a coin: AWS answers from many
-    /// machines. The same seed gives the same answers. Default: no seed; such an AMI is never shown. Assumed.
+    /// With a seed, each look at an AMI that is not visible yet shows it or not, like the toss of a coin, and each look at one that
+    /// was changed shows one of its versions: AWS answers from many machines. The same seed gives the same answers. Default: no seed;
+    /// such an AMI, and such a change, is never shown. Assumed.
     pub flicker_seed: Option<u64>,
+    /// How long `DescribeImages` by id may show the tags and attributes that an AMI had before a call changed them. Default: not at
+    /// all. Documented: eventual consistency, without a maximum. Assumed: 15 minutes, as for a new AMI.
+    pub changes_invisible_by_id_for: Duration,
+    /// The same by filter. Assumed: each kind of look has its own delay.
+    pub changes_invisible_by_filter_for: Duration,
     /// How an AMI that is not visible yet looks by id. Default: `NotFound` (reported). `Empty`, `Unavailable`: assumed.
     pub invisible_as: HiddenAs,
     /// How an AMI that is not shared with the caller looks by id. Default: `NotFound` (assumed). Reported: `Empty`.
@@ -112,6 +118,9 @@ pub struct Behaviour {
     /// Whether the world sends the events of [`World::take_events`](super::World::take_events). Default: yes. Documented:
     /// best effort.
     pub events: bool,
+    /// How often the event of a change of tags comes. Default: once. Documented: best effort, so perhaps not at all; and an event that
+    /// comes can come twice. <https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-tag.html>
+    pub tag_events: u32,
     /// Whether the event of a failed AMI has its reason in `ErrorMessage`. Default: yes (documented).
     pub events_name_the_reason: bool,
     /// Whether a parameter can change to or from the data type `aws:ec2:image`. Default: no. Documented: it cannot. Assumed: the
@@ -128,6 +137,8 @@ pub struct Behaviour {
 
 /// The longest that a new AMI is not visible: the design's bound.
 const LONGEST_INVISIBLE: Duration = Duration::from_secs(15 * 60);
+/// How long Parameter Store takes to check an AMI. Documented: no maximum. Assumed.
+const LONGEST_CHECK_OF_A_PARAMETER: Duration = Duration::from_secs(60);
 /// The shortest time for which the design takes a client token to be remembered.
 const SHORTEST_MEMORY_OF_TOKENS: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -143,6 +154,8 @@ impl Default for Behaviour {
             invisible_by_id_for: Duration::ZERO,
             invisible_by_filter_for: Duration::ZERO,
             flicker_seed: None,
+            changes_invisible_by_id_for: Duration::ZERO,
+            changes_invisible_by_filter_for: Duration::ZERO,
             invisible_as: HiddenAs::NotFound,
             not_shared_as: HiddenAs::NotFound,
             shared_tags_visible: true,
@@ -171,6 +184,7 @@ impl Default for Behaviour {
             invocations_in_a_chain: None,
             page_size: 1000,
             events: true,
+            tag_events: 1,
             events_name_the_reason: true,
             parameters_change_data_type: false,
             parameter_events_name_the_data_type: true,
@@ -180,8 +194,8 @@ impl Default for Behaviour {
 }
 
 impl Behaviour {
-    /// The least that AWS promises: names are not unique, a new AMI is not visible for 15 minutes, a deregistered one is
-    /// `NotFound` at once, a token is forgotten after 24 hours, and the token of a dead AMI is an error.
+    /// The least that AWS promises: names are not unique, a new AMI and a change of one are not visible for 15 minutes, a
+    /// deregistered one is `NotFound` at once, a token is forgotten after 24 hours, and the token of a dead AMI is an error.
     pub fn weakest() -> Self {
         let mut weakest = Behaviour {
             copy_image_refuses_taken_names: false,
@@ -191,10 +205,18 @@ impl Behaviour {
             token_of_dead_image: TokenOfDeadImage::Error,
             snapshot_ids_at: SnapshotIdsAt::End,
             parameter_events_name_the_data_type: false,
+            parameter_check_duration: LONGEST_CHECK_OF_A_PARAMETER,
             ..Behaviour::default()
         };
         weakest.hide_new_images_for(LONGEST_INVISIBLE);
+        weakest.hide_changes_for(LONGEST_INVISIBLE);
         weakest
+    }
+
+    /// Sets how long a change of an AMI's tags or attributes is not visible, by id and by filter alike.
+    pub fn hide_changes_for(&mut self, duration: Duration) {
+        self.changes_invisible_by_id_for = duration;
+        self.changes_invisible_by_filter_for = duration;
     }
 
     /// Sets how long a new AMI is not visible, by id and by filter alike.

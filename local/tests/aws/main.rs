@@ -1,6 +1,7 @@
 //! The rules of the embedded AWS, each proven on the pure world. `wire` and `faults` prove what clients see.
 
 mod blank_volumes;
+mod changes;
 mod copy_image;
 mod deregistration;
 mod describe_images;

@@ -38,7 +38,8 @@ fn an_available_image_becomes_the_value_with_an_event() {
     let mut world = World::default();
     world.add_image(REGION, Image::new(IMAGE, "golden"));
     put_image(&mut world, IMAGE).expect("taken");
-    let expected = Parameter { value: IMAGE.to_owned(), data_type: "aws:ec2:image".to_owned(), version: 1 };
+    let expected =
+        Parameter { value: IMAGE.to_owned(), data_type: "aws:ec2:image".to_owned(), version: 1, description: None };
     assert_eq!(world.parameter(REGION, "/golden"), Some(expected));
     let event = &world.take_events()[0];
     assert_eq!(event["detail-type"], "Parameter Store Change");
@@ -141,4 +142,31 @@ fn only_the_event_of_a_refused_value_always_names_the_data_type() {
             assert_eq!((&detail["dataType"], detail["exception"].is_string()), (&data_type, is_refused));
         }
     }
+}
+
+#[test]
+fn a_description_is_kept_shown_in_lists_and_replaced_with_the_value() {
+    let mut world = World::default();
+    let put = |world: &mut World, description: &Value| {
+        let parameters =
+            json!({ "Name": "p", "Value": "1", "Type": "String", "Description": description, "Overwrite": true });
+        ssm(world, "PutParameter", &parameters)
+    };
+    put(&mut world, &json!("how to go back")).expect("created");
+    put(&mut world, &Value::Null).expect("overwritten");
+    let description = |world: &mut World| {
+        ssm(world, "DescribeParameters", &json!({})).expect("a list")["Parameters"][0]["Description"].clone()
+    };
+    assert_eq!(description(&mut world), "how to go back");
+    put(&mut world, &json!("x".repeat(1024))).expect("overwritten");
+    assert_eq!(world.parameter(REGION, "p").and_then(|parameter| parameter.description), Some("x".repeat(1024)));
+    assert_eq!(code(put(&mut world, &json!("x".repeat(1025)))), "ValidationException");
+}
+
+#[test]
+fn at_most_ten_are_read_at_once() {
+    let mut world = World::default();
+    let names: Vec<String> = (0..11).map(|n| format!("/p/{n}")).collect();
+    ssm(&mut world, "GetParameters", &json!({ "Names": names[..10] })).expect("an answer");
+    assert_eq!(code(ssm(&mut world, "GetParameters", &json!({ "Names": names }))), "ValidationException");
 }

@@ -1,6 +1,8 @@
 //! `DescribeImages`.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html>
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::filter::Filter;
@@ -42,10 +44,12 @@ pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &P
 
     let world = &*world;
     let found = if ids.is_empty() { all(world, caller) } else { by_ids(world, caller, &ids)? };
-    let mut matching: Vec<&Image> = found
+    let look = if ids.is_empty() { Look::ByFilter } else { Look::ById };
+    let mut matching: Vec<Cow<'_, Image>> = found
         .into_iter()
+        .map(|image| world.as_shown(image, look))
         .filter(|image| wanted.has(world, image))
-        .filter(|image| !ids.is_empty() || world.shows(image, Look::ByFilter))
+        .filter(|image| look == Look::ById || world.shows(image, look))
         .collect();
     matching.sort_by(|a, b| a.id.cmp(&b.id));
     matching.dedup_by(|a, b| a.id == b.id);

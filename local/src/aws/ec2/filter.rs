@@ -17,10 +17,15 @@ impl<'a> Filter<'a> {
     /// The filters of a request; `known` are the names that the action has, besides `tag:KEY` and `tag-key`.
     ///
     /// # Errors
-    /// `InvalidParameterValue` for a filter that EC2 does not have, or one without values.
+    /// `InvalidParameterValue` for a filter that EC2 does not have, or one without values; `FilterLimitExceeded` for more than 50
+    /// filters, or 200 values.
     pub(super) fn read(parameters: &Parameters<'a>, known: &[&str]) -> Result<Vec<Filter<'a>>, ApiError> {
-        parameters
-            .structures("Filter")
+        let filters = parameters.structures("Filter");
+        let values: usize = filters.iter().map(|filter| filter.list("Value").len()).sum();
+        if filters.len() > 50 || values > 200 {
+            return Err(ApiError::client("FilterLimitExceeded", "The request has too many filters or filter values"));
+        }
+        filters
             .into_iter()
             .map(|filter| {
                 let name = filter.required("Name")?;

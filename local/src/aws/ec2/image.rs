@@ -55,8 +55,22 @@ pub struct Image {
     pub imds_support: Option<String>,
     pub tpm_support: Option<String>,
     pub(super) visibility: Visibility,
+    /// How it was before its last changes, oldest first.
+    pub(super) earlier: Vec<Earlier>,
     /// The end of the cooldown after protection was disabled.
     pub(super) protected_until: Option<OffsetDateTime>,
+}
+
+/// What calls change of an AMI besides its state, as it was until a time. See `earlier`.
+#[derive(Clone, Debug)]
+pub(super) struct Earlier {
+    pub(super) until: OffsetDateTime,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) description: Option<String>,
+    pub(super) imds_support: Option<String>,
+    pub(super) deprecation_time: Option<OffsetDateTime>,
+    pub(super) deregistration_protection: Protection,
+    pub(super) launch_permissions: BTreeSet<LaunchPermission>,
 }
 
 /// What `CopyImage` answers instead of a copy, for good or until a time.
@@ -104,6 +118,7 @@ impl Image {
             imds_support: None,
             tpm_support: None,
             visibility: Visibility::since_start(),
+            earlier: Vec::new(),
             protected_until: None,
         }
     }

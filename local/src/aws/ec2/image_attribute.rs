@@ -47,10 +47,26 @@ impl<'a> Change<'a> {
                 .text("Value")
                 .or_else(|| parameters.text("Value").filter(|_| attribute == Some(name)))
         };
-        if let Some(text) = value_of("Description", "description") {
+        let (description, imds_support) =
+            (value_of("Description", "description"), value_of("ImdsSupport", "imdsSupport"));
+        let is_one = parameters.names_one_of(&["Description", "ImdsSupport", "LaunchPermission", "Attribute"]);
+        if !is_one {
+            return Err(ApiError::client(
+                "InvalidParameterCombination",
+                "The request may contain one attribute to modify at a time",
+            ));
+        }
+        if let Some(text) = description {
+            if text.chars().count() > 255 {
+                return Err(ApiError::invalid_value("Description exceeds the maximum length of 255 characters"));
+            }
             return Ok(Change::Description(text));
         }
-        if let Some(value) = value_of("ImdsSupport", "imdsSupport") {
+        if let Some(value) = imds_support {
+            // Documented: once it is set, it cannot be taken back.
+            if value != "v2.0" {
+                return Err(ApiError::invalid_value(format!("Value ({value}) for imdsSupport is invalid: v2.0")));
+            }
             return Ok(Change::ImdsSupport(value));
         }
         let permission = parameters.below("LaunchPermission");

@@ -86,7 +86,11 @@ impl World {
         if image.owner != caller.account {
             return Err(ApiError::client("AuthFailure", format!("Not authorized for image:{id}")));
         }
-        self.image_mut(&caller.region, id).ok_or_else(|| not_found(id))
+        let now = self.now();
+        let shown_for = self.behaviour.changes_invisible_by_id_for.max(self.behaviour.changes_invisible_by_filter_for);
+        let image = self.image_mut(&caller.region, id).ok_or_else(|| not_found(id))?;
+        image.keep_as_it_is(now, shown_for);
+        Ok(image)
     }
 
     /// An AMI that the caller owns and that is neither pending nor failed nor disabled, to change it.

@@ -80,6 +80,16 @@ impl<'a> Parameters<'a> {
         Parameters { all: self.all, prefix: format!("{}{name}.", self.prefix) }
     }
 
+    /// Whether at most one of these is there, as a parameter or as a structure.
+    pub(super) fn names_one_of(&self, names: &[&str]) -> bool {
+        let is_named = |name: &&&str| {
+            let whole = format!("{}{name}", self.prefix);
+            let structure = format!("{whole}.");
+            self.all.into_iter().flatten().any(|(key, _)| *key == whole || key.starts_with(&structure))
+        };
+        names.iter().filter(is_named).count() <= 1
+    }
+
     /// All of them by name, without these.
     pub(super) fn without(&self, names: &[&str]) -> BTreeMap<String, String> {
         self.all

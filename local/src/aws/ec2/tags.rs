@@ -169,7 +169,7 @@ pub(super) fn create_tags(world: &mut World, caller: &Caller, parameters: &Param
     }
     parameters.stop_if_dry_run()?;
     for id in ids {
-        change(world, &caller.region, id, |existing| existing.extend(tags.clone()));
+        change(world, caller, id, |existing| existing.extend(tags.clone()));
     }
     Ok(json!({ "return": true }))
 }
@@ -191,7 +191,7 @@ pub(super) fn delete_tags(world: &mut World, caller: &Caller, parameters: &Param
                 .any(|(named_key, named_value)| *named_key == key && named_value.is_none_or(|it| it == value))
     };
     for id in ids {
-        change(world, &caller.region, id, |tags| {
+        change(world, caller, id, |tags| {
             tags.retain(|key, value| !is_user_key(key) || !is_deleted(key, value));
         });
     }
@@ -216,12 +216,16 @@ fn resources<'a>(world: &mut World, caller: &Caller, parameters: &Parameters<'a>
     Ok(ids)
 }
 
-fn change(world: &mut World, region: &str, id: &str, change: impl Fn(&mut Tags)) {
+fn change(world: &mut World, caller: &Caller, id: &str, change: impl Fn(&mut Tags)) {
+    let region = &caller.region;
+    let before = tags_of(world, region, id).cloned().unwrap_or_default();
     if let Some(image) = world.image_mut(region, id) {
         change(&mut image.tags);
     } else {
         world.change_snapshot(region, id, |snapshot| change(&mut snapshot.tags));
     }
+    let after = tags_of(world, region, id).cloned().unwrap_or_default();
+    world.emit_tag_change(caller, id, &before, &after);
 }
 
 /// The tags of each image, snapshot and image usage report of the Region whose id is the value of a parameter, and of the snapshots that are

@@ -47,11 +47,12 @@ pub(super) fn describe_parameters(world: &World, caller: &Caller, request: &Desc
         let mut filters = request.parameter_filters.iter();
         filters.all(|filter| filter.values.iter().any(|prefix| name.starts_with(prefix)))
     };
+    let description = |name: &str| world.stored_parameter(caller, name).and_then(|stored| stored.description.as_ref());
     let found: Vec<Value> = world
         .parameter_names()
         .into_iter()
         .filter(|(owner, name)| owner == caller && is_wanted(name))
-        .map(|(_, name)| json!({ "Name": name }))
+        .map(|(_, name)| json!({ "Name": name, "Description": description(&name) }))
         .collect();
     json!({ "Parameters": found })
 }
@@ -120,6 +121,7 @@ pub(super) struct PutParameter {
     name: String,
     value: String,
     r#type: Option<String>,
+    description: Option<String>,
     #[serde(default)]
     overwrite: bool,
     data_type: Option<String>,
@@ -154,6 +156,9 @@ pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutPara
     if request.value.is_empty() || request.value.len() > 4096 {
         return Err(validation("A standard parameter's value has from 1 to 4096 characters"));
     }
+    if request.description.as_ref().is_some_and(|text| text.chars().count() > 1024) {
+        return Err(validation("A parameter's description has at most 1024 characters"));
+    }
     let kind = request
         .r#type
         .or_else(|| stored.map(|stored| stored.kind.clone()))
@@ -176,6 +181,7 @@ pub(super) fn put_parameter(world: &mut World, caller: &Caller, request: PutPara
         kind,
         tags: request.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
         value: request.value,
+        description: request.description,
     };
     match data_type.as_str() {
         IMAGE => {

@@ -16,6 +16,7 @@ pub struct Parameter {
     pub data_type: String,
     /// From 1.
     pub version: u64,
+    pub description: Option<String>,
 }
 
 /// Every parameter, by its owner and name.
@@ -26,6 +27,7 @@ struct Parameters(BTreeMap<(Caller, String), StoredParameter>);
 #[derive(Debug, Default)]
 pub(super) struct StoredParameter {
     pub(super) kind: String,
+    pub(super) description: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     /// Oldest first. A version's number is its place, from 1.
     pub(super) versions: Vec<Version>,
@@ -46,6 +48,7 @@ pub(super) struct PendingCheck {
     pub(super) kind: String,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) value: String,
+    pub(super) description: Option<String>,
 }
 
 impl World {
@@ -57,6 +60,7 @@ impl World {
             value: newest.value.clone(),
             data_type: newest.data_type.clone(),
             version: stored.versions.len() as u64,
+            description: stored.description.clone(),
         })
     }
 
@@ -69,6 +73,7 @@ impl World {
                 kind: "String".to_owned(),
                 tags: BTreeMap::new(),
                 value: value.to_owned(),
+                description: None,
             },
             data_type,
         );
@@ -118,6 +123,8 @@ impl World {
         let stored = self.state_mut::<Parameters>().0.entry(key(&new.caller, &new.name)).or_default();
         new.kind.clone_into(&mut stored.kind);
         stored.tags.extend(new.tags.clone());
+        // Assumed: a new value without a description leaves it as it is.
+        stored.description = new.description.clone().or(stored.description.take());
         stored.versions.push(Version { value: new.value.clone(), data_type: data_type.to_owned(), modified });
     }
 }

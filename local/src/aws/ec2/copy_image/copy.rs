@@ -60,6 +60,7 @@ pub(super) fn start(world: &mut World, caller: &Caller, request: &CopyImage<'_>,
         last_launched_time: None,
         referenced_by: Vec::new(),
         visibility: Visibility::of_new_image(now, &world.behaviour),
+        earlier: Vec::new(),
         protected_until: None,
         ..source.clone()
     };
