@@ -76,10 +76,10 @@ fn is_alias(text: &str) -> bool {
 }
 
 impl KmsKey {
-    /// Whether it can be a key of this Region. Only an ARN names the Region.
-    pub fn can_be_in(&self, region: &Region) -> bool {
+    /// The Region that it is in, if that is another one than `region`. Only an ARN names it.
+    pub fn region_if_not(&self, region: &Region) -> Option<&str> {
         let named = self.0.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
-        named.is_none_or(|named| named == region.as_str())
+        named.filter(|named| *named != region.as_str())
     }
 
     /// Whether it is the AWS managed key for EBS. Snapshots under that key cannot be shared.

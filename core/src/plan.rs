@@ -237,14 +237,15 @@ pub(crate) fn description_of(
 
 fn encryption(request: Option<&CopyRequest>, settings: &Copying, stack_region: &Region) -> Result<Encryption, Error> {
     let encryption = request.and_then(|request| request.encryption.as_ref()).unwrap_or(&settings.encryption);
-    match encryption.key() {
+    let elsewhere = encryption.key().and_then(|key| Some((key, key.region_if_not(stack_region)?)));
+    match elsewhere {
         // EC2 would accept the call, and the copy would fail later.
-        Some(key) if !key.can_be_in(stack_region) => Err(Error::rejected(
+        Some((key, other)) => Err(Error::rejected(
             code::INVALID_VALUE,
-            format!("`KmsKeyId` is `{key}`; it must be a key of {stack_region}, where the copy is made"),
-            "use a key of that Region and send the request again",
+            format!("`KmsKeyId` is `{key}`: this key is in {other}, and the copy is made in {stack_region}"),
+            format!("use a key of {stack_region} and send the request again"),
         )),
-        _ => Ok(encryption.clone()),
+        None => Ok(encryption.clone()),
     }
 }
 

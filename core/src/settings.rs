@@ -200,13 +200,27 @@ pub enum Protection {
 pub struct WrongSetting {
     pub variable: &'static str,
     pub value: String,
+    /// Of a list, the item that is not valid.
+    pub item: Option<String>,
     pub accepted: String,
+}
+
+impl WrongSetting {
+    pub fn new(variable: &'static str, value: impl Into<String>, accepted: impl Into<String>) -> Self {
+        Self { variable, value: value.into(), item: None, accepted: accepted.into() }
+    }
 }
 
 impl fmt::Display for WrongSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { variable, value, accepted } = self;
-        write!(f, "{variable} is `{}`, which is not valid; accepted: {accepted}", shortened(value))
+        let Self { variable, value, item, accepted } = self;
+        write!(f, "{variable} is `{}`, ", shortened(value))?;
+        match item.as_deref().filter(|item| item != value) {
+            None => f.write_str("which is not valid"),
+            Some("") => f.write_str("which has an empty item"),
+            Some(item) => write!(f, "of which `{}` is not valid", shortened(item)),
+        }?;
+        write!(f, "; accepted: {accepted}")
     }
 }
 
@@ -274,26 +288,32 @@ impl Settings {
         let by_default_key = self.copying.encryption == Encryption::DefaultKey;
         let default_key_is_shared = "SHARE_WITH is set, and copies are encrypted with the EBS default key: if that is the AWS managed \
                                      key `aws/ebs`, no copy can be shared; set KMS_KEY_ID to a customer managed key";
-        (shares && by_default_key).then_some(default_key_is_shared).into_iter().collect()
+        let looks_nowhere = "SOURCE_REGIONS names no Region (it is empty or `any`): sweeps look for missed AMIs nowhere, and an AMI whose \
+                             event is lost is never copied; name the source Regions, or turn sweeps off";
+        let warnings = [
+            (shares && by_default_key, default_key_is_shared),
+            (self.sweeps && self.sources.regions.is_empty(), looks_nowhere),
+        ];
+        warnings.into_iter().filter_map(|(applies, warning)| applies.then_some(warning)).collect()
     }
 
     /// A copy under the AWS managed key cannot be shared, and no encrypted one can be public. The function reports that at its start,
     /// not after the first copy.
     fn can_share(&self) -> Result<(), WrongSetting> {
         match &self.copying.encryption {
-            Encryption::Key(_) | Encryption::DefaultKey if self.finishing.is_public() => Err(WrongSetting {
-                variable: "SHARE_WITH",
-                value: EVERYBODY.to_owned(),
-                accepted: "with ENCRYPTED=true or KMS_KEY_ID, accounts, organizations and OUs: an encrypted AMI cannot be public"
-                    .to_owned(),
-            }),
-            Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => Err(WrongSetting {
-                variable: "KMS_KEY_ID",
-                value: key.to_string(),
-                accepted: "with SHARE_WITH set, a customer managed key: a copy under the AWS managed key `aws/ebs` cannot be \
-                           shared with another account"
-                    .to_owned(),
-            }),
+            Encryption::Key(_) | Encryption::DefaultKey if self.finishing.is_public() => Err(WrongSetting::new(
+                "SHARE_WITH",
+                EVERYBODY,
+                "with ENCRYPTED=true or KMS_KEY_ID, accounts, organizations and OUs: an encrypted AMI cannot be public",
+            )),
+            Encryption::Key(key) if key.is_aws_managed() && !self.finishing.share_with.is_empty() => {
+                Err(WrongSetting::new(
+                    "KMS_KEY_ID",
+                    key.to_string(),
+                    "with SHARE_WITH set, a customer managed key: a copy under the AWS managed key `aws/ebs` cannot be \
+                     shared with another account",
+                ))
+            }
             _ => Ok(()),
         }
     }
@@ -336,11 +356,14 @@ fn url(text: &str) -> Option<String> {
 }
 
 fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSetting> {
-    const REGIONS: &str = "Regions of the function's partition, separated by commas (such as `us-east-1,us-west-2`); the function's own \
-                           Region alone only if SOURCE_OWNERS names other accounts, whose AMIs there are copied";
-    let regions: Vec<Region> = env.list("SOURCE_REGIONS", REGIONS, |text| {
-        text.parse().ok().filter(|region: &Region| region.partition() == stack_region.partition())
-    })?;
+    const REGIONS: &str = "Regions of the function's partition, separated by commas (such as `us-east-1,us-west-2`), or `any`; the \
+                           function's own Region alone only if SOURCE_OWNERS names other accounts, whose AMIs there are copied";
+    let regions: Vec<Region> = match (env.0)("SOURCE_REGIONS").as_deref() {
+        Some("any") => Vec::new(),
+        _ => env.list("SOURCE_REGIONS", REGIONS, |text| {
+            text.parse().ok().filter(|region: &Region| region.partition() == stack_region.partition())
+        })?,
+    };
     if let Some(unknown) = regions.iter().find(|region| region::check(region).is_err()) {
         let accepted =
             format!("Regions that exist; there is no `{unknown}`, did you mean `{}`?", region::nearest(unknown));
@@ -413,9 +436,11 @@ fn with_exclusions<T>(rules: Vec<Rule<T>>) -> (Vec<T>, Vec<T>) {
 const WATERMARKS: &str = "watermarks as `account:name`, separated by commas (such as `123456789012:scanned`)";
 
 fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSetting> {
-    let key = env.one("KMS_KEY_ID", &format!("{}, of {stack_region}", KmsKey::RULE), |text| {
-        text.parse().ok().filter(|key: &KmsKey| key.can_be_in(stack_region))
-    })?;
+    let key: Option<KmsKey> =
+        env.one("KMS_KEY_ID", &format!("{}, of {stack_region}", KmsKey::RULE), |text| text.parse().ok())?;
+    if let Some(other) = key.as_ref().and_then(|key| key.region_if_not(stack_region)) {
+        return Err(env.wrong("KMS_KEY_ID", &format!("a key of {stack_region}; this key is in {other}")));
+    }
     let encryption = match (key, env.flag("ENCRYPTED")?) {
         (Some(_), Some(false)) => {
             return Err(
@@ -542,7 +567,7 @@ struct Environment<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Environment<'_> {
     fn wrong(&self, variable: &'static str, accepted: &str) -> WrongSetting {
-        WrongSetting { variable, value: (self.0)(variable).unwrap_or_default(), accepted: accepted.to_owned() }
+        WrongSetting::new(variable, (self.0)(variable).unwrap_or_default(), accepted)
     }
 
     fn one<T>(
@@ -572,8 +597,10 @@ impl Environment<'_> {
         accepted: &str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Vec<T>, WrongSetting> {
-        let all = |value: &str| value.split(',').map(|item| parse(item.trim())).collect();
-        Ok(self.one(variable, accepted, all)?.unwrap_or_default())
+        let Some(value) = (self.0)(variable).filter(|value| !value.is_empty()) else { return Ok(Vec::new()) };
+        let items = value.split(',').map(str::trim);
+        let wrong = |item: &str| WrongSetting { item: Some(item.to_owned()), ..self.wrong(variable, accepted) };
+        items.map(|item| parse(item).ok_or_else(|| wrong(item))).collect()
     }
 
     fn flag(&self, variable: &'static str) -> Result<Option<bool>, WrongSetting> {

@@ -31,9 +31,8 @@ variable "architecture" {
 }
 
 variable "parameters" {
-  description = "Parameters of the template, such as { SourceRegions = \"us-east-1\" }."
+  description = "Parameters of the template: SourceRegions, such as { SourceRegions = \"us-east-1\" }, and any other."
   type        = map(string)
-  default     = {}
 }
 
 variable "iam_role_arn" {

@@ -71,12 +71,8 @@ fn proxies(variable: impl Fn(&str) -> Option<String>) -> Result<Matcher, WrongSe
     let Some((name, value)) = proxy else { return Ok(Matcher::builder().build()) };
     if !is_proxy(&value) {
         // The matcher would leave it out, and all calls would go around the proxy.
-        return Err(WrongSetting {
-            variable: name,
-            value: without_password(&value),
-            accepted: "`http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` with special characters as `%40`"
-                .to_owned(),
-        });
+        let accepted = "`http://HOST:PORT`, or `http://USER:PASSWORD@HOST:PORT` with special characters as `%40`";
+        return Err(WrongSetting::new(name, without_password(&value), accepted));
     }
     let direct = variable("NO_PROXY").or_else(|| variable("no_proxy")).unwrap_or_default();
     Ok(Matcher::builder().https(value).no(direct).build())

@@ -82,6 +82,8 @@ def test_the_pages_give_parameters_of_many_kinds():
         ([("DryRuns", "true")], "ami-courier.template.json has no parameter DryRuns"),
         ([("DryRun", "yes")], "DryRun does not take yes"),
         ([("SourceRegions", "us-east-1, us-west-2")], "SourceRegions does not take us-east-1, us-west-2"),
+        ([("SourceRegions", "us-esat-1")], "SourceRegions does not take us-esat-1"),
+        ([("RequiredTags", "approved=true,")], "RequiredTags does not take approved=true,"),
         ([("BackfillDays", "0")], "BackfillDays does not take 0"),
         ([("RequiredTags", "x" * 257)], f"RequiredTags does not take {'x' * 257}"),
     ],

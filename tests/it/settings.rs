@@ -43,7 +43,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("KMS_KEY_ID", "golden", "a key id, a key ARN, `alias/NAME` or an alias ARN"),
     ("KMS_KEY_ID", "alias/", "`alias/NAME`"),
     ("KMS_KEY_ID", "arn:aws:kms:eu-west-1:1234:key/0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e", "a key ARN"),
-    ("KMS_KEY_ID", "arn:aws:kms:us-east-1:123456789012:key/0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e", "of eu-west-1"),
+    (
+        "KMS_KEY_ID",
+        "arn:aws:kms:us-east-1:123456789012:key/0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e",
+        "this key is in us-east-1",
+    ),
     ("COPY_TAGS", "some", "`true` or `false`"),
     ("EXTRA_TAGS", "team", "`Key=Value`"),
     ("EXTRA_TAGS", "=sre", "`Key=Value`"),
@@ -140,7 +144,10 @@ async fn every_variable_has_an_invalid_value_in_the_table() {
 async fn every_accepted_form_of_every_setting_lets_the_function_start() {
     let longest = "p".repeat(128);
     let forms: &[(&str, &[&str])] = &[
-        ("SOURCE_REGIONS", &["us-east-1", "us-east-1, us-west-2", "us-east-1,eu-west-1", "il-central-1", "eu-north-9"]),
+        (
+            "SOURCE_REGIONS",
+            &["any", "us-east-1", "us-east-1, us-west-2", "us-east-1,eu-west-1", "il-central-1", "eu-north-9"],
+        ),
         ("SOURCE_OWNERS", &["self", "123456789012", "self, 111122223333"]),
         ("NAME_PATTERNS", &["*", "golden-*", "golden-*,base-????,(a) [b] ./-'@_", "golden-*,!*-debug", "!*-debug"]),
         (
@@ -218,4 +225,14 @@ async fn a_long_invalid_value_is_cut_in_the_message() {
     let log = refusal(&[("NAME_PATTERNS", &"!".repeat(3000))]).await.unwrap();
     assert!(log.contains("NAME_PATTERNS is `!!!") && log.contains("(3000 bytes)"), "{log}");
     assert!(log.len() < 2000, "{log}");
+}
+
+#[tokio::test]
+async fn a_function_whose_sweeps_look_nowhere_warns_at_its_start() {
+    for (regions, warns) in [("any", true), ("us-east-1", false)] {
+        let stage = Stage::new().await;
+        let host = stage.function_in(HERE).set("SOURCE_REGIONS", regions).start().await.unwrap();
+        let log = host.logs().join("\n");
+        assert_eq!(log.contains("sweeps look for missed AMIs nowhere"), warns, "{log}");
+    }
 }

@@ -33,7 +33,7 @@ STACK_UUID = "51af3dc0-da77-11e4-872e-1234567db123"
 
 # Each of the stack's options: off and on. What is on needs no other option to be on.
 OPTIONS = {
-    "SourceRegions": ("", "us-east-1,us-west-2"),
+    "SourceRegions": ("any", "us-east-1,us-west-2"),
     "RequiredTags": ("", "approved=true"),
     "RequiredWatermarks": ("", "111122223333:scanned"),
     "SourceParameterPath": ("", "/golden/"),

@@ -41,7 +41,7 @@ UUID = "{:08d}-2222-3333-4444-555555555555"
 # How each parameter gets as long as it may be. What is not here has a few allowed values or is a number.
 LONGEST = {
     # The shorter the names, the more of them, each with its quotes in an event pattern.
-    "SourceRegions": listed(lambda n: f"us-{'neswm'[n // 10]}ast-{n % 10}"),
+    "SourceRegions": listed(lambda n: f"{'abcde'[n // 10]}a-east-{n % 10}"),
     "SourceOwners": listed(lambda n: f"{111122223333 + n}"),
     "NamePatterns": padded("golden-"),
     "RequiredTags": padded("Key="),
@@ -49,7 +49,7 @@ LONGEST = {
     "CopyName": padded("{name}"),
     "CopyDescription": padded("of {name} "),
     "KmsKeyId": padded(arn("kms", "alias/")),
-    "ExtraTags": padded("Key="),
+    "ExtraTags": padded("team=platform,Key="),
     "SnapshotCopyCompletionDurationMinutes": lambda _: "2880",
     "ShareWith": listed(lambda n: arn("organizations", f"ou/o-a1b2c3d4e5/ou-ab12-{11111111 + n}", region="")),
     "Deprecate": lambda _: "3650",

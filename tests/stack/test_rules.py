@@ -232,12 +232,13 @@ def every_parameter_is_explained(stack):
             yield f"{name} has no label"
         if not parameter.get("Description"):
             yield f"{name} has no description"
-        if "Default" not in parameter:
-            yield f"{name} has no default: `sam deploy --guided` must work with a source Region alone"
+        # Without source Regions, a stack would do nothing and report that all is well.
+        if ("Default" in parameter) == (name == "SourceRegions"):
+            yield f"{name}: all but SourceRegions have a default, so that `sam deploy --guided` works with a source Region alone"
         if "AllowedPattern" in parameter:
             if not parameter.get("ConstraintDescription"):
                 yield f"{name} refuses values without saying what it wants"
-            if not re.fullmatch(parameter["AllowedPattern"], str(parameter.get("Default"))):
+            if not re.fullmatch(parameter["AllowedPattern"], str(parameter.get("Default", "any"))):
                 yield f"{name}: its default does not fit its pattern"
 
 
@@ -477,15 +478,22 @@ def test_it_fails_when(rule, path, value):
 
 
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+# Those that the function knows.
+REGIONS = re.findall(r'"([a-z]+(?:-[a-z]+)+-[0-9])"', (ROOT / "core" / "src" / "region.rs").read_text())
 ACCEPTED = {
-    "SourceRegions": ["", "us-east-1", "us-east-1,ap-southeast-4", "us-gov-west-1,cn-north-1"],
+    "SourceRegions": ["any", "us-east-1", "us-east-1,ap-southeast-4", "us-gov-west-1,cn-north-1", "eusc-de-east-1", *REGIONS],
     "SourceOwners": ["self", "111122223333", "self,111122223333"],
+    "RequiredTags": ["", "approved", "approved=true", "!temporary,team=", "aws:dlm:lifecycle-policy-id", "cost center=a=b,!stage=test"],
+    "CopyName": ["{name}", "web (1) {image_id}/{region}.{account}_{created}", "{tag:Role}-{name}"],
+    "CopyDescription": ["", "of {name}, made {created}!"],
+    "ExtraTags": ["", "team=platform", "team=platform,cost center=a=b,c=", "a=b,aa=b,b=a=", "ec2:SharedTag/team=x"],
+    "HttpsProxy": ["", "http://proxy:3128", "http://proxy", "http://me:p%40ss@10.0.0.1:80/", "proxy:3128", "http://[::1]:3128", "HTTP://me:p%40ss@proxy"],
     "NamePatterns": ["*", "golden-*,base image (v?)*", "!*-debug", "golden-*,!*-debug,!golden-0?"],
     "RequiredWatermarks": ["", "111122223333:scanned", "111122223333:scanned,123456789012:approved by: security"],
     "KmsKeyId": ["", "alias/golden/ami", KEY, KEY.replace("key/", "alias/"), KEY.rpartition("/")[2], "mrk-1234abcd12ab34cd56ef1234567890ab"],
-    "SnapshotCopyCompletionDurationMinutes": ["", "15", "2880"],
+    "SnapshotCopyCompletionDurationMinutes": ["", *map(str, range(15, 2881, 15))],
     "ShareWith": ["", "all", "111122223333", "111122223333,arn:aws:organizations::111122223333:organization/o-abc1234567"],
-    "Deprecate": ["Source", "Never", "90"],
+    "Deprecate": ["Source", "Never", *map(str, range(1, 3651))],
     "ParameterName": ["", "golden", "/golden", "/golden/{tag:Role}/ami", "golden/{name}"],
     "EventBusName": ["", "default", "arn:aws:events:eu-west-1:111122223333:event-bus/images"],
     "SourceParameterPath": ["", "/golden/"],
@@ -502,15 +510,21 @@ ACCEPTED = {
     "VpcSecurityGroupIds": ["", "sg-0123456789abcdef0"],
 }
 REFUSED = {
-    "SourceRegions": ["us-east-1,", "us-east-1, us-west-2", "useast1", "*"],
+    "SourceRegions": ["", "us-east-1,", "us-east-1, us-west-2", "useast1", "*", "any,us-east-1", "us-esat-1", "us-north-", "uss-east-1", "us-east-1-1"],
+    "RequiredTags": [",", "!", "a,,b", "=x", " ", "!!a", "a,", "a,!", "k" * 129],
+    "CopyName": ["", "{nam}", "{name", "name}", "a:b", "{tag:}", "{name}*"],
+    "CopyDescription": ["{nam}", "{", "}", "{tag:}"],
+    "ExtraTags": ["team", "=x", "a=1,", "a=1,a=2", "a=1,b=2,a=", "aws:x=y", "AWS:x=y", "ami-courier:try=1", "ec2:SharedTag/ami-courier:origin=x"]
+    + [",".join(f"k{n}=" for n in range(41))],
+    "HttpsProxy": ["proxy", "https://proxy:3128", "socks5://proxy:1080", "http://", "http://me:p@ss@proxy:3128", "http://a b:3128", "/proxy", "http://proxy:port"],
     "SourceOwners": ["", "self,", "12345", "amazon"],
     "NamePatterns": ["", "a{b}", "!", "a!b", "!!a", "golden-*,!", "golden-*,"],
     "RequiredWatermarks": ["scanned", "1111:scanned", "111122223333:", "111122223333:scanned,", "self:scanned"],
-    "KmsKeyId": ["alias", "alias/", "key/1", "*", "alias/a:b", KEY.replace("key/", "alias/a:")],
-    "SnapshotCopyCompletionDurationMinutes": ["0", "half"],
+    "KmsKeyId": ["alias", "alias/", "key/1", "*", "-" * 36, "mrk-1234", f"{KEY}0", "alias/a:b", KEY.replace("key/", "alias/a:")],
+    "SnapshotCopyCompletionDurationMinutes": ["0", "half", "2895", "015", *(str(n) for n in range(1, 3100) if n % 15)],
     "ShareWith": ["111122223333,", "1111", "all,", "all,111122223333", "111122223333,all", "111122223333 444455556666"],
-    "Deprecate": ["source", "0", "-1", ""],
-    "ParameterName": [" x", "a,b", "{name}", "/{tag:Team}/web", "golden-{name}", "/golden{name}/web", "/", "//x"],
+    "Deprecate": ["source", "0", "-1", "", "3651", "9999"],
+    "ParameterName": [" x", "a,b", "/golden/{nam}", "/golden/{name", "/golden/a b", "{name}", "/{tag:Team}/web", "golden-{name}", "/golden{name}/web", "/", "//x"],
     "EventBusName": ["a b"],
     "SourceParameterPath": ["golden", "*", "/", "//"],
     "SenderAccounts": ["*", "111122223333,"],
@@ -532,6 +546,35 @@ def test_the_pattern_of(name):
     pattern = template()["Parameters"][name]["AllowedPattern"]
     assert [value for value in ACCEPTED[name] if not re.fullmatch(pattern, value)] == []
     assert [value for value in REFUSED[name] if re.fullmatch(pattern, value)] == []
+
+
+def wrong_for_the_function():
+    """(variable, value) that stop the function: the table of its own tests."""
+    rows = re.search(r"const WRONG: .*?\n\];", (ROOT / "tests" / "it" / "settings.rs").read_text(), re.DOTALL)[0]
+    return [(name, value) for name, value in re.findall(r'^    \(\s*"(\w+)",\s*"(.*?)",\s*"', rows, re.MULTILINE) if name not in FROM_RESOURCES | {"AWS_REGION"}]
+
+
+# Only the function knows its Region, and which places have none.
+ONLY_THE_FUNCTION_SEES = {
+    ("SOURCE_REGIONS", "eu-west-1"),
+    ("SOURCE_REGIONS", "us-east-1,cn-north-1"),
+    ("KMS_KEY_ID", "arn:aws:kms:us-east-1:123456789012:key/0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e"),
+}
+
+
+def takes(parameter, value):
+    if "AllowedValues" in parameter:
+        return value in map(str, parameter["AllowedValues"])
+    if parameter["Type"] == "Number":
+        return value.isdigit() and parameter["MinValue"] <= int(value) <= parameter["MaxValue"]
+    return re.fullmatch(parameter["AllowedPattern"], value) is not None
+
+
+def test_what_stops_the_function_is_refused_at_deployment():
+    wrong = wrong_for_the_function()
+    assert len(wrong) > 50
+    parameters = template()["Parameters"]
+    assert {(name, value) for name, value in wrong if takes(parameters[pascal(name)], value)} == ONLY_THE_FUNCTION_SEES
 
 
 @pytest.mark.parametrize(
@@ -571,8 +614,7 @@ def test_the_rules_refuse_at_deployment(parameters, refused):
 def test_a_name_stands_for_what_has_it_in_the_account_and_region_of_the_stack(name, region, topic, boundary):
     """So that one stack set can give it to all."""
     source, parameters = template(name), {"AlarmTopicArn": "alarms", "PermissionsBoundaryArn": "team/boundary"}
-    if name == "source-region.yaml":
-        parameters["EventBusArns"] = "arn:aws:events:eu-west-1:123456789012:event-bus/default"
+    parameters |= {"EventBusArns": "arn:aws:events:eu-west-1:123456789012:event-bus/default"} if name == "source-region.yaml" else {"SourceRegions": "any"}
     resources = rendered(source, parameters, region=region)
     alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
     assert alarms and [alarm["AlarmActions"] for alarm in alarms] == [[topic]] * len(alarms)

@@ -62,9 +62,10 @@ fn a_key_is_named_in_one_of_four_forms() {
 fn only_a_key_that_an_arn_names_can_be_of_another_region() {
     let key = |text: &str| text.parse::<KmsKey>().unwrap();
     let stack_region: Region = "eu-west-1".parse().unwrap();
-    assert!(key("alias/golden").can_be_in(&stack_region));
-    assert!(key("arn:aws:kms:eu-west-1:123456789012:alias/golden").can_be_in(&stack_region));
-    assert!(!key("arn:aws:kms:eu-west-2:123456789012:alias/golden").can_be_in(&stack_region));
+    let elsewhere = |text| key(text).region_if_not(&stack_region).map(str::to_owned);
+    assert_eq!(elsewhere("alias/golden"), None);
+    assert_eq!(elsewhere("arn:aws:kms:eu-west-1:123456789012:alias/golden"), None);
+    assert_eq!(elsewhere("arn:aws:kms:eu-west-2:123456789012:alias/golden").as_deref(), Some("eu-west-2"));
     assert!(key("alias/aws/ebs").is_aws_managed());
     assert!(key("arn:aws:kms:eu-west-1:123456789012:alias/aws/ebs").is_aws_managed());
     assert!(!key("alias/aws/ebs2").is_aws_managed() && !key("alias/my/aws/ebs").is_aws_managed());

@@ -226,10 +226,47 @@ proptest! {
 
 #[test]
 fn sharing_copies_under_the_default_key_is_warned_of_and_any_other_setting_is_not() {
-    let warnings = |of: &[(&str, &str)]| read(of).unwrap().warnings();
+    let from = [("SOURCE_REGIONS", "us-east-1")];
+    let warnings = |of: &[(&str, &str)]| read(&[&from, of].concat()).unwrap().warnings();
     let default_key = [("SHARE_WITH", "111122223333"), ("ENCRYPTED", "true")];
     assert!(warnings(&default_key)[0].contains("set KMS_KEY_ID"));
     assert!(warnings(&default_key[..1]).is_empty() && warnings(&default_key[1..]).is_empty());
     let own_key = [("SHARE_WITH", "111122223333"), ("KMS_KEY_ID", "alias/images")];
     assert!(warnings(&own_key).is_empty());
+}
+
+#[test]
+fn sweeps_that_look_nowhere_are_warned_of() {
+    for nowhere in ["", "any"] {
+        let settings = read(&[("SOURCE_REGIONS", nowhere)]).unwrap();
+        assert!(settings.sources.regions.is_empty());
+        assert!(
+            matches!(settings.warnings().as_slice(), [warning] if warning.starts_with("SOURCE_REGIONS names no Region"))
+        );
+        assert_eq!(read(&[("SOURCE_REGIONS", nowhere), ("SWEEPS", "false")]).unwrap().warnings(), Vec::<&str>::new());
+    }
+    assert_eq!(read(&[("SOURCE_REGIONS", "us-east-1")]).unwrap().warnings(), Vec::<&str>::new());
+    assert!(refusal("SOURCE_REGIONS", "any,us-east-1").contains("of which `any` is not valid"));
+}
+
+#[test]
+fn a_wrong_item_of_a_list_is_named() {
+    for (variable, list, named) in [
+        ("SOURCE_REGIONS", "us-east-1,Virginia", "of which `Virginia` is not valid; accepted: Regions"),
+        ("SOURCE_OWNERS", "self,1234", "of which `1234` is not valid"),
+        ("NAME_PATTERNS", "golden-*, base:*", "of which `base:*` is not valid"),
+        ("REQUIRED_TAGS", "approved,,x", "which has an empty item; accepted:"),
+        ("EXTRA_TAGS", "a=b,team", "of which `team` is not valid"),
+        ("SHARE_WITH", "111122223333,1", "of which `1` is not valid"),
+    ] {
+        let refused = refusal(variable, list);
+        assert!(refused.contains(named), "{refused}");
+    }
+    assert!(refusal("SOURCE_OWNERS", "1234").contains("SOURCE_OWNERS is `1234`, which is not valid;"));
+}
+
+#[test]
+fn a_key_of_another_region_is_said_to_be_there() {
+    let refused = refusal("KMS_KEY_ID", "arn:aws:kms:us-east-1:123456789012:alias/golden");
+    assert!(refused.ends_with("accepted: a key of eu-west-1; this key is in us-east-1"), "{refused}");
 }
