@@ -192,8 +192,6 @@ impl Tag {
     /// How many tags a resource can have.
     pub const MOST: usize = 50;
 
-    /// # Errors
-    /// A key or value that breaks [`Tag::RULE`].
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, Malformed> {
         let tag = Self { key: key.into(), value: value.into() };
         let reserved = tag.key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"));

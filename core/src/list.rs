@@ -36,9 +36,6 @@ pub enum Choice {
 }
 
 /// The AMIs of a list that are in Regions from which AMIs may come.
-///
-/// # Errors
-/// Why none is.
 pub fn allowed(images: &[Identity], settings: &Settings) -> Result<Vec<Identity>, String> {
     let mut allowed = Vec::new();
     let mut reasons: Vec<String> = Vec::new();

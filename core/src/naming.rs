@@ -98,9 +98,6 @@ impl Template {
     /// assert_eq!(template.fill(&source, &"us-east-1".parse()?)?, "golden-us-east-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    ///
-    /// # Errors
-    /// What the source AMI does not have.
     pub fn fill(&self, source: &Image, region: &Region) -> Result<String, Missing> {
         let mut filled = String::new();
         for part in &self.0 {

@@ -47,10 +47,8 @@ pub enum TokenRule {
     DryRun(Option<ClientToken>),
 }
 
-/// Plans the copy of `image`, the AMI that `source` names, into `stack_region`.
-///
-/// # Errors
-/// A name that EC2 would refuse, or more explicit tags than a resource can have.
+/// Plans the copy of `image`, the AMI that `source` names, into `stack_region`. It rejects a name that EC2 would refuse, and more
+/// explicit tags than a resource can have.
 pub fn plan(
     source: &Identity,
     image: &Image,
@@ -107,23 +105,18 @@ pub fn plan(
 
 impl Plan {
     /// The copy of a request past the selection.
-    #[must_use]
     pub fn unselected(mut self) -> Self {
         self.terms.unselected = true;
         self
     }
 
     /// The copy of a sibling: it records the origin of the build, so that a look for the origin's copies finds it.
-    #[must_use]
     pub fn of_family(mut self, origin: &Origin) -> Self {
         add_tag(&mut self.call, tag::FAMILY, &origin.to_string());
         self
     }
 
-    /// The call of one try.
-    ///
-    /// # Errors
-    /// None in practice: text and numbers can always be written as JSON.
+    /// The call of one try. In practice there is no error: text and numbers can always be written as JSON.
     pub fn call_of(&self, at: Try, stack_region: &Region) -> Result<CopyImageCall, Error> {
         let source = &self.call.source;
         let client_token = match &self.token {
@@ -209,9 +202,6 @@ fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName,
 }
 
 /// The description of the copy of `image`, the AMI that `source` names.
-///
-/// # Errors
-/// A placeholder that the source cannot fill.
 pub(crate) fn description_of(
     source: &Identity,
     image: &Image,

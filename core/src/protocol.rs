@@ -82,7 +82,6 @@ impl Try {
     pub const MOST: u32 = 100;
 
     /// The one after this, in the same epoch.
-    #[must_use]
     pub fn next(self) -> Self {
         Self { number: self.number.saturating_add(1), ..self }
     }

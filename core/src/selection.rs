@@ -68,9 +68,6 @@ pub fn is_not_here_already(source: &Image, region: &Region, stack: &Stack) -> Re
 }
 
 /// Whether an *announced* AMI is wanted.
-///
-/// # Errors
-/// The rule, and the value that breaks it.
 pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sources: &Sources) -> Result<(), String> {
     may_be_copied(source)?;
     if let Some(copied_from) = source.tags.get(tag::SOURCE_IMAGE) {
@@ -87,9 +84,6 @@ pub fn is_wanted(source: &Image, region: &Region, announced_by: AnnouncedBy, sou
 
 /// Whether the settings select an AMI, by its name, its tags and its watermarks. With `REQUESTS=Selected`, requests must pass this as
 /// well. They need not wait for Image Builder's tests: a request is the repair of a lost report of these.
-///
-/// # Errors
-/// The rule, and the value that breaks it.
 pub fn is_selected(source: &Image, sources: &Sources) -> Result<(), String> {
     is_no_backup(source, sources)?;
     let Image { name, .. } = source;
@@ -170,9 +164,6 @@ fn is_account(text: &str) -> bool {
 
 /// Whether a request that EC2 has not accepted yet may have its copy: the rule of `REQUESTS`. Only a new copy is asked about; what EC2 has
 /// accepted goes on.
-///
-/// # Errors
-/// The setting, and the rule that the AMI breaks.
 pub fn gate(source: &Image, settings: &Settings) -> Result<(), String> {
     match settings.requests {
         Requests::Any => Ok(()),

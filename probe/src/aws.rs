@@ -255,7 +255,6 @@ impl Aws {
     }
 
     /// The same for what must be done after a stop.
-    #[must_use]
     pub fn unstoppable(&self) -> Self {
         Aws { stop: Stop::default(), ..self.clone() }
     }

@@ -45,9 +45,6 @@ impl Aws {
     /// As the environment says: Lambda's credentials, and of AWS's own settings `AWS_ENDPOINT_URL` (and that of a service, such
     /// as `AWS_ENDPOINT_URL_EC2`), `AWS_MAX_ATTEMPTS`, `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT`. The default
     /// chain would look for profiles, roles and metadata services, none of which a function has.
-    ///
-    /// # Errors
-    /// Root certificates that cannot be read, or a proxy that is no URL.
     pub fn connect(stack_region: &Region) -> io::Result<Self> {
         let clock = Clock::default();
         let mut config = SdkConfig::builder()

@@ -86,14 +86,10 @@ impl CallError {
 
 /// What was done when a call failed. In one line with the call: `ec2.image(id).await.when(format_args!("describing {id}"))?`.
 pub trait When<T> {
-    /// # Errors
     /// The failure, sorted by its code.
     fn when(self, doing: fmt::Arguments<'_>) -> Result<T, Error>;
 
     /// The same, for an AMI that was seen a moment ago: that it is not found now is temporary. The next delivery looks again.
-    ///
-    /// # Errors
-    /// The failure, sorted by its code.
     fn when_seen(self, doing: fmt::Arguments<'_>) -> Result<T, Error>;
 }
 

@@ -23,9 +23,6 @@ impl EventBus {
     }
 
     /// Puts one event on the bus. `resources` are ARNs of the AMIs it is about.
-    ///
-    /// # Errors
-    /// A failure of the call, or of its one entry.
     pub async fn put(&self, detail: &Value, resources: Vec<String>) -> Result<(), CallError> {
         let entry = PutEventsRequestEntry::builder()
             .event_bus_name(&self.name)

@@ -41,9 +41,7 @@ use super::error::with_sources;
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// The client of all services. `clock` follows the dates of their answers.
-///
-/// # Errors
-/// A root bundle that does not exist or has no certificate in it, or a proxy that is no URL.
+/// There is none with a root bundle that does not exist or has no certificate in it, or with a proxy that is no URL.
 pub fn client(clock: Clock) -> io::Result<SharedHttpClient> {
     let proxies = proxies(variable).map_err(io::Error::other)?;
     let bundle =

@@ -42,9 +42,7 @@ impl Queue {
     }
 
     /// Sends up to [`BATCH`] messages, each with its delay (up to 15 minutes).
-    ///
-    /// # Errors
-    /// A failure of the call, or of any message: some may have been sent then.
+    /// After an error, some may have been sent.
     pub async fn send_all(&self, messages: &[(String, Duration)]) -> Result<(), CallError> {
         let mut call = self.client.send_message_batch().queue_url(&self.url);
         for (number, (body, delay)) in messages.iter().enumerate() {

@@ -187,9 +187,6 @@ impl Close<'_> {
 
     /// The rule for dead letters: a rejected message of a queue becomes one. What only a sweep found does not, since the next sweep
     /// finds it again; but a failed copy always does, since it is removed. A synchronous caller reads the error instead.
-    ///
-    /// # Errors
-    /// It is not sent: the message must come again.
     async fn send_letter(&self, report: &Report) -> Result<(), Error> {
         let (Some(queued), Some(rejection)) = (&self.delivery.queued, report.rejection()) else { return Ok(()) };
         let is_of_failed_copy = report.failed_copy().is_some();

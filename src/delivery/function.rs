@@ -65,10 +65,7 @@ impl Function {
         }
     }
 
-    /// Handles one invocation.
-    ///
-    /// # Errors
-    /// See [`Failure`]; a batch fails as a whole only when a record that failed has no id to be reported by.
+    /// Handles one invocation. A batch fails as a whole only when a record that failed has no id to be reported by.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Failure> {
         let (payload, context) = event.into_parts();
         let account = context.invoked_function_arn.split(':').nth(4).and_then(|account| account.parse().ok());

@@ -28,9 +28,6 @@ pub(super) struct Kind {
 const IMAGE: Kind = Kind { service: "ec2", prefix: "image/" };
 
 /// The resources of this kind that an event names.
-///
-/// # Errors
-/// An ARN in another partition, or without a Region.
 pub(super) fn named_in<'a>(event: &Document<'a>, kind: Kind, stack: &Stack) -> Result<Vec<Arn<'a>>, Error> {
     let resources = event.texts("resources")?;
     let of_this_kind = resources.into_iter().filter_map(|text| Some((text, parts(text, kind)?)));

@@ -18,7 +18,6 @@ const MOST_LAYERS: usize = 32;
 
 /// Reads one message in any envelopes. The list has the order of the message and is never empty.
 ///
-/// # Errors
 /// A message that is not understood is rejected as a whole. So is one about an AMI that `CopyImage` cannot reach: in another
 /// partition, or in a Region that does not exist.
 pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Error> {
@@ -37,9 +36,6 @@ pub fn read(payload: &Value, stack: &Stack) -> Result<Vec<Announcement>, Error> 
 /// assert!(matches!(announcements.as_slice(), [Announcement::Request(request)] if request.name.as_str() == "golden"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-///
-/// # Errors
-/// As [`read`].
 pub fn read_text(body: &str, stack: &Stack) -> Result<Vec<Announcement>, Error> {
     within_reach(open_text(body, stack, 0)?, stack)
 }

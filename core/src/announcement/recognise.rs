@@ -24,11 +24,8 @@ pub(super) enum Recognised<'a> {
     Unknown,
 }
 
-/// Recognises an object by its fields.
-///
-/// # Errors
-/// A batch with a record of an unknown kind, a message by which SNS asks for an action, and a question: an announcement has no
-/// caller who waits for an answer.
+/// Recognises an object by its fields. It rejects a batch with a record of an unknown kind, a message by which SNS asks for an action,
+/// and a question: an announcement has no caller who waits for an answer.
 pub(super) fn recognise(fields: &Map<String, Value>) -> Result<Recognised<'_>, Error> {
     if let Some(contents) = contents(fields)? {
         return Ok(Recognised::Envelope(contents));

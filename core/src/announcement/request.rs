@@ -109,11 +109,8 @@ pub fn looks_like_one(document: &Map<String, Value>) -> bool {
         || (!document.is_empty() && document.keys().all(|key| FIELDS.contains(&key.as_str())))
 }
 
-/// Reads a request.
-///
-/// # Errors
-/// `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`, `InvalidParameterCombination`, `TagLimitExceeded`, or one
-/// of EC2's own `…Malformed` codes, as EC2 would answer the call.
+/// Reads a request. The code of an error is what EC2 would answer: `UnknownParameter`, `MissingParameter`, `InvalidParameterValue`,
+/// `InvalidParameterCombination`, `TagLimitExceeded`, or a code with `…Malformed`.
 pub fn read(document: &Map<String, Value>) -> Result<CopyRequest, Error> {
     if let Some(unknown) = document.keys().filter(|key| !FIELDS.contains(&key.as_str())).min() {
         return Err(unknown_field(unknown));

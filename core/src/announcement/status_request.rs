@@ -57,9 +57,6 @@ impl FromStr for Position {
 }
 
 /// A glob of AMI names.
-///
-/// # Errors
-/// It has a character that no AMI name has.
 pub fn pattern(text: &str) -> Result<WildMatch, Malformed> {
     let is_plain = |c: char| AmiName::may_contain(c) || "*?".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -72,9 +69,6 @@ pub fn pattern(text: &str) -> Result<WildMatch, Malformed> {
 
 impl StatusRequest {
     /// Reads the fields of a request.
-    ///
-    /// # Errors
-    /// An unknown field, and a value that is not valid: with the field, the value and the accepted form.
     pub fn read(fields: &Map<String, Value>) -> Result<Self, Error> {
         const FIELDS: [&str; 3] = ["Days", "NamePatterns", "NextToken"];
         if let Some(unknown) = fields.keys().find(|field| !FIELDS.contains(&field.as_str())) {

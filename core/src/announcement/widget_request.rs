@@ -21,7 +21,6 @@ pub(crate) const FILTER: &str = "name";
 impl WidgetRequest {
     /// Reads CloudWatch's call. The widget's own parameters are beside `widgetContext`; in a call by a `cwdb-action`, in
     /// `widgetContext.params`.
-    #[must_use]
     pub fn read(fields: &Map<String, Value>, context: &Map<String, Value>) -> Self {
         let mut parameters = context.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
         parameters.extend(fields.iter().map(|(field, value)| (field.clone(), value.clone())));

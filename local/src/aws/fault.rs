@@ -67,97 +67,82 @@ impl Fault {
     }
 
     /// Only calls in this Region.
-    #[must_use]
     pub fn in_region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
         self
     }
 
     /// Only calls with this text in their parameters.
-    #[must_use]
     pub fn naming(mut self, text: &str) -> Self {
         self.naming = Some(text.to_owned());
         self
     }
 
     /// Only the n-th matching call from now on, counted from 1.
-    #[must_use]
     pub fn nth(mut self, n: u64) -> Self {
         self.turns = Turns::Nth(n);
         self
     }
 
     /// Only the first n matching calls from now on.
-    #[must_use]
     pub fn first(mut self, n: u64) -> Self {
         self.turns = Turns::First(n);
         self
     }
 
     /// Every matching call (the default).
-    #[must_use]
     pub fn every(mut self) -> Self {
         self.turns = Turns::Every;
         self
     }
 
     /// With this effect.
-    #[must_use]
     pub fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
         self
     }
 
     /// See [`Effect::Error`].
-    #[must_use]
     pub fn error(self, status: u16, code: &str, message: &str) -> Self {
         self.effect(Effect::Error(ApiError::new(status, code, message)))
     }
 
     /// See [`Effect::ErrorAfterEffect`].
-    #[must_use]
     pub fn error_after_effect(self, status: u16, code: &str, message: &str) -> Self {
         self.effect(Effect::ErrorAfterEffect(ApiError::new(status, code, message)))
     }
 
     /// See [`Effect::Throttle`].
-    #[must_use]
     pub fn throttle(self) -> Self {
         self.effect(Effect::Throttle)
     }
 
     /// See [`Effect::DropConnection`].
-    #[must_use]
     pub fn drop_connection(self) -> Self {
         self.effect(Effect::DropConnection)
     }
 
     /// See [`Effect::DropAfterEffect`].
-    #[must_use]
     pub fn drop_after_effect(self) -> Self {
         self.effect(Effect::DropAfterEffect)
     }
 
     /// See [`Effect::Slow`].
-    #[must_use]
     pub fn slow(self, by: Duration) -> Self {
         self.effect(Effect::Slow(by))
     }
 
     /// See [`Effect::SlowAfterEffect`].
-    #[must_use]
     pub fn slow_after_effect(self, by: Duration) -> Self {
         self.effect(Effect::SlowAfterEffect(by))
     }
 
     /// See [`Effect::FailEntries`].
-    #[must_use]
     pub fn fail_entries(self, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntries { code: code.to_owned(), message: message.to_owned() })
     }
 
     /// See [`Effect::FailEntry`].
-    #[must_use]
     pub fn fail_entry(self, at: usize, code: &str, message: &str) -> Self {
         self.effect(Effect::FailEntry { at, code: code.to_owned(), message: message.to_owned() })
     }

@@ -29,20 +29,17 @@ impl Key {
     }
 
     /// Adds an alias, with or without its prefix `alias/`.
-    #[must_use]
     pub fn alias(mut self, name: &str) -> Self {
         let name = name.strip_prefix("alias/").unwrap_or(name);
         self.aliases.push(format!("alias/{name}"));
         self
     }
 
-    #[must_use]
     pub fn disabled(mut self) -> Self {
         self.enabled = false;
         self
     }
 
-    #[must_use]
     pub fn without_grants(mut self) -> Self {
         self.grants_allowed = false;
         self

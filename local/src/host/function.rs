@@ -36,27 +36,23 @@ impl Function {
     }
 
     /// Sets an environment variable.
-    #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
     /// Sends all AWS calls of the function to this URL.
-    #[must_use]
     pub fn endpoint_url(self, url: &str) -> Self {
         self.set("AWS_ENDPOINT_URL", url)
     }
 
     /// Runs the function in another account: its credentials and its ARN.
-    #[must_use]
     pub fn account(mut self, account: impl Into<String>) -> Self {
         self.account = account.into();
         self
     }
 
     /// How long one invocation may take.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -123,31 +123,26 @@ impl Image {
         }
     }
 
-    #[must_use]
     pub fn owner(mut self, account: &str) -> Self {
         account.clone_into(&mut self.owner);
         self
     }
 
-    #[must_use]
     pub fn state(mut self, state: ImageState) -> Self {
         self.state = state;
         self
     }
 
-    #[must_use]
     pub fn description(mut self, text: &str) -> Self {
         self.description = Some(text.to_owned());
         self
     }
 
-    #[must_use]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
         self.tags.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    #[must_use]
     pub fn s3_backed(mut self) -> Self {
         self.s3_backed = true;
         self
@@ -156,34 +151,29 @@ impl Image {
     /// `CopyImage` refuses it with this code and message, for good or until a time. Seen in public, with `InvalidRequest`: "Images
     /// from AWS Marketplace cannot be copied to another AWS account", or of a young AMI "The storage for the ami is not available in
     /// the source Region." A policy that denies the call answers `UnauthorizedOperation` (documented).
-    #[must_use]
     pub fn copies_refused(mut self, code: &str, message: &str, until: Option<OffsetDateTime>) -> Self {
         self.copies_refused = Some(CopyRefusal { code: code.to_owned(), message: message.to_owned(), until });
         self
     }
 
-    #[must_use]
     pub fn created(mut self, at: OffsetDateTime) -> Self {
         self.creation_date = at;
         self
     }
 
     /// Replaces all snapshots.
-    #[must_use]
     pub fn snapshots(mut self, snapshots: impl IntoIterator<Item = Snapshot>) -> Self {
         self.snapshots = snapshots.into_iter().collect();
         self
     }
 
     /// Adds a block device with a size and no snapshot. `DescribeImages` says nothing about its encryption.
-    #[must_use]
     pub fn blank_volume(mut self, size_gib: u32) -> Self {
         self.blank_volumes.push(BlankVolume { size_gib, encrypted: None });
         self
     }
 
     /// Makes it a copy of that AMI.
-    #[must_use]
     pub fn copy_of(mut self, source_image_id: &str, source_region: &str) -> Self {
         self.source_image_id = Some(source_image_id.to_owned());
         self.source_image_region = Some(source_region.to_owned());
@@ -191,21 +181,18 @@ impl Image {
     }
 
     /// Makes it an AMI that `CreateImage` made from an instance, which was launched from that AMI in the same Region.
-    #[must_use]
     pub fn made_from_instance_of(mut self, source_image_id: &str, region: &str) -> Self {
         self.source_instance_id = Some(ec2_id("i", &self.id));
         self.copy_of(source_image_id, region)
     }
 
     /// Attaches a watermark, `account:name`.
-    #[must_use]
     pub fn watermark(mut self, key: &str) -> Self {
         self.watermarks.insert(key.to_owned());
         self
     }
 
     /// Shares the AMI and its snapshots with an account.
-    #[must_use]
     pub fn shared_with(mut self, account: &str) -> Self {
         self.launch_permissions.insert(LaunchPermission::UserId(account.to_owned()));
         for snapshot in &mut self.snapshots {
@@ -215,7 +202,6 @@ impl Image {
     }
 
     /// Makes the AMI public, but not its snapshots, as is common.
-    #[must_use]
     pub fn public(mut self) -> Self {
         self.launch_permissions.insert(LaunchPermission::Everyone);
         self

@@ -43,20 +43,17 @@ impl Snapshot {
     }
 
     /// Encrypts it with the key of this ARN.
-    #[must_use]
     pub fn encrypted_with(mut self, key_arn: &str) -> Self {
         self.encrypted = true;
         self.kms_key = Some(key_arn.to_owned());
         self
     }
 
-    #[must_use]
     pub fn size_gib(mut self, size: u32) -> Self {
         self.size_gib = size;
         self
     }
 
-    #[must_use]
     pub fn shared_with(mut self, account: &str) -> Self {
         self.shared_with.insert(account.to_owned());
         self
