@@ -1,10 +1,9 @@
 """The metrics that the function really emits are those that the alarms name, with the same dimensions."""
 
-import json
 import time
 
 import pytest
-from aws import until
+from aws import EU, US, until
 
 OWN = "ami-courier"
 
@@ -14,13 +13,11 @@ def courier(new_courier):
     return new_courier().create(SweepRate="rate(1 hour)", RetireWithSource="true", CopyName="{name}-{tag:Role}").forward()
 
 
-def wanted(courier):
-    """The own metrics of the deployed alarms: names and dimensions."""
-    found = set()
-    for alarm in courier.client("cloudwatch").describe_alarms()["MetricAlarms"]:
+def of_alarms(courier, region=EU):
+    """The metrics of the deployed alarms: namespaces, names and dimensions."""
+    for alarm in courier.client("cloudwatch", region).describe_alarms()["MetricAlarms"]:
         metrics = [alarm] if alarm.get("MetricName") else [part["MetricStat"]["Metric"] for part in alarm["Metrics"] if "MetricStat" in part]
-        found |= {(metric["MetricName"], _dimensions(metric)) for metric in metrics if metric["Namespace"] == OWN}
-    return found
+        yield from ((metric["Namespace"], metric["MetricName"], _dimensions(metric)) for metric in metrics)
 
 
 def _dimensions(metric):
@@ -40,7 +37,7 @@ def test_each_metric_of_an_alarm_is_emitted_with_the_dimensions_of_the_alarm(cou
     # A message that is tried again, and what a sweep announces and the function rejects: its copy has no name without the tag.
     courier.send(courier.request("ami-0123456789abcdef0", "absent"))
     courier.unheard("without-a-role")
-    names = {(name, dimensions) for name, dimensions in wanted(courier) if name not in NOT_HERE}
+    names = {(name, dimensions) for namespace, name, dimensions in of_alarms(courier) if namespace == OWN and name not in NOT_HERE}
     assert len(names) >= 4, names
 
     def all_seen():
@@ -54,10 +51,21 @@ def test_each_metric_of_an_alarm_is_emitted_with_the_dimensions_of_the_alarm(cou
     until(all_seen, lambda: f"{names - seen(courier)} among {sorted(name for name, _ in seen(courier))}")
 
 
-def test_the_alarms_that_name_queues_name_the_queues_of_the_stack(courier):
-    queues = {url.rpartition("/")[2] for url in courier.resources("AWS::SQS::Queue").values()}
-    named = set()
-    for alarm in courier.client("cloudwatch").describe_alarms()["MetricAlarms"]:
-        metrics = [alarm] if alarm.get("MetricName") else [part["MetricStat"]["Metric"] for part in alarm["Metrics"] if "MetricStat" in part]
-        named |= {one["Value"] for metric in metrics for one in metric["Dimensions"] if one["Name"] == "QueueName"}
-    assert named == queues, json.dumps(sorted(named))
+def rules(courier, region=EU):
+    """Each rule of the account with its bus, as the metrics of EventBridge name them: the default bus has no name there."""
+    events = courier.client("events", region)
+    for bus in events.list_event_buses()["EventBuses"]:
+        named = () if bus["Name"] == "default" else (("EventBusName", bus["Name"]),)
+        yield from ((*named, ("RuleName", rule["Name"])) for rule in events.list_rules(EventBusName=bus["Name"])["Rules"])
+
+
+def test_the_alarms_name_each_queue_rule_and_function_of_the_stacks_and_nothing_else(courier):
+    courier.update(RequiredTags="Role", SenderAccounts="111122223333", SourceParameterPath="/golden/", CloudTrailEvents="true")
+    named = {(namespace, dimensions) for namespace, _, dimensions in of_alarms(courier) if namespace != OWN}
+    queues = {(("QueueName", url.rpartition("/")[2]),) for url in courier.resources("AWS::SQS::Queue").values()}
+    found = set(rules(courier))
+    assert (len(found), len(queues)) == (10, 2)
+    assert {dimensions for namespace, dimensions in named if namespace == "AWS/Events"} == found
+    assert {dimensions for namespace, dimensions in named if namespace == "AWS/SQS"} == queues
+    assert {dimensions for namespace, dimensions in named if namespace == "AWS/Lambda"} == {(("FunctionName", courier.outputs["FunctionName"]),)}
+    assert {dimensions for _, _, dimensions in of_alarms(courier, US)} == set(rules(courier, US))

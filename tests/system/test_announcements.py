@@ -19,6 +19,7 @@ def test_an_ami_that_is_registered_in_the_source_region_becomes_a_finished_copy_
     (found,) = courier.client("ec2").describe_snapshots(SnapshotIds=[snapshot])["Snapshots"]
     for thing in (copy, found):
         assert {"Role": "web", SOURCE_IMAGE: image}.items() <= tags_of(thing).items()
+    courier.outcome(image, "Finished")
     assert [outcome for outcome in courier.outcomes(image) if outcome != "Retry"] == ["Started", "Finished"]
 
 
@@ -85,6 +86,12 @@ def test_a_request_on_the_bus_makes_the_copy_that_it_describes(courier):
     assert courier.finished(image)["Name"] == "by-bus"
 
 
+def test_an_event_of_ones_own_that_names_an_ami_in_its_resources_announces_it(courier):
+    image = courier.unheard("in-resources")
+    courier.tell("com.example", "AMI Copy Request", {}, resources=[f"arn:aws:ec2:{US}::image/{image}"])
+    courier.finished(image)
+
+
 def test_a_direct_request_is_answered_with_its_outcome(courier):
     image = courier.unheard("requested-directly")
     error, answer = courier.invoke(courier.request(image, "directly"))
@@ -108,13 +115,28 @@ def test_packers_manifest_through_the_queue_announces_its_amis(courier):
     courier.finished(image)
 
 
-def test_a_topic_that_invokes_the_function_announces_the_ami_of_its_notification(courier):
-    image, sns, function = courier.unheard("by-topic"), courier.client("sns"), courier.outputs["FunctionName"]
-    topic = sns.create_topic(Name="images")["TopicArn"]
-    courier.client("lambda").add_permission(FunctionName=function, StatementId="images", Action="lambda:InvokeFunction", Principal="sns.amazonaws.com", SourceArn=topic)
-    arn = courier.client("lambda").get_function(FunctionName=function)["Configuration"]["FunctionArn"]
-    sns.subscribe(TopicArn=topic, Protocol="lambda", Endpoint=arn)
-    sns.publish(TopicArn=topic, Message=json.dumps(courier.request(image, "by-topic")))
+@pytest.fixture(scope="module")
+def topic(courier):
+    """A topic that invokes the function."""
+    sns, function = courier.client("sns"), courier.client("lambda").get_function(FunctionName=courier.outputs["FunctionName"])["Configuration"]
+    arn = sns.create_topic(Name="images")["TopicArn"]
+    permission = {"StatementId": "images", "Action": "lambda:InvokeFunction", "Principal": "sns.amazonaws.com", "SourceArn": arn}
+    courier.client("lambda").add_permission(FunctionName=function["FunctionName"], **permission)
+    sns.subscribe(TopicArn=arn, Protocol="lambda", Endpoint=function["FunctionArn"])
+    return lambda message: sns.publish(TopicArn=arn, Message=json.dumps(message))
+
+
+def test_a_topic_that_invokes_the_function_announces_the_ami_of_its_notification(courier, topic):
+    image = courier.unheard("by-topic")
+    topic(courier.request(image, "by-topic"))
+    courier.finished(image)
+
+
+def test_image_builders_notification_through_a_topic_announces_the_ami_of_its_build(courier, topic):
+    image = courier.unheard("built-2")
+    build = json.loads((ROOT / "events/image-builder-sns.json").read_text())
+    build["outputResources"] = {"amis": [{"region": US, "image": image, "name": "built-2", "accountId": courier.aws.account}]}
+    topic(build)
     courier.finished(image)
 
 

@@ -100,21 +100,27 @@ def the_id_of_key_material(system):
 def conditional_resources_that_refer_to_each_other(system):
     statement = {"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": {"Fn::GetAtt": ["Queue", "Arn"]}}
     policy = {"Queues": [{"Ref": "Queue"}], "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
+    # The appended colons keep Select within the list, also before the ARN is known.
+    name = {"Fn::Select": [5, {"Fn::Split": [":", {"Fn::Sub": "${Queue.Arn}:::::"}]}]}
+    parameter = {"Name": "/conditional", "Type": "String", "Value": {"Fn::If": ["IsWanted", name, "none"]}}
     template = {
         "Parameters": {"Wanted": {"Type": "String"}},
         "Conditions": {"IsWanted": {"Fn::Equals": [{"Ref": "Wanted"}, "true"]}},
         "Resources": {
-            "Always": {"Type": "AWS::SNS::Topic"},
+            "Always": {"Type": "AWS::SSM::Parameter", "Properties": parameter},
             "Queue": {"Type": "AWS::SQS::Queue", "Condition": "IsWanted", "Properties": {"QueueName": "conditional"}},
             "Policy": {"Type": "AWS::SQS::QueuePolicy", "Condition": "IsWanted", "Properties": policy},
         },
     }
-    system.aws.deploy(EU, "conditional", json.dumps(template), {"Wanted": "true"})
+    sqs, ssm, seen = system.aws.client("sqs"), system.aws.client("ssm"), []
     try:
-        system.aws.deploy(EU, "conditional", json.dumps(template), {"Wanted": "false"})
+        for wanted in ("false", "true", "false"):
+            system.aws.deploy(EU, "conditional", json.dumps(template), {"Wanted": wanted})
+            queues = sqs.list_queues(QueueNamePrefix="conditional").get("QueueUrls", [])
+            seen.append((len(queues), ssm.get_parameter(Name="/conditional")["Parameter"]["Value"]))
     except (AssertionError, system.aws.client("cloudformation").exceptions.ClientError):
-        return False
-    return not system.aws.client("sqs").list_queues(QueueNamePrefix="conditional").get("QueueUrls")
+        pass
+    return seen == [(0, "none"), (1, "conditional"), (0, "none")]
 
 
 def what_a_stack_keeps(system):

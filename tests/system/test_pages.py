@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 from aws import EU, US
-from courier import Courier
-from pages import read, script
+from courier import SOURCE_IMAGE, Courier, tags_of
+from pages import ROOT, read, script
 from shell import Shell
 from stack import ACCOUNT
 
@@ -32,13 +32,33 @@ def test_readmes_commands_lead_to_a_courier_that_copies(new_courier, release, tm
     courier.finished(courier.register("golden-2026-02"))
 
 
+def test_what_sam_deploys_copies_and_is_updated_to_a_release_that_copies_nothing_twice(new_courier, release, tmp_path):
+    """The way without the files of a release. What `sam build` makes is put together here: it builds the function for minutes."""
+    courier, built = new_courier(), tmp_path / ".aws-sam" / "build"
+    (code,) = release.glob("*.zip")
+    shutil.unpack_archive(code, built / "Function")
+    (built / "template.yaml").write_text((ROOT / "template.yaml").read_text().replace("CodeUri: .\n", "CodeUri: Function\n"))
+    for name in ("LICENSE", "README.md"):
+        shutil.copy(ROOT / name, built)
+    shutil.copy(ROOT / "samconfig.toml", tmp_path)
+    deploy = f"sam deploy --region {EU} --no-confirm-changeset --parameter-overrides SourceRegions={US} SweepRate=off"
+    Shell(courier, tmp_path).run(f'export SAM_CLI_TELEMETRY=0 AWS_ENDPOINT_URL="$ENDPOINT"; {deploy}')
+    courier.forward()
+    first = courier.finished(courier.register("of-sam"))
+    before = courier.resources()
+    courier.update(**courier.upload())
+    assert courier.resources() == before
+    assert courier.finished(tags_of(first)[SOURCE_IMAGE]) == first
+    courier.finished(courier.register("of-the-release"))
+
+
 @pytest.fixture(scope="module")
-def production(servers, release, tmp_path_factory):
-    """The commands of docs/production.md, in an account with one approved AMI."""
-    courier = Courier(servers, release, ACCOUNT)
+def production(new_courier, release, tmp_path_factory):
+    """The commands of docs/production.md, in the account that has the keys of `local serve`, with one approved AMI."""
+    courier = new_courier(ACCOUNT)
     folder = folder_of_a_release(release, tmp_path_factory.mktemp("production"))
     (policy,) = [block.text for block in read("docs/production.md").blocks if block.info == "json"]
-    (folder / "key-policy.json").write_text(policy.replace("444455556666", ACCOUNT))
+    (folder / "key-policy.json").write_text(policy.replace("444455556666", courier.aws.account))
     image = courier.register("golden", approved="true")
     shell = Shell(courier, folder)
     shell.run(script("production").replace("ami-0abcdef1234567890", image))

@@ -6,7 +6,7 @@ import pytest
 from aws import EU, US, until
 from courier import SOURCE, STACK
 from stack import ACCOUNT, REGION, options, template
-from test_hearing import COURIER, FORWARDER, HEARD_FROM_SENDERS, REQUEST, ami, name
+from test_hearing import COURIER, FORWARDER, HEARD_FROM_SENDERS, NAMED, REQUEST, ami, name
 from test_limits import longest
 
 # The options that decide what is heard. The others need things that exist.
@@ -22,7 +22,10 @@ def courier(new_courier):
     assert courier.region == REGION
     with courier.at_rest():
         yield courier
+    log = courier.outputs["LogGroupName"]
     courier.aws.delete(EU, STACK)
+    # The stack keeps it, and other tests use this account, too.
+    courier.client("logs").delete_log_group(logGroupName=log)
 
 
 def parameters(on):
@@ -70,9 +73,18 @@ def test_what_is_meant_to_be_heard_and_nothing_else_arrives_in_the_queue(courier
     for what, options_on, heard in HEARD_FROM_SENDERS:
         if tuple(options_on) == on:
             queue.put(what, int(heard), SENDERS)
-    queue.put(REQUEST, 1, SENDERS)
+    queue.put(NAMED, 1, SENDERS)
     queue.put(REQUEST, 1)
     assert queue.counted() == []
+
+
+def test_a_request_of_the_senders_is_heard_if_any_request_is_carried_out(courier):
+    courier.update(**parameters(()), Requests="Any")
+    queue = Queue(courier, courier.outputs["QueueUrl"])
+    for what in (REQUEST, NAMED):
+        queue.put(what, 1, SENDERS)
+    assert queue.counted() == []
+    courier.update(Requests="Selected")
 
 
 def test_at_the_longest_parameters_the_first_and_the_last_region_are_heard_and_no_other(courier):

@@ -68,8 +68,7 @@ def test_a_courier_that_is_deployed_again_copies_nothing_twice(removed):
 
 def test_a_second_courier_in_the_account_makes_no_second_copy_and_leaves_the_first_alone(new_courier):
     courier = new_courier().create(SenderAccounts="111122223333").forward()
-    (bucket,) = [found["Name"] for found in courier.client("s3").list_buckets()["Buckets"]]
-    second = {"CodeBucket": bucket, "SourceRegions": US, "SenderAccounts": "111122223333", "SenderEventBusName": "second"}
+    second = {**courier.upload(), "SourceRegions": US, "SenderAccounts": "111122223333", "SenderEventBusName": "second"}
     courier.aws.deploy(EU, "second", courier.template, second)
     # (Both hear the default bus. The forwarder sends to that of the first, so the second hears it again.)
     images = [courier.register(f"for-two-{number}") for number in range(5)]

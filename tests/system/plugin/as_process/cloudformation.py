@@ -2,7 +2,7 @@
 
 import json
 
-from localstack.services.cloudformation.engine.v2.change_set_model import Nothing, is_nothing
+from localstack.services.cloudformation.engine.v2.change_set_model import is_nothing
 from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
 from localstack.utils.patch import patch
 
@@ -51,9 +51,10 @@ def conditional_resources_that_refer_to_each_other():
             within = self.__dict__.get("_within") or [(True, True)]
             name = arguments.split(".")[0] if isinstance(arguments, str) else arguments[0]
             side = 0 if select_before else 1
-            # What does not exist may refer to what does not exist; and each side of an Fn::If is read for both times.
+            # What does not exist may refer to what does not exist; and each side of an Fn::If is read for both times. Nobody uses this value. But Fn::Sub, Fn::Split
+            # and Fn::Select around it want a text.
             if not within[-1][side] or exists(self, node_of(self, name))[1 - side]:
-                return Nothing
+                return "arn:aws:of:what:does:not/exist/here"
             raise
 
     def visit_node_resources(self, node_resources):
