@@ -20,5 +20,6 @@ cargo test --workspace --locked --no-run --quiet
 
 case ${1:-} in
     keep) exec target/system-tests/bin/python tests/system/keep.py ;;
-    *) exec target/system-tests/bin/python -m pytest -q -p no:cacheprovider tests/system "$@" ;;
+    # Two processes, each with a LocalStack and an EC2 of its own: a file goes to one of them.
+    *) exec target/system-tests/bin/python -m pytest -q -p no:cacheprovider --numprocesses 2 --dist loadfile tests/system "$@" ;;
 esac
