@@ -19,8 +19,9 @@ class Shell:
         quiet = {"AWS_PAGER": "", "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         keys = {"AWS_ACCESS_KEY_ID": courier.aws.account, "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": courier.region}
         servers = {"ENDPOINT": courier.aws.servers.endpoint, "EC2_ENDPOINT": courier.aws.servers.ec2_endpoint}
+        sam = {"AWS_ENDPOINT_URL": courier.aws.servers.endpoint, "SAM_CLI_TELEMETRY": "0"}
         path = f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self.environment = {**os.environ, **quiet, **keys, **servers, "PATH": path}
+        self.environment = {**os.environ, **quiet, **keys, **servers, **sam, "PATH": path}
 
     def run(self, *scripts):
         """What the commands print. Each must succeed."""

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from aws import EU, US
-from courier import SOURCE_IMAGE, Courier, tags_of
+from courier import Courier
 from pages import ROOT, read, script
 from shell import Shell
 from stack import ACCOUNT
@@ -23,7 +23,6 @@ def test_readmes_commands_lead_to_a_courier_that_copies(new_courier, release, tm
     image = courier.register("golden-2026-01")
     shell = Shell(courier, folder_of_a_release(release, tmp_path))
     # The AMI of the pages, by the id that it has here.
-    # SAM is not run here: tests/docs has it create the same stack from a clone.
     commands = "\n".join([script("release"), script("courier")]).replace("ami-0abcdef1234567890", image)
     shell.run(commands, script("source-region"))
     assert '"Images"' in (tmp_path / "status.json").read_text()
@@ -32,24 +31,29 @@ def test_readmes_commands_lead_to_a_courier_that_copies(new_courier, release, tm
     courier.finished(courier.register("golden-2026-02"))
 
 
-def test_what_sam_deploys_copies_and_is_updated_to_a_release_that_copies_nothing_twice(new_courier, release, tmp_path):
-    """The way without the files of a release. What `sam build` makes is put together here: it builds the function for minutes."""
+def test_readmes_steps_from_a_clone_lead_to_a_courier_that_is_updated_to_a_release_and_copies_nothing_twice(new_courier, release, tmp_path):
+    """With SAM itself. What `sam build` makes is put together here: it builds the function for minutes."""
     courier, built = new_courier(), tmp_path / ".aws-sam" / "build"
     (code,) = release.glob("*.zip")
     shutil.unpack_archive(code, built / "Function")
     (built / "template.yaml").write_text((ROOT / "template.yaml").read_text().replace("CodeUri: .\n", "CodeUri: Function\n"))
-    for name in ("LICENSE", "README.md"):
-        shutil.copy(ROOT / name, built)
-    shutil.copy(ROOT / "samconfig.toml", tmp_path)
-    deploy = f"sam deploy --region {EU} --no-confirm-changeset --parameter-overrides SourceRegions={US} SweepRate=off"
-    Shell(courier, tmp_path).run(f'export SAM_CLI_TELEMETRY=0 AWS_ENDPOINT_URL="$ENDPOINT"; {deploy}')
-    courier.forward()
-    first = courier.finished(courier.register("of-sam"))
-    before = courier.resources()
+    for name, folder in (("samconfig.toml", tmp_path), ("LICENSE", built), ("README.md", built)):
+        shutil.copy(ROOT / name, folder)
+    image = courier.register("golden-2026-01")
+    steps = [block.script for block in read("README.md").blocks if block.mark in ("clone", "courier") or "sam deploy" in block.script]
+    # Nobody confirms the change set.
+    Shell(courier, tmp_path).run('sam() { command sam "$@" --no-confirm-changeset; }', *(step.replace("ami-0abcdef1234567890", image) for step in steps))
+    assert '"Images"' in (tmp_path / "status.json").read_text()
+    copy, before = courier.finished(image), courier.resources()
     courier.update(**courier.upload())
     assert courier.resources() == before
-    assert courier.finished(tags_of(first)[SOURCE_IMAGE]) == first
-    courier.finished(courier.register("of-the-release"))
+    courier.forward()
+    courier.announce(image)
+    courier.outcome(image, "AlreadyCopied")
+    assert courier.copies(image) == [copy]
+    others, another = courier.register("others"), courier.register("golden-2026-02")
+    courier.finished(another)
+    assert "matches none of `golden-*`, `base-*`" in courier.outcome(others, "Ignored")["reason"]
 
 
 @pytest.fixture(scope="module")
