@@ -68,10 +68,7 @@ class Courier:
         return self.register(f"{UNHEARD}{name}", region, **tags)
 
     def tag(self, image, region=US, **tags):
-        """Tags the AMI. The event about it is not EC2's, so EC2 here does not send it."""
         self.client("ec2", region).create_tags(Resources=[image], Tags=[{"Key": key, "Value": value} for key, value in tags.items()])
-        detail = {"changed-tag-keys": list(tags), "service": "ec2", "resource-type": "image", "version": 1, "tags": tags}
-        self.tell("aws.tag", "Tag Change on Resource", detail, region, [f"arn:aws:ec2:{region}:{self.aws.account}:image/{image}"])
 
     def copies(self, source):
         found = self.client("ec2").describe_images(Owners=["self"], Filters=[{"Name": f"tag:{SOURCE_IMAGE}", "Values": [source]}])

@@ -9,8 +9,10 @@ from stack import ACCOUNT, REGION, options, template
 from test_hearing import COURIER, FORWARDER, HEARD_FROM_SENDERS, NAMED, REQUEST, ami, name
 from test_limits import longest
 
-# The options that decide what is heard. The others need things that exist.
-HEARING = ("SourceRegions", "RequiredTags", "SourceParameterPath", "CloudTrailEvents", "RetireWithSource")
+# These options need things that exist, and change nothing in what is heard.
+OTHERS = ("KmsKeyId", "QueueKmsKeyArn", "PermissionsBoundaryArn", "AlarmTopicArn", "VpcSubnetIds")
+# What the longest patterns are made of.
+HEARING = ("SourceRegions", "RequiredTags", "SourceParameterPath", "CloudTrailEvents", "RetireWithSource", "SenderAccounts")
 SENDERS = "ami-courier"
 _sets = sorted({tuple(on) for _, on, _ in [*COURIER, *HEARD_FROM_SENDERS]})
 
@@ -29,8 +31,8 @@ def courier(new_courier):
 
 
 def parameters(on):
-    chosen = options("SenderAccounts", *(HEARING if on == ("all",) else on))
-    return {option: chosen[option] for option in (*HEARING, "SenderAccounts")} | {"SweepRate": "off"}
+    chosen = options("all", off=OTHERS) if on == ("all",) else options("SenderAccounts", *on)
+    return chosen | {"SweepRate": "off"}
 
 
 class Queue:
@@ -89,7 +91,7 @@ def test_a_request_of_the_senders_is_heard_if_any_request_is_carried_out(courier
 
 def test_at_the_longest_parameters_the_first_and_the_last_region_are_heard_and_no_other(courier):
     values = longest(template())
-    courier.update(**{option: values[option] for option in (*HEARING, "SenderAccounts")})
+    courier.update(**{option: values[option] for option in HEARING})
     regions, queue = values["SourceRegions"].split(","), Queue(courier, courier.outputs["QueueUrl"])
     for region, times in ((regions[0], 1), ("us-gov-west-9999", 0), (regions[-1], 1)):
         queue.put(ami("available", region=region), times)
