@@ -191,6 +191,8 @@ impl Tag {
         "a tag (key of 1 to 128 characters that does not begin with `aws:`, value of at most 256)";
     /// How many tags a resource can have.
     pub const MOST: usize = 50;
+    /// How many of a copy's tags are those of users: twelve places are the courier's, whether it has all of these tags yet or not.
+    pub const MOST_OF_USERS: usize = Self::MOST - 12;
 
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Result<Self, Malformed> {
         let tag = Self { key: key.into(), value: value.into() };

@@ -9,6 +9,7 @@ pub enum CopyState {
     Missing,
     Held,
     Unfinished,
+    OutOfStep,
     Awaited,
     Pending,
     Retiring,
@@ -19,11 +20,12 @@ pub enum CopyState {
 }
 
 impl CopyState {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Failed,
         Self::Missing,
         Self::Held,
         Self::Unfinished,
+        Self::OutOfStep,
         Self::Awaited,
         Self::Pending,
         Self::Retiring,
@@ -40,6 +42,7 @@ impl CopyState {
             Self::Missing => "Missing",
             Self::Held => "Held",
             Self::Unfinished => "Unfinished",
+            Self::OutOfStep => "OutOfStep",
             Self::Awaited => "Awaited",
             Self::Pending => "Pending",
             Self::Retiring => "Retiring",
@@ -61,6 +64,9 @@ impl CopyState {
             Self::Held => "The source is gone and the waiting time is over, but the copy still exists.",
             Self::Unfinished => {
                 "The copy is available, but not finished yet: shared, deprecated, protected, published."
+            }
+            Self::OutOfStep => {
+                "The copy is finished, but not as its source and the settings are by now. The next sweep changes that."
             }
             Self::Awaited => "No copy is visible, and it is too early to call it missing.",
             Self::Pending => "EC2 is making the copy.",

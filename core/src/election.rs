@@ -23,16 +23,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::identity::{ImageId, Malformed, Region, checked_text};
-use crate::image::{Image, State, tag};
+use crate::error::minute;
+use crate::finish::never_published;
+use crate::identity::{ImageId, Malformed, ParameterName, Region};
+use crate::image::{Image, MadeFor, State, tag};
 use crate::naming::{Missing, Template};
-
-checked_text!(
-    /// The name of a parameter that the courier writes. Each copy has it in a tag.
-    ParameterName,
-    "a parameter's name that fits into a tag (1 to 256 letters, digits and `._-/`)",
-    |text| (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
-);
 
 /// The delay of a sweep's message with the name of a parameter: the longest that SQS has, and the bound of visibility.
 pub const NAME_DELAY: Duration = Duration::minutes(15);
@@ -77,12 +72,7 @@ impl Newness {
 
 /// Whether a request asked for this copy, and no announcement.
 pub(crate) fn is_requested(copy: &Image) -> bool {
-    copy.tags.get(tag::TRY).is_some_and(|made_for| made_for.starts_with("request "))
-}
-
-/// Whether it was copied past the selection: such a copy is never shared, and never published.
-pub(crate) fn is_unselected(copy: &Image) -> bool {
-    copy.tags.get(tag::TRY).is_some_and(|made_for| made_for.ends_with(" unselected"))
+    matches!(copy.made_for(), Some(MadeFor::Request(..)))
 }
 
 /// Whether a key of any writer keeps it out of every parameter.
@@ -103,7 +93,7 @@ pub fn name_of(copy: &Image) -> Option<ParameterName> {
 /// The name for which it is a member, if it is one.
 fn membership(copy: &Image, stack: &str) -> Option<ParameterName> {
     let is_of_stack = copy.tags.get(tag::STACK).is_some_and(|of| of == stack);
-    let may_be_held = copy.state == State::Available && !is_withdrawn(copy) && !is_unselected(copy);
+    let may_be_held = copy.state == State::Available && !is_withdrawn(copy) && never_published(copy).is_none();
     name_of(copy).filter(|_| is_of_stack && may_be_held)
 }
 
@@ -422,6 +412,19 @@ impl Steps {
         self.look_again_at.is_none() && !self.steps.iter().any(Step::is_tag)
     }
 
+    /// What differs, in plain words.
+    pub fn described(&self) -> Vec<String> {
+        let text = |step: &Step| match step {
+            Step::Withdraw => Some("its source is withdrawn".to_owned()),
+            Step::Restore => Some("its source is not withdrawn any more".to_owned()),
+            Step::Tag(name) => Some(format!("it belongs to the parameter `{name}`")),
+            Step::Untag => Some("it belongs to no parameter any more".to_owned()),
+            Step::Leave(_) | Step::Join(_) => None,
+        };
+        let soon = self.look_again_at.map(|at| format!("it is a member of its parameter again from {}", minute(at)));
+        self.steps.iter().filter_map(text).chain(soon).collect()
+    }
+
     /// The names whose parameter the steps can write.
     pub fn names(&self) -> impl Iterator<Item = &ParameterName> {
         self.steps.iter().filter_map(|step| match step {
@@ -440,7 +443,7 @@ pub fn steps(look: &Look<'_>, timing: &Timing) -> Steps {
     let has = name_of(copy);
     let (wanted, unpublished) = match source {
         None => (has.clone(), None),
-        Some(_) if is_unselected(copy) => (None, None),
+        Some(_) if never_published(copy).is_some() => (None, None),
         Some(source) => match name_given(look.parameter_name, source, look.source_region) {
             Ok(name) => (Some(name), None),
             Err(why) => (None, Some(why)),

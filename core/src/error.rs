@@ -84,6 +84,13 @@ impl Error {
         Self { code: code.into(), message: message.into(), remedy: Remedy::Advice(advice.into()), cause: None }
     }
 
+    /// What several failures come to. As long as one of them is temporary, all are tried again.
+    pub fn all(errors: Vec<Self>) -> Option<Self> {
+        let message = errors.iter().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ");
+        let first = errors.into_iter().max_by_key(Self::retry_after)?;
+        Some(Self { message, ..first })
+    }
+
     /// An error that only a mistake in the courier can lead to.
     pub fn bug(message: impl Into<String>) -> Self {
         Self::rejected(code::BUG, format!("internal error: {}", message.into()), "report this as a bug")

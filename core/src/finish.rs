@@ -1,9 +1,7 @@
-//! Finish: who may use a copy, and when it is deprecated. Pure: the settings and what is seen of the copy decide.
-
-use time::{Duration, OffsetDateTime};
+//! Finish: who may use a copy, and what is never published. Pure: the settings and what is seen of the copy decide.
 
 use crate::image::{Image, MadeFor, Terms};
-use crate::settings::{Deprecate, Finishing, Principal};
+use crate::settings::{Finishing, Principal};
 
 /// Who may use a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +14,25 @@ pub enum Share<'a> {
 /// Who may use a copy. What can never be shared is no error: it would be one with each look.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/sharingamis-intro.html>
 pub fn share<'a>(copy: &Image, settings: &'a Finishing) -> Share<'a> {
-    let is_encrypted = copy.volumes.iter().any(|volume| volume.encrypted == Some(true));
     if settings.share_with.is_empty() {
         Share::With(&[])
-    } else if is_unselected(copy) {
+    } else if !may_be_shared(copy) {
         Share::Not("a request asked for it past the selection (REQUESTS=Any)".to_owned())
-    } else if settings.is_public() && is_encrypted {
-        Share::Not("it is encrypted, and an encrypted AMI cannot be public (SHARE_WITH=all)".to_owned())
-    } else if settings.is_public() && !copy.watermarks.is_empty() {
-        Share::Not("it has watermarks, and an AMI with watermarks cannot be public (SHARE_WITH=all)".to_owned())
+    } else if let Some(why) = why_not_public(copy).filter(|_| settings.is_public()) {
+        Share::Not(format!("{why} (SHARE_WITH=all)"))
     } else {
         Share::With(&settings.share_with)
+    }
+}
+
+/// Why EC2 lets nobody make it public.
+pub(crate) fn why_not_public(copy: &Image) -> Option<&'static str> {
+    if copy.volumes.iter().any(|volume| volume.encrypted == Some(true)) {
+        Some("it is encrypted, and an encrypted AMI cannot be public")
+    } else if copy.watermarks.is_empty() {
+        None
+    } else {
+        Some("it has watermarks, and an AMI with watermarks cannot be public")
     }
 }
 
@@ -41,31 +47,7 @@ pub fn never_published(copy: &Image) -> Option<&'static str> {
     }
 }
 
-fn is_unselected(copy: &Image) -> bool {
-    matches!(copy.made_for(), Some(MadeFor::Request(_, Terms { unselected: true, .. })))
-}
-
-/// When a copy is deprecated, if it is. EC2 refuses a time in the past, one more than ten years ahead, and for a public AMI one more
-/// than two years after its creation.
-/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html>
-pub fn deprecation(
-    copy: &Image,
-    source: Option<&Image>,
-    settings: &Finishing,
-    now: OffsetDateTime,
-) -> Option<OffsetDateTime> {
-    const SOON: Duration = Duration::minutes(2);
-    const LATEST: Duration = Duration::days(3650);
-    const LATEST_OF_PUBLIC: Duration = Duration::days(730);
-    let created = copy.created.unwrap_or(now);
-    let wanted = match settings.deprecate {
-        Deprecate::Never => None,
-        Deprecate::Source => source.and_then(|source| source.deprecated_from),
-        Deprecate::Days(days) => Some(created + Duration::days(days.into())),
-    }?;
-    let is_public = matches!(share(copy, settings), Share::With(with) if with.contains(&Principal::Everybody));
-    let latest = if is_public { (created + LATEST_OF_PUBLIC).min(now + LATEST) } else { now + LATEST };
-    let soonest = now + SOON;
-    // A public copy of that age takes no time at all.
-    (soonest <= latest).then(|| wanted.clamp(soonest, latest))
+/// Whether the selection did not keep it from being shared when it was copied.
+pub(crate) fn may_be_shared(copy: &Image) -> bool {
+    !matches!(copy.made_for(), Some(MadeFor::Request(_, Terms { unselected: true, .. })))
 }

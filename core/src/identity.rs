@@ -112,6 +112,13 @@ checked_text!(
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 
+checked_text!(
+    /// The name of a parameter that the courier writes. Each copy has it in a tag.
+    ParameterName,
+    "a parameter's name that fits into a tag (1 to 256 letters, digits and `._-/`)",
+    |text| (1..=256).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c))
+);
+
 impl Region {
     /// The partition that the Region belongs to. `CopyImage` cannot cross from one to another.
     /// <https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html>

@@ -85,6 +85,9 @@ pub struct Image {
     pub deprecated_from: Option<OffsetDateTime>,
     pub last_launched: Option<OffsetDateTime>,
     pub protected: bool,
+    /// Its instances need IMDSv2: `ImdsSupport` is `v2.0`.
+    pub requires_imds_v2: bool,
+    pub is_public: bool,
     pub tags: BTreeMap<String, String>,
     /// Whether its root volume is in Amazon S3 (an instance store-backed AMI), not on EBS.
     pub s3_backed: bool,
@@ -199,6 +202,8 @@ impl Image {
             deprecated_from: None,
             last_launched: None,
             protected: false,
+            requires_imds_v2: false,
+            is_public: false,
             tags: BTreeMap::new(),
             s3_backed: false,
             volumes: Vec::new(),

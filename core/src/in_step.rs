@@ -16,48 +16,27 @@ use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::str::FromStr;
 
+use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::copy_image::{Description, Tag};
-use crate::election::{is_requested, is_unselected};
+use crate::election::is_requested;
+use crate::finish;
 use crate::identity::{Identity, ImageId, Malformed};
 use crate::image::{Image, State, tag};
 use crate::origin::Origin;
 use crate::plan::{description_of, is_shared_tag, own_tags};
-use crate::settings::{Copying, Deprecate, Finishing, Principal, Protection};
+use crate::settings::{Copying, Deprecate, Finishing, Principal, Protection, Settings};
 
-/// The tags that only the courier sets have so many places on a copy, whether it has them yet or not.
-const COURIERS_PLACES: usize = 12;
 /// With `SHARE_EXACTLY`, permissions are compared once in this time: that takes calls for each copy.
 const BETWEEN_LOOKS_AT_PERMISSIONS: Duration = Duration::DAY;
 
-/// What [`Image`] does not have, of a copy or of its source.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Attributes {
-    /// `ImdsSupport` is `v2.0`.
-    pub requires_imds_v2: bool,
-    pub is_public: bool,
-}
-
-/// The settings that say how a copy should be.
-#[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
-    pub copying: &'a Copying,
-    pub finishing: &'a Finishing,
-    /// `STACK_NAME`
-    pub stack: &'a str,
-    /// `RECONCILE`
-    pub reconcile: bool,
-    /// `SHARE_EXACTLY`
-    pub share_exactly: bool,
-}
-
-/// The settings with which permissions were written last, in 16 hexadecimal digits.
+/// A hint of the settings with which permissions were written last, in 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share(u64);
+pub struct Hint(u64);
 
-impl Share {
+impl Hint {
     /// The same for the same principals in any order. In a tag for years, so it must not depend on a version of Rust.
     #[must_use]
     pub fn with(principals: &[Principal]) -> Self {
@@ -67,13 +46,13 @@ impl Share {
     }
 }
 
-impl fmt::Display for Share {
+impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", self.0)
     }
 }
 
-impl FromStr for Share {
+impl FromStr for Hint {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
@@ -90,7 +69,7 @@ pub struct Finished {
     /// When it was finished, or its permissions were looked at last. `None` for a value that the courier does not write.
     pub at: Option<OffsetDateTime>,
     /// `None`: its permissions are not known. It was finished by an older version, or disabled since.
-    pub share: Option<Share>,
+    pub share: Option<Hint>,
     /// Why it is not shared, although `SHARE_WITH` asks for it.
     pub not_shared: Option<String>,
 }
@@ -129,15 +108,6 @@ enum Whose {
     NobodysYet,
 }
 
-/// Who asked for the copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum MadeFor {
-    Announcement,
-    Request,
-    /// It was copied past the selection: it is never shared.
-    UnselectedRequest,
-}
-
 /// A copy as EC2 shows it, as far as [`changes`] looks at it. A sweep keeps one of each copy, so of tags and description it has
 /// hashes only.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,14 +115,18 @@ pub struct Shown {
     pub id: ImageId,
     state: State,
     whose: Whose,
-    made_for: MadeFor,
+    is_announced: bool,
+    may_be_shared: bool,
     /// Somebody wants it to be left alone.
     has_skip: bool,
     is_protected: bool,
-    attributes: Attributes,
+    requires_imds_v2: bool,
+    is_public: bool,
+    /// It is encrypted, or has watermarks.
+    refuses_to_be_public: bool,
     created: Option<OffsetDateTime>,
     deprecated_from: Option<OffsetDateTime>,
-    finished: Option<(Option<OffsetDateTime>, Option<Share>)>,
+    finished: Option<(Option<OffsetDateTime>, Option<Hint>)>,
     description: u64,
     /// Sorted.
     keys: Box<[u32]>,
@@ -165,7 +139,7 @@ pub struct Shown {
 
 impl Shown {
     #[must_use]
-    pub fn of(copy: &Image, attributes: Attributes, stack: &str) -> Self {
+    pub fn of(copy: &Image, stack: &str) -> Self {
         let takes_place = |key: &&String| !key.to_ascii_lowercase().starts_with("aws:");
         let count = |some: &dyn Fn(&&String) -> bool| {
             u8::try_from(copy.tags.keys().filter(takes_place).filter(some).count()).unwrap_or(u8::MAX)
@@ -182,14 +156,13 @@ impl Shown {
                 Some(_) => Whose::AnotherStacks,
                 None => Whose::NobodysYet,
             },
-            made_for: match copy {
-                copy if is_unselected(copy) => MadeFor::UnselectedRequest,
-                copy if is_requested(copy) => MadeFor::Request,
-                _ => MadeFor::Announcement,
-            },
+            is_announced: !is_requested(copy),
+            may_be_shared: finish::may_be_shared(copy),
             has_skip: copy.tags.contains_key(tag::SKIP),
             is_protected: copy.protected,
-            attributes,
+            requires_imds_v2: copy.requires_imds_v2,
+            is_public: copy.is_public,
+            refuses_to_be_public: finish::why_not_public(copy).is_some(),
             created: copy.created,
             deprecated_from: copy.deprecated_from,
             finished: Finished::of(copy).map(|finished| (finished.at, finished.share)),
@@ -207,14 +180,6 @@ impl Shown {
 
     fn has(&self, tag: &Tag) -> bool {
         self.pairs.binary_search(&hash_of((&tag.key, &tag.value))).is_ok()
-    }
-
-    fn is_announced(&self) -> bool {
-        self.made_for == MadeFor::Announcement
-    }
-
-    fn may_be_shared(&self) -> bool {
-        self.made_for != MadeFor::UnselectedRequest
     }
 
     /// Whether its finish is the first.
@@ -244,7 +209,11 @@ fn hash_of_key(key: &str) -> u32 {
 pub struct Source<'a> {
     pub identity: &'a Identity,
     pub image: &'a Image,
-    pub attributes: Attributes,
+}
+
+/// Whether the tag goes to the snapshots as well. They refuse shared tags, and the name of a parameter is the image's alone.
+pub fn may_be_on_snapshots(tag: &Tag) -> bool {
+    !is_shared_tag(tag) && tag.key != tag::PARAMETER
 }
 
 /// Why a tag should be on a copy.
@@ -268,14 +237,14 @@ pub enum PermissionsBecause {
 /// What differs, by part, with the values to set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// Put these on the snapshots first (see [`Changes::snapshot_tags`]), then on the image, whose tags are looked at.
+    /// Put these on the snapshots first (see [`may_be_on_snapshots`]), then on the image, whose tags are looked at.
     pub tags: Vec<(TagOf, Tag)>,
     pub description: Option<Description>,
     pub require_imds_v2: bool,
     /// In whole minutes, as EC2 counts.
     pub deprecate_from: Option<OffsetDateTime>,
     pub protect: Option<Protection>,
-    /// Share with `SHARE_WITH`, or, with `SHARE_EXACTLY`, with nobody else. Then write [`tag::FINISHED`] with [`Share::with`].
+    /// Share with `SHARE_WITH`, or, with `SHARE_EXACTLY`, with nobody else. Then write [`tag::FINISHED`] with [`Hint::with`].
     pub permissions: Option<PermissionsBecause>,
     /// It is disabled, so EC2 has dropped its permissions: write [`tag::FINISHED`] without a hint.
     pub forget_permissions: bool,
@@ -284,7 +253,7 @@ pub struct Changes {
 }
 
 /// A part of a copy, as an outcome names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Part {
     Tags,
     Description,
@@ -292,19 +261,8 @@ pub enum Part {
     Deprecation,
     DeregistrationProtection,
     LaunchPermission,
-}
-
-impl Part {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tags => "Tags",
-            Self::Description => "Description",
-            Self::ImdsSupport => "ImdsSupport",
-            Self::Deprecation => "Deprecation",
-            Self::DeregistrationProtection => "DeregistrationProtection",
-            Self::LaunchPermission => "LaunchPermission",
-        }
-    }
+    /// Not in [`Changes`]: see [`crate::election`].
+    Parameter,
 }
 
 impl Changes {
@@ -330,9 +288,13 @@ impl Changes {
         self.tags.iter().map(|(_, tag)| tag)
     }
 
-    /// Snapshots refuse shared tags.
-    pub fn snapshot_tags(&self) -> impl Iterator<Item = &Tag> {
-        self.image_tags().filter(|tag| !is_shared_tag(tag))
+    /// The courier's tags, and those of people: what a policy of an organization refuses of these must not keep the others off.
+    pub fn tags_by_writer(&self) -> [Vec<Tag>; 2] {
+        let tags = |is_courier: bool| {
+            let tags = self.tags.iter().filter(move |(of, _)| (*of == TagOf::Courier) == is_courier);
+            tags.map(|(_, tag)| tag.clone()).collect()
+        };
+        [tags(true), tags(false)]
     }
 
     /// What differs, in plain words.
@@ -372,10 +334,10 @@ impl Changes {
 ///
 /// `None`: the copy is left alone. It is another stack's, or it was finished before copies had a stack, or somebody keeps the
 /// courier off it, or it is pending, failed or deregistered.
-pub fn changes(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>, now: OffsetDateTime) -> Option<Changes> {
+pub fn changes(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings, now: OffsetDateTime) -> Option<Changes> {
     let is_first = copy.is_unfinished();
     let is_ours = match copy.whose {
-        Whose::ThisStacks => is_first || wanted.reconcile,
+        Whose::ThisStacks => is_first || settings.reconcile,
         Whose::NobodysYet => is_first,
         Whose::AnotherStacks => false,
     };
@@ -385,38 +347,39 @@ pub fn changes(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>, n
     match copy.state {
         State::Available => {}
         State::Disabled => {
-            let has_hint = copy.finished.is_some_and(|(_, share)| share.is_some());
-            return Some(Changes { forget_permissions: has_hint, ..Changes::default() });
+            let was_shared =
+                copy.finished.is_some_and(|(_, share)| share.is_some_and(|share| share != Hint::with(&[])));
+            // One that the courier disabled is finished again once it is enabled.
+            let forget_permissions = was_shared && !copy.has_key(tag::DISABLED_WITH_SOURCE);
+            return Some(Changes { forget_permissions, ..Changes::default() });
         }
         State::Pending | State::Failed | State::Deregistered => return None,
     }
     let source = source.filter(|source| matches!(source.image.state, State::Available | State::Disabled));
     // What a request asked for stays as it was asked for.
-    let announced = source.filter(|_| copy.is_announced());
-    let (tags, left_out) = tags(copy, source, wanted);
+    let announced = source.filter(|_| copy.is_announced);
+    let (tags, left_out) = tags(copy, source, settings);
     Some(Changes {
         tags,
         left_out,
-        description: announced.and_then(|source| description(copy, source, wanted.copying)),
-        require_imds_v2: announced.is_some_and(|source| source.attributes.requires_imds_v2)
-            && !copy.attributes.requires_imds_v2,
-        deprecate_from: deprecation(copy, source, wanted.finishing.deprecate, now)
-            .filter(|_| is_first || copy.is_announced()),
+        description: announced.and_then(|source| description(copy, source, &settings.copying)),
+        require_imds_v2: announced.is_some_and(|source| source.image.requires_imds_v2) && !copy.requires_imds_v2,
+        deprecate_from: deprecation(copy, source, &settings.finishing, now).filter(|_| is_first || copy.is_announced),
         // Protection that somebody lifted, so that the copy can be retired, is not switched on again.
-        protect: Some(wanted.finishing.protection)
+        protect: Some(settings.finishing.protection)
             .filter(|protection| *protection != Protection::Off && is_first && !copy.is_protected),
-        permissions: permissions(copy, wanted, now),
+        permissions: permissions(copy, settings, now),
         forget_permissions: false,
     })
 }
 
 /// The tags that are missing or have another value, as far as the copy has places for them; and the keys that have none.
-fn tags(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>) -> (Vec<(TagOf, Tag)>, Vec<String>) {
-    let couriers = couriers_tags(copy, source, wanted).into_iter().map(|tag| (TagOf::Courier, tag));
-    let is_announced = copy.is_announced();
-    let extra = wanted.copying.extra_tags.iter().filter(|_| is_announced);
+fn tags(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings) -> (Vec<(TagOf, Tag)>, Vec<String>) {
+    let couriers = couriers_tags(copy, source, settings).into_iter().map(|tag| (TagOf::Courier, tag));
+    let is_announced = copy.is_announced;
+    let extra = settings.copying.extra_tags.iter().filter(|_| is_announced);
     let extra = extra.map(|tag| (TagOf::ExtraTags, tag.clone()));
-    let own = source.filter(|_| is_announced && wanted.copying.copy_tags);
+    let own = source.filter(|_| is_announced && settings.copying.copy_tags);
     let own = own.map(|source| own_tags(source.image)).unwrap_or_default();
     let own = own.into_iter().map(|tag| (TagOf::Source, tag));
 
@@ -432,7 +395,7 @@ fn tags(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>) -> (Vec<
         }
         if !copy.has_key(&tag.key) {
             let is_users = !tag.key.starts_with(tag::PREFIX);
-            if all_tags >= Tag::MOST || (is_users && users_tags >= Tag::MOST - COURIERS_PLACES) {
+            if all_tags >= Tag::MOST || (is_users && users_tags >= Tag::MOST_OF_USERS) {
                 left_out.push(tag.key);
                 continue;
             }
@@ -445,13 +408,13 @@ fn tags(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>) -> (Vec<
 }
 
 /// The courier's own tags that are not decided elsewhere. They are put on where they are missing, and never changed.
-fn couriers_tags(copy: &Shown, source: Option<&Source<'_>>, wanted: &Wanted<'_>) -> Vec<Tag> {
+fn couriers_tags(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings) -> Vec<Tag> {
     let created = source.and_then(|source| source.image.created).map(tag::time);
     // Before it is shared: an account that sees it must see where it comes from.
-    let origin = source.filter(|_| wanted.copying.is_shared && copy.may_be_shared());
+    let origin = source.filter(|_| settings.copying.is_shared && copy.may_be_shared);
     let origin = origin.and_then(|source| Origin::of(source.image, source.identity));
     let tags = [
-        (tag::STACK, Some(wanted.stack.to_owned()).filter(|stack| !stack.is_empty())),
+        (tag::STACK, Some(settings.copying.stack_name.clone())),
         (tag::SOURCE_CREATED, created),
         (tag::ORIGIN, origin.map(|origin| origin.to_string())),
     ];
@@ -471,16 +434,17 @@ fn description(copy: &Shown, source: &Source<'_>, settings: &Copying) -> Option<
 fn deprecation(
     copy: &Shown,
     source: Option<&Source<'_>>,
-    deprecate: Deprecate,
+    finishing: &Finishing,
     now: OffsetDateTime,
 ) -> Option<OffsetDateTime> {
-    let wanted = match deprecate {
+    let wanted = match finishing.deprecate {
         Deprecate::Never => None,
         Deprecate::Source => source.and_then(|source| source.image.deprecated_from),
         Deprecate::Days(days) => copy.created.map(|created| created + Duration::days(days.into())),
     }?;
     // Ten years from now, and two years after its creation for a public one.
-    let most = Duration::days(if copy.attributes.is_public { 2 * 365 } else { 10 * 365 });
+    let is_public = copy.is_public || (finishing.is_public() && copy.may_be_shared && !copy.refuses_to_be_public);
+    let most = Duration::days(if is_public { 2 * 365 } else { 10 * 365 });
     let latest = copy.created.map_or(now + most, |created| created + most);
     let wanted = whole_minute(wanted.min(latest));
     // EC2 refuses a time in the past. The nearest one may still be ahead when the next look comes.
@@ -489,7 +453,7 @@ fn deprecation(
     let is_past = |time: OffsetDateTime| time <= nearest;
     let is_settled = has.is_some_and(|has| has == wanted || (is_past(has) && is_past(wanted)));
     let set = wanted.max(nearest);
-    let is_refused = copy.attributes.is_public && set > latest;
+    let is_refused = is_public && set > latest;
     (!is_settled && !is_refused).then_some(set)
 }
 
@@ -497,16 +461,16 @@ fn whole_minute(time: OffsetDateTime) -> OffsetDateTime {
     time - Duration::seconds(time.second().into()) - Duration::nanoseconds(time.nanosecond().into())
 }
 
-fn permissions(copy: &Shown, wanted: &Wanted<'_>, now: OffsetDateTime) -> Option<PermissionsBecause> {
-    let with = wanted.finishing.share_with.as_slice();
-    if !copy.may_be_shared() || (with.is_empty() && !wanted.share_exactly) {
+fn permissions(copy: &Shown, settings: &Settings, now: OffsetDateTime) -> Option<PermissionsBecause> {
+    let with = settings.finishing.share_with.as_slice();
+    if !copy.may_be_shared || (with.is_empty() && !settings.share_exactly) {
         return None;
     }
     let last = copy.finished.unwrap_or_default();
     match last {
         (_, None) => Some(PermissionsBecause::NotSharedYet),
-        (_, Some(share)) if share != Share::with(with) => Some(PermissionsBecause::ShareWithHasChanged),
-        (at, _) if wanted.share_exactly => {
+        (_, Some(share)) if share != Hint::with(with) => Some(PermissionsBecause::ShareWithHasChanged),
+        (at, _) if settings.share_exactly => {
             at.is_none_or(|at| now - at >= BETWEEN_LOOKS_AT_PERMISSIONS).then_some(PermissionsBecause::TimeToLook)
         }
         _ => None,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::copy_image::{AmiName, ClientToken};
 use crate::identity::{Identity, ImageId, Region};
+use crate::in_step::Part;
 
 /// From which source AMI to which Region. In JSON: `SourceImageId`, `SourceRegion`, `Region`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,6 +73,21 @@ pub enum Outcome {
         /// Why it is not shared, although `SHARE_WITH` names somebody.
         #[serde(skip_serializing_if = "Option::is_none")]
         not_shared: Option<String>,
+        /// What there is to say of its parameter: why it has none, or that one holds it which should not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parameter: Option<String>,
+    },
+    /// A finished copy was brought in step.
+    Updated {
+        image_id: ImageId,
+        name: String,
+        #[serde(flatten)]
+        route: Route,
+        /// The parts that were changed.
+        changed: Vec<Part>,
+        /// As of `Finished`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parameter: Option<String>,
     },
     /// The copy was deregistered, or disabled like its source.
     Retired {
@@ -92,6 +108,7 @@ impl Outcome {
             Self::DryRun { .. } => "DryRun",
             Self::Ignored { .. } => "Ignored",
             Self::Finished { .. } => "Finished",
+            Self::Updated { .. } => "Updated",
             Self::Retired { .. } => "Retired",
         }
     }
@@ -102,6 +119,7 @@ impl Outcome {
             Self::Started { image_id, .. }
             | Self::AlreadyCopied { image_id, .. }
             | Self::Finished { image_id, .. }
+            | Self::Updated { image_id, .. }
             | Self::Retired { image_id, .. } => Some(image_id),
             Self::DryRun { .. } | Self::Ignored { .. } => None,
         }
@@ -114,6 +132,7 @@ impl Outcome {
             | Self::AlreadyCopied { route, .. }
             | Self::DryRun { route, .. }
             | Self::Finished { route, .. }
+            | Self::Updated { route, .. }
             | Self::Retired { route, .. } => Some(route),
             Self::Ignored { route, .. } => route.as_ref(),
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::announcement::CopyRequest;
 use crate::copy_image::{AmiName, ClientToken, CopyImageCall, Description, Destination, Encryption, Tag};
-use crate::error::{Error, code};
+use crate::error::{Error, Remedy, code};
 use crate::identity::{Identity, Region};
 use crate::image::tag::is_couriers;
 use crate::image::{Image, MadeFor, Terms, tag};
@@ -186,11 +186,13 @@ impl CopiesTags {
 
 fn name(source: &Identity, image: &Image, settings: &Copying) -> Result<AmiName, Error> {
     let filled = settings.name.fill(image, &source.region).map_err(|missing| {
-        Error::rejected(
-            code::NAME_MALFORMED,
-            format!("COPY_NAME cannot be filled for {source}: {missing}"),
-            "tag the source AMI or change COPY_NAME, then send the message again",
-        )
+        // Builders such as Packer tag the AMI after EC2's event.
+        let advice = "tag the source AMI or change COPY_NAME, then send the message again";
+        let message = format!("COPY_NAME cannot be filled for {source}: {missing}");
+        Error {
+            remedy: Remedy::AdviceIfItStays(advice.to_owned()),
+            ..Error::rejected(code::NAME_MALFORMED, message, "")
+        }
     })?;
     filled.parse().map_err(|why| {
         Error::rejected(
@@ -243,15 +245,21 @@ fn courier_tags(source: &Identity, image: &Image, settings: &Copying) -> Result<
     let owner = image.owner.as_ref().map(|owner| (tag::SOURCE_OWNER, owner.to_string()));
     let origin = if settings.is_shared { Origin::of(image, source) } else { Origin::handed_on(image) };
     let origin = origin.map(|origin| (tag::ORIGIN, origin.to_string()));
-    [(tag::SOURCE_IMAGE, source.image.to_string()), (tag::SOURCE_REGION, source.region.to_string())]
-        .into_iter()
-        .chain(owner)
-        .chain(origin)
-        .map(|(key, value)| {
-            Tag::new(key, value)
-                .map_err(|why| Error::rejected(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
-        })
-        .collect()
+    let created = image.created.map(|created| (tag::SOURCE_CREATED, tag::time(created)));
+    [
+        (tag::SOURCE_IMAGE, source.image.to_string()),
+        (tag::SOURCE_REGION, source.region.to_string()),
+        (tag::STACK, settings.stack_name.clone()),
+    ]
+    .into_iter()
+    .chain(owner)
+    .chain(created)
+    .chain(origin)
+    .map(|(key, value)| {
+        Tag::new(key, value)
+            .map_err(|why| Error::rejected(code::INVALID_VALUE, why.to_string(), "report this as a bug"))
+    })
+    .collect()
 }
 
 /// Only images have shared tags: EC2 refuses them on a snapshot.
@@ -275,22 +283,21 @@ fn gathered(
     source: &Identity,
     left_out: &mut BTreeSet<String>,
 ) -> Result<Vec<Tag>, Error> {
-    /// Five places are kept for the tags that come later: `ami-courier:origin`, `try`, `finished`, `source-gone-since`,
-    /// `disabled-with-source`.
-    const MOST: usize = Tag::MOST - 5;
+    let is_users = |tag: &Tag| !tag.key.starts_with(tag::PREFIX);
     let mut tags: Vec<Tag> = Vec::new();
     for tag in must.iter().flatten() {
         if tags.iter().all(|other| other.key != tag.key) {
             tags.push(tag.clone());
         }
     }
-    if tags.len() > MOST {
+    let mut of_users = tags.iter().filter(|tag| is_users(tag)).count();
+    if of_users > Tag::MOST_OF_USERS {
         return Err(Error::rejected(
             code::TOO_MANY_TAGS,
             format!(
-                "the copy of {source} would have {} tags, from the request, EXTRA_TAGS and the courier; there is room for {}",
-                tags.len(),
-                MOST
+                "the copy of {source} would have {of_users} tags from the request and EXTRA_TAGS; beside the courier's own tags there \
+                 is room for {}",
+                Tag::MOST_OF_USERS
             ),
             "remove tags from the request or from EXTRA_TAGS, then send the message again",
         ));
@@ -299,7 +306,8 @@ fn gathered(
         if tags.iter().any(|other| other.key == tag.key) {
             continue;
         }
-        if tags.len() < MOST {
+        if of_users < Tag::MOST_OF_USERS {
+            of_users += 1;
             tags.push(tag.clone());
         } else {
             left_out.insert(tag.key.clone());

@@ -29,6 +29,12 @@ pub enum SourceState {
     NotVisible,
 }
 
+impl SourceState {
+    pub fn is_in_service(self) -> bool {
+        matches!(self, Self::InService | Self::SiblingInService)
+    }
+}
+
 /// What led to this look. An event can come at any time, and more than once; a sweep looks at everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {

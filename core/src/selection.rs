@@ -117,6 +117,12 @@ pub fn is_selected(source: &Image, sources: &Sources) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the selection can depend on the tag with this key.
+pub fn depends_on(key: &str, sources: &Sources) -> bool {
+    let key = key.strip_prefix(tag::SHARED).unwrap_or(key);
+    key == tag::SKIP || sources.required_tags.iter().chain(&sources.excluded_tags).any(|rule| rule.key == key)
+}
+
 /// Whether a sweep announces an AMI for as long as it has no live copy: not only now, but for a day from now at least.
 pub fn is_swept(source: &Image, region: &Region, now: OffsetDateTime, stack: &Stack, settings: &Settings) -> bool {
     const LEFT_AT_LEAST: Duration = Duration::DAY;

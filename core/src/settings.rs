@@ -21,6 +21,10 @@ pub struct Settings {
     pub copying: Copying,
     pub finishing: Finishing,
     pub requests: Requests,
+    /// Keep copies in step with their source and the settings for as long as they live; else a copy is finished once.
+    pub reconcile: bool,
+    /// Take away permissions that `SHARE_WITH` does not name.
+    pub share_exactly: bool,
     /// Deregister a copy once its source is deregistered.
     pub retire_with_source: bool,
     /// Days between finding its source deregistered and retiring a copy.
@@ -77,6 +81,8 @@ pub struct Copying {
     pub is_shared: bool,
     pub completion: Option<CompletionMinutes>,
     pub dry_run: bool,
+    /// Whose copies these are: the value of their tag `ami-courier:stack`.
+    pub stack_name: String,
 }
 
 /// What is done once a copy is available.
@@ -168,6 +174,11 @@ pub enum Principal {
 }
 
 impl Principal {
+    /// Whether a snapshot can be shared with it: organizations cannot be named there.
+    pub fn is_for_snapshots(&self) -> bool {
+        matches!(self, Self::Everybody | Self::Account(_))
+    }
+
     pub fn as_str(&self) -> &str {
         match self {
             Self::Everybody => EVERYBODY,
@@ -262,6 +273,8 @@ impl Settings {
                     _ => None,
                 })?
                 .unwrap_or(Requests::Selected),
+            reconcile: env.boolean("RECONCILE", true)?,
+            share_exactly: env.boolean("SHARE_EXACTLY", false)?,
             retire_with_source: env.boolean("RETIRE_WITH_SOURCE", false)?,
             retire_after_days: env
                 .one("RETIRE_AFTER_DAYS", "a number of days (1 to 365)", |text| {
@@ -320,13 +333,16 @@ impl Settings {
 }
 
 /// The environment variables that [`Settings::read`] reads, without `AWS_REGION`.
-pub const VARIABLES: [&str; 26] = [
+pub const VARIABLES: [&str; 29] = [
     "SOURCE_REGIONS",
     "SOURCE_OWNERS",
     "NAME_PATTERNS",
     "REQUIRED_TAGS",
     "REQUIRED_WATERMARKS",
     "REQUESTS",
+    "RECONCILE",
+    "SHARE_EXACTLY",
+    "STACK_NAME",
     "IMAGE_BUILDER",
     "COPY_NAME",
     "COPY_DESCRIPTION",
@@ -467,19 +483,25 @@ fn copying(env: &Environment, stack_region: &Region) -> Result<Copying, WrongSet
             text.parse().ok().and_then(CompletionMinutes::new)
         })?,
         dry_run: env.boolean("DRY_RUN", false)?,
+        stack_name: env
+            .one("STACK_NAME", "a name of 1 to 128 letters, digits and hyphens", |text| {
+                let fits = text.len() <= 128 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+                fits.then(|| text.to_owned())
+            })?
+            .unwrap_or_else(|| "ami-courier".to_owned()),
     })
 }
 
 fn extra_tags(env: &Environment) -> Result<Vec<Tag>, WrongSetting> {
     const VARIABLE: &str = "EXTRA_TAGS";
     const ACCEPTED: &str =
-        "`Key=Value`, separated by commas, keys distinct and not of `aws:` or `ami-courier:`, at most 40";
+        "`Key=Value`, separated by commas, keys distinct and not of `aws:` or `ami-courier:`, at most 38";
     let tags = env.list(VARIABLE, ACCEPTED, |text| {
         let (key, value) = text.split_once('=')?;
         Tag::new(key, value).ok().filter(|tag| !is_couriers(&tag.key))
     })?;
     let distinct = tags.iter().enumerate().all(|(i, tag)| tags[..i].iter().all(|other| other.key != tag.key));
-    if distinct && tags.len() <= 40 { Ok(tags) } else { Err(env.wrong(VARIABLE, ACCEPTED)) }
+    if distinct && tags.len() <= Tag::MOST_OF_USERS { Ok(tags) } else { Err(env.wrong(VARIABLE, ACCEPTED)) }
 }
 
 const PRINCIPALS: &str = "account ids of 12 digits, organization ARNs (`arn:…:organizations::…:organization/o-…`) and OU ARNs \

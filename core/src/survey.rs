@@ -9,13 +9,15 @@ use time::OffsetDateTime;
 
 use crate::announcement::AnnouncedBy;
 use crate::copy_state::CopyState;
+use crate::election::{self, Look, Steps};
 use crate::family::{self, recorded_origin};
 use crate::identity::{Identity, ImageId, Region, Stack, shortened};
 use crate::image::{Image, State, tag};
+use crate::in_step::{self, Changes, Shown};
 use crate::naming::Template;
 use crate::origin::Origin;
 use crate::selection;
-use crate::settings::Sources;
+use crate::settings::{Settings, Sources};
 
 /// An AMI of this Region that was made from another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,66 @@ impl Copy {
             State::Disabled => (CopyState::Disabled, None, None),
         };
         Some(Self { source, is_own, state, since, explanation })
+    }
+}
+
+/// What is kept of a copy of this stack to see whether it is in step: with all their tags, fifty thousand would not fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Followed {
+    pub shown: Shown,
+    state: State,
+    /// Those of its tags that decide which parameter may hold it.
+    tags: Box<[(&'static str, Box<str>)]>,
+}
+
+impl Followed {
+    /// `None`: it is not this stack's, or copies are not kept in step.
+    pub fn of(image: &Image, settings: &Settings) -> Option<Box<Self>> {
+        const DECIDE: [&str; 4] = [tag::PARAMETER, tag::WITHDRAWN, tag::WITHDRAWN_SOURCE, tag::TRY];
+        let stack = settings.copying.stack_name.as_str();
+        let is_ours = image.tags.get(tag::STACK).is_some_and(|of| of == stack);
+        let tags = DECIDE.into_iter().filter_map(|key| Some((key, image.tags.get(key)?.as_str().into())));
+        (is_ours && settings.reconcile)
+            .then(|| Box::new(Self { shown: Shown::of(image, stack), state: image.state, tags: tags.collect() }))
+    }
+
+    /// What brings it into its parameter, or out of it. `None` without `PARAMETER_NAME`. `image`: the source, if it is in sight.
+    pub fn steps(
+        &self,
+        source: &Identity,
+        image: Option<&Image>,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Option<Steps> {
+        let tags = self.tags.iter().map(|(key, value)| ((*key).to_owned(), value.to_string()));
+        let copy = Image { state: self.state, tags: tags.collect(), ..Image::new(self.shown.id.clone()) };
+        let look = Look {
+            copy: &copy,
+            source: image,
+            source_region: &source.region,
+            parameter_name: settings.finishing.parameter_name.as_ref()?,
+            retire_with_source: settings.retire_with_source,
+            is_due: false,
+            now,
+        };
+        Some(election::steps(&look, &election::Timing::EC2))
+    }
+
+    /// What differs between it and its source or the settings. `None`: it is left alone.
+    pub fn changes(
+        &self,
+        source: &Identity,
+        image: Option<&Image>,
+        settings: &Settings,
+        now: OffsetDateTime,
+    ) -> Option<Changes> {
+        let source = image.map(|image| in_step::Source { identity: source, image });
+        in_step::changes(&self.shown, source.as_ref(), settings, now)
+    }
+
+    /// The parameter that may hold it.
+    pub fn parameter(&self) -> Option<&str> {
+        self.tags.iter().find(|(key, _)| *key == tag::PARAMETER).map(|(_, name)| name.as_ref())
     }
 }
 

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use courier_core::announcement::OwnMessage;
+use courier_core::election::NAME_DELAY;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::ImageId;
 use courier_core::image::tag;
@@ -104,7 +105,7 @@ impl Close<'_> {
         }
         self.send_to_self(&report.messages, report.hops + 1).await?;
         match &report.last {
-            Some(LastStep::MarkFinished { copy, at }) => self.mark_finished(copy, &tag::time(*at)).await,
+            Some(LastStep::MarkFinished { copy, finished }) => self.mark_finished(copy, &finished.to_string()).await,
             Some(LastStep::RemoveFailedCopy(copy)) => {
                 self.send_letter(report).await?;
                 self.remove_failed_copy(copy).await
@@ -143,9 +144,9 @@ impl Close<'_> {
         Ok(())
     }
 
-    async fn mark_finished(&self, copy: &ImageId, time: &str) -> Result<(), Error> {
+    async fn mark_finished(&self, copy: &ImageId, value: &str) -> Result<(), Error> {
         let ec2 = self.courier.local_ec2();
-        let tagged = ec2.tag(copy, tag::FINISHED, time).await;
+        let tagged = ec2.tag(copy, tag::FINISHED, value).await;
         tagged.when_seen(format_args!("tagging the copy {copy} in {} as finished", ec2.region)).map_err(|mut error| {
             self.retry_at_first(&mut error);
             error
@@ -209,10 +210,11 @@ impl Close<'_> {
     }
 }
 
-/// Only a second look waits: until the bound of visibility has passed.
+/// A second look waits until the bound of visibility has passed, and so does an election: by then, what the same sweep found is done.
 fn delay(message: &OwnMessage) -> Duration {
     match message {
         OwnMessage::SecondLook(_) => Duration::from_secs(Timing::EC2.second_look),
+        OwnMessage::Elect { .. } => NAME_DELAY.unsigned_abs(),
         _ => Duration::ZERO,
     }
 }

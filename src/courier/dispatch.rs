@@ -1,11 +1,13 @@
 //! The dispatcher: which step a message asks for. All routing is here.
 
-use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, SecondLook, Why};
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, SecondLook, TagChange, Why};
+use courier_core::election::{End, Own};
 use courier_core::error::{Error, RetryAfter, code};
-use courier_core::identity::{Identity, ImageId};
+use courier_core::identity::{Identity, ImageId, ParameterName};
 use courier_core::image::{Image, State};
 use courier_core::list;
 use courier_core::protocol::Resume;
+use courier_core::selection;
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
@@ -13,6 +15,7 @@ use super::close::{Close, Closed};
 use super::copy::Copy;
 use super::finish::Finish;
 use super::post_mortem::post_mortem;
+use super::publish::{Elected, Publish};
 use super::report::Report;
 use super::retire::Retirements;
 use super::source::Search;
@@ -53,6 +56,9 @@ impl Courier {
             }
             Announcement::StateChanged { ami, state, error_message, announced_by } => {
                 self.state_changed(ami, *state, error_message, *announced_by, delivery).await
+            }
+            Announcement::TagsChanged { ami, changed, announced_by } => {
+                self.tags_changed(ami, changed, *announced_by, delivery).await
             }
             Announcement::Own { message, hops } => self.own(message, *hops, delivery).await,
             Announcement::Sweep => Sweep { courier: self, delivery }.run().await,
@@ -111,6 +117,72 @@ impl Courier {
         }
     }
 
+    /// The copies of the AMI follow its tags. One that has no copy is announced, if the change can make it wanted.
+    async fn tags_changed(
+        &self,
+        ami: &Identity,
+        changed: &[TagChange],
+        announced_by: AnnouncedBy,
+        delivery: &Delivery<'_>,
+    ) -> Vec<Report> {
+        if ami.region == self.settings.stack_region {
+            return self.changed_here(&ami.image, delivery).await;
+        }
+        let copies = match self.copies_to_follow(ami, changed, announced_by, delivery).await {
+            Ok(copies) => copies,
+            Err(error) => return vec![self.failed(Some(ami), error)],
+        };
+        if !copies.is_empty() {
+            let mut reports = Vec::new();
+            for (copy, source_image) in copies {
+                let finish = Finish { courier: self, copy: &copy, source: ami, source_image };
+                reports.push(finish.run().await);
+            }
+            return reports;
+        }
+        if changed.is_empty() || changed.iter().any(|change| selection::depends_on(&change.key, &self.settings.sources))
+        {
+            return self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await;
+        }
+        let keys = changed.iter().map(|change| format!("`{}`", change.key)).collect::<Vec<_>>().join(", ");
+        vec![self.ignored(
+            Some(ami),
+            format!("its tags {keys} changed: it has no copy here, and REQUIRED_TAGS names none of them"),
+        )]
+    }
+
+    /// The courier's copies of the AMI, with the AMI as it is now.
+    async fn copies_to_follow(
+        &self,
+        ami: &Identity,
+        changed: &[TagChange],
+        announced_by: AnnouncedBy,
+        delivery: &Delivery<'_>,
+    ) -> Result<Vec<(Image, Option<Image>)>, Error> {
+        if !self.settings.reconcile || selection::region_is_allowed(&ami.region, &self.settings).is_err() {
+            return Ok(Vec::new());
+        }
+        let ec2 = self.local_ec2();
+        let copies = ec2.copies_of(ami).await.when(format_args!("looking for copies of {ami} in {}", ec2.region))?;
+        let is_to_follow = |copy: &Image| {
+            copy.courier_source().as_ref() == Some(ami) && matches!(copy.state, State::Available | State::Disabled)
+        };
+        let copies: Vec<Image> = copies.into_iter().filter(is_to_follow).collect();
+        if copies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let source = self.aws.ec2(&ami.region).image(&ami.image, None).await;
+        let source = source.when(format_args!("describing the source AMI {ami}"))?;
+        // Of another account's AMI, only shared tags are visible.
+        let is_own = announced_by == AnnouncedBy::Ec2;
+        let shows = |change: &TagChange| source.as_ref().is_some_and(|image| change.is_visible(image));
+        if is_own && delivery.is_young(self.aws.now()) && !changed.iter().all(shows) {
+            let message = format!("the new tags of {ami} are not visible yet");
+            return Err(Error::retry(RetryAfter::Seconds, code::NOT_VISIBLE_YET, message));
+        }
+        Ok(copies.into_iter().map(|copy| (copy, source.clone())).collect())
+    }
+
     /// An AMI of this Region changed state, as EC2 or a sweep reports. That is a hint; the AMI itself decides what to do.
     async fn changed_here(&self, id: &ImageId, delivery: &Delivery<'_>) -> Vec<Report> {
         let ec2 = self.local_ec2();
@@ -138,13 +210,14 @@ impl Courier {
     async fn copy_changed(&self, copy: &Image, source: &Identity) -> Report {
         let nothing = |reason: &str| self.ignored(Some(source), format!("the copy {}: {reason}", copy.id));
         match copy.state {
-            State::Available => Finish { courier: self, copy, source }.run().await,
+            State::Available | State::Disabled => {
+                Finish { courier: self, copy, source, source_image: None }.run().await
+            }
             State::Failed => post_mortem(self, copy, source).await,
             State::Pending => {
                 let message = format!("the copy {} of {source} is still pending", copy.id);
                 self.failed(Some(source), Error::retry(RetryAfter::Seconds, code::INCORRECT_STATE, message))
             }
-            State::Disabled => nothing("it is disabled"),
             State::Deregistered => nothing("it is deregistered"),
         }
     }
@@ -156,6 +229,7 @@ impl Courier {
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
                 return vec![Retirements { courier: self }.of_copy(copy).await];
             }
+            OwnMessage::Elect { name } => return vec![self.elect(name).await],
             OwnMessage::Missed { source } => (source, Why::Announced(AnnouncedBy::Sweep), Resume::FromStart),
             OwnMessage::NextTry { source, next, request } => {
                 let why = request.clone().map_or(Why::Announced(AnnouncedBy::Publisher), Why::Requested);
@@ -166,6 +240,29 @@ impl Courier {
             }
         };
         self.copy_after(hops, source, &why, resume, delivery).await
+    }
+
+    /// Elects what the parameter of this name holds, as a sweep asks for.
+    async fn elect(&self, name: &ParameterName) -> Report {
+        let finishing = &self.settings.finishing;
+        if finishing.parameter_name.as_ref().is_none_or(|template| !template.can_make(name.as_str())) {
+            return self.ignored(None, format!("the parameter `{name}` is none of PARAMETER_NAME any more"));
+        }
+        if self.settings.copying.dry_run {
+            return self.ignored(None, format!("DRY_RUN is on, so the parameter `{name}` stays as it is"));
+        }
+        match (Publish { courier: self, name }).elect(Own::Nobody).await {
+            Ok(Elected::Wrote(copy)) => self.ignored(None, format!("the parameter `{name}` holds {copy} now")),
+            Ok(Elected::Nothing(End::Holds)) => self.ignored(None, format!("the parameter `{name}` is right")),
+            Ok(Elected::Nothing(End::HoldsAnother)) => self.ignored(
+                None,
+                format!("the parameter `{name}` holds an AMI that is newer than any copy, and not the courier's"),
+            ),
+            Ok(Elected::Nothing(End::NoMember)) => {
+                self.ignored(None, format!("the parameter `{name}` stays as it is: no copy can take its place"))
+            }
+            Err(error) => self.failed(None, error),
+        }
     }
 
     async fn copy(&self, source: &Identity, why: &Why, resume: Resume, delivery: &Delivery<'_>) -> Vec<Report> {

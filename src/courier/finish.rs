@@ -1,155 +1,342 @@
-//! Finish: what is done once a copy is available, so that the accounts it is meant for can use it.
+//! Finish: brings a copy in step with its source and the settings, at first and for as long as it lives.
 //!
-//! EC2's own event starts this step; nothing waited for it. Every part can be repeated. The courier's event and the tag
-//! `ami-courier:finished` come last, in this order: the tag says that everything else holds. A new part of the finish goes into
-//! [`Finish::step`].
+//! [`in_step::changes`] says what differs, [`courier_core::election`] which parameter the copy belongs to. Each part is tried, and
+//! errors are gathered: one that is refused stops no other. EC2's own events start this step, or the sweep; nothing waited for them.
+//! At the first finish, the courier's event and the tag `ami-courier:finished` come last, in this order: the tag says that everything
+//! else holds. A new part of the finish goes into [`Finish::bring_in_step`].
 
-use courier_core::error::{Error, Remedy};
+use courier_core::copy_image::Tag;
+use courier_core::election::{Step, Steps};
+use courier_core::error::{Error, Remedy, RetryAfter, code};
 use courier_core::finish::{self, Share};
 use courier_core::identity::Identity;
-use courier_core::image::{Image, MadeFor, tag};
+use courier_core::image::{Image, State, tag};
+use courier_core::in_step::{self, Changes, Finished, Hint, Part, Shown, may_be_on_snapshots};
 use courier_core::outcome::Outcome;
-use courier_core::settings::{Deprecate, Protection};
+use courier_core::selection;
+use courier_core::settings::{Principal, Protection};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tracing::info;
 
-use super::publish::Publish;
+use super::membership::Membership;
 use super::report::{LastStep, Report};
 use super::stack::{Courier, Stop};
 use crate::aws::error::{CallError, When};
 
-/// The finish of one available copy.
+/// One copy that is to be in step.
 pub(super) struct Finish<'a> {
     pub(super) courier: &'a Courier,
     pub(super) copy: &'a Image,
     pub(super) source: &'a Identity,
+    /// As it was just seen, if it was.
+    pub(super) source_image: Option<Image>,
+}
+
+/// What was done, and what could not be.
+#[derive(Default)]
+struct Done {
+    changed: Vec<Part>,
+    errors: Vec<Error>,
+    /// Its permissions are as `SHARE_WITH` says now.
+    is_shared: bool,
+    not_shared: Option<String>,
+    /// What there is to say of its parameter.
+    parameter: Option<String>,
+}
+
+impl Done {
+    /// Whether it is done.
+    fn note(&mut self, part: Part, done: Result<(), Error>) -> bool {
+        match done {
+            Ok(()) => {
+                if !self.changed.contains(&part) {
+                    self.changed.push(part);
+                }
+                true
+            }
+            Err(error) => {
+                self.errors.push(error);
+                false
+            }
+        }
+    }
 }
 
 impl Finish<'_> {
-    pub(super) async fn run(&self) -> Report {
+    pub(super) async fn run(self) -> Report {
+        let (courier, copy, source) = (self.courier, self.copy, self.source);
         self.step().await.unwrap_or_else(|stop| match stop {
-            Stop::Ignored(reason) => {
-                self.courier.ignored(Some(self.source), format!("the copy {}: {reason}", self.copy.id))
-            }
-            stop => self.courier.stopped(Some(self.source), stop),
+            Stop::Ignored(reason) => courier.ignored(Some(source), format!("the copy {}: {reason}", copy.id)),
+            stop => courier.stopped(Some(source), stop),
         })
     }
 
-    async fn step(&self) -> Result<Report, Stop> {
-        let (copy, now) = (self.copy, self.courier.aws.now());
-        let route = Some(self.courier.route(self.source));
-        if let Some(before) = copy.tags.get(tag::FINISHED) {
-            let at = OffsetDateTime::parse(before, &Rfc3339).unwrap_or(now);
-            return Ok(Report::new(route, Ok(self.finished(None, None, at))));
+    async fn step(mut self) -> Result<Report, Stop> {
+        let (courier, copy) = (self.courier, self.copy);
+        let (settings, now) = (&courier.settings, courier.aws.now());
+        let shown = Shown::of(copy, &settings.copying.stack_name);
+        self.is_followed(shown.is_unfinished())?;
+        if self.source_image.is_none() {
+            self.source_image = self.source_in_sight().await?;
         }
-        let source_image = self.source_image().await?;
-        let not_shared = self.share().await?;
-        self.deprecate(source_image.as_ref(), now).await?;
-        self.protect().await?;
-        if let Some(template) = &self.courier.settings.finishing.parameter_name
-            && self.may_be_published().await?
-        {
-            let source_image = source_image.as_ref();
-            Publish { courier: self.courier, copy, source: self.source, source_image }.run(template).await?;
+        let source = self.source_image.as_ref().map(|image| in_step::Source { identity: self.source, image });
+        let changes = in_step::changes(&shown, source.as_ref(), settings, now);
+        let hint = changes.as_ref().map(|_| Hint::with(&settings.finishing.share_with));
+        let changes = changes.unwrap_or_default();
+        // It counts as if it had the tags that it will get.
+        let mut member = Membership { courier, copy: copy.clone() };
+        member.copy.tags.extend(changes.image_tags().map(|tag| (tag.key.clone(), tag.value.clone())));
+        let steps = member.steps(self.source, self.source_image.as_ref(), false);
+        if settings.copying.dry_run {
+            return Err(Stop::Ignored(would_be_done(&changes, steps.as_ref())));
         }
-        let mark = LastStep::MarkFinished { copy: copy.id.clone(), at: now };
-        Ok(Report::new(route, Ok(self.finished(source_image.as_ref(), not_shared, now))).then(mark))
+        let mut done = self.bring_in_step(&changes, steps.as_ref(), &mut member).await;
+        let finished = Finished { at: Some(now), share: hint, not_shared: done.not_shared.clone() };
+        let error = Error::all(std::mem::take(&mut done.errors));
+        let (outcome, mark) = match (Finished::of(copy), error) {
+            (None, Some(error)) => (Err(error), None),
+            (None, None) => (Ok(self.finished(done, now)), Some(finished)),
+            (Some(before), error) => {
+                let forgotten = Finished { share: None, not_shared: None, ..before };
+                let mark = changes.forget_permissions.then_some(forgotten).or(done.is_shared.then_some(finished));
+                (error.map_or_else(|| Ok(self.updated(done, &changes)), Err), mark)
+            }
+        };
+        let report = Report::new(Some(courier.route(self.source)), outcome);
+        Ok(match mark {
+            Some(finished) => report.then(LastStep::MarkFinished { copy: copy.id.clone(), finished }),
+            None => report,
+        })
     }
 
-    fn finished(&self, source_image: Option<&Image>, not_shared: Option<String>, at: OffsetDateTime) -> Outcome {
+    /// Whether the copy is this stack's to look after.
+    fn is_followed(&self, is_first: bool) -> Result<(), Stop> {
+        let (copy, settings) = (self.copy, &self.courier.settings);
+        Err(Stop::Ignored(match copy.tags.get(tag::STACK) {
+            Some(other) if *other != settings.copying.stack_name => {
+                format!("it is a copy of the stack `{other}` (tag `{}`)", tag::STACK)
+            }
+            None if !is_first => format!("it is finished, and not kept in step: it has no tag `{}`", tag::STACK),
+            _ if !is_first && !settings.reconcile => {
+                "it is finished, and not kept in step (RECONCILE=false)".to_owned()
+            }
+            _ if is_first && copy.state == State::Disabled => "it is disabled".to_owned(),
+            _ => return Ok(()),
+        }))
+    }
+
+    /// The source AMI; `None` if it is gone, not visible, or in a Region that is not copied from.
+    async fn source_in_sight(&self) -> Result<Option<Image>, Error> {
+        let source = self.source;
+        if selection::region_is_allowed(&source.region, &self.courier.settings).is_err() {
+            return Ok(None);
+        }
+        let found = self.courier.aws.ec2(&source.region).image(&source.image, None).await;
+        found.when(format_args!("describing the source AMI {source}"))
+    }
+
+    /// Does what differs, part by part.
+    async fn bring_in_step(&self, changes: &Changes, steps: Option<&Steps>, member: &mut Membership<'_>) -> Done {
+        let mut done = Done::default();
+        if let Some(reason) = finish::never_published(self.copy).filter(|_| steps.is_some()) {
+            info!(copy = %self.copy.id, reason, "the copy is not published");
+        }
+        done.parameter = steps.and_then(|steps| steps.unpublished.as_ref()).map(ToString::to_string);
+        // It leaves its old name before it gets the new one with its tags, and joins that once it can be used.
+        let all = steps.map_or(&[][..], |steps| &steps.steps);
+        let (leave, join) = all.split_at(all.iter().position(|step| matches!(step, Step::Tag(_))).unwrap_or(0));
+        let has_left = self.follow(leave, member, &mut done).await;
+        let [mut of_courier, of_users] = changes.tags_by_writer();
+        let join = match join {
+            [Step::Tag(name), join @ ..] if has_left => {
+                of_courier.push(Tag { key: tag::PARAMETER.to_owned(), value: name.to_string() });
+                join
+            }
+            join => join,
+        };
+        let is_tagged = self.tag(&of_courier, &mut done).await;
+        self.tag(&of_users, &mut done).await;
+        if is_tagged {
+            member.copy.tags.extend(of_courier.into_iter().map(|tag| (tag.key, tag.value)));
+        }
+
+        let (id, ec2) = (&self.copy.id, self.courier.local_ec2());
+        let of_copy = format!("the copy {id} in {}", ec2.region);
+        if let Some(description) = &changes.description {
+            let described = ec2.describe_as(id, description).await;
+            done.note(Part::Description, described.when_seen(format_args!("setting the description of {of_copy}")));
+        }
+        if changes.require_imds_v2 {
+            let required = ec2.require_imds_v2(id).await;
+            done.note(Part::ImdsSupport, required.when_seen(format_args!("requiring IMDSv2 of {of_copy}")));
+        }
+        if let Some(at) = changes.deprecate_from {
+            let deprecated = ec2.deprecate(id, at).await;
+            let doing = format_args!("setting the deprecation time of {of_copy} to {at}");
+            done.note(Part::Deprecation, deprecated.when_seen(doing));
+        }
+        if let Some(protection) = changes.protect {
+            let protected = ec2.protect(id, protection == Protection::WithCooldown).await;
+            let doing = format_args!("protecting {of_copy} from deregistration");
+            done.note(Part::DeregistrationProtection, protected.when_seen(doing));
+        }
+        self.share(changes, &mut done).await;
+        if has_left && is_tagged {
+            self.follow(join, member, &mut done).await;
+        }
+        if let Some(at) = steps.and_then(|steps| steps.look_again_at) {
+            let message = format!(
+                "{of_copy} becomes a member of its parameter again once its source cannot look withdrawn any more"
+            );
+            done.errors.push(Error::retry(RetryAfter::Until(at), code::NOT_VISIBLE_YET, message));
+        }
+        done
+    }
+
+    /// Follows the steps of the membership as far as they go. Returns whether all are done.
+    async fn follow(&self, steps: &[Step], member: &mut Membership<'_>, done: &mut Done) -> bool {
+        for step in steps {
+            match member.follow(step).await {
+                Ok(followed) => {
+                    done.parameter = followed.remark.or(done.parameter.take());
+                    if followed.has_changed {
+                        done.note(Part::Parameter, Ok(()));
+                    }
+                }
+                Err(error) => {
+                    done.errors.push(error);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Snapshots first: the tags of the image show whether all have them.
+    async fn tag(&self, tags: &[Tag], done: &mut Done) -> bool {
+        let (copy, ec2) = (self.copy, self.courier.local_ec2());
+        let of_snapshots: Vec<Tag> = tags.iter().filter(|tag| may_be_on_snapshots(tag)).cloned().collect();
+        let mut are_on = Ok(());
+        for (resources, tags) in [(copy.snapshots(), of_snapshots.as_slice()), (vec![copy.id.to_string()], tags)] {
+            if are_on.is_ok() && !resources.is_empty() && !tags.is_empty() {
+                let doing = format!("tagging {} of the copy {} in {}", resources.join(", "), copy.id, ec2.region);
+                are_on = ec2.tag_all(resources, tags).await.when_seen(format_args!("{doing}"));
+            }
+        }
+        match are_on {
+            // The name of its parameter is a part of its own.
+            Ok(()) if tags.iter().all(|tag| tag.key == tag::PARAMETER) => true,
+            are_on => done.note(Part::Tags, are_on),
+        }
+    }
+
+    /// Snapshots first, so that an account that can launch the AMI can copy it as well. A blank volume has no snapshot.
+    async fn share(&self, changes: &Changes, done: &mut Done) {
+        let settings = &self.courier.settings;
+        let with = match finish::share(self.copy, &settings.finishing) {
+            Share::With(with) => with,
+            Share::Not(reason) => {
+                info!(copy = %self.copy.id, reason, "the copy is not shared");
+                done.not_shared = Some(reason);
+                &[]
+            }
+        };
+        if changes.permissions.is_none() {
+            return;
+        }
+        match self.share_with(with, settings.share_exactly).await {
+            Ok(has_changed) => {
+                done.is_shared = true;
+                if has_changed {
+                    done.note(Part::LaunchPermission, Ok(()));
+                }
+            }
+            Err(error) => done.errors.push(error),
+        }
+    }
+
+    /// `exactly`: with nobody else. Returns whether that changed anything, as far as the courier looked.
+    async fn share_with(&self, with: &[Principal], exactly: bool) -> Result<bool, Error> {
+        let (copy, ec2) = (self.copy, self.courier.local_ec2());
+        let mut has_changed = false;
+        for snapshot in copy.snapshots() {
+            let doing = format!("sharing the snapshot {snapshot} of the copy {} in {}", copy.id, ec2.region);
+            let has = if exactly {
+                ec2.volume_permissions(&snapshot).await.when_seen(format_args!("{doing}"))?
+            } else {
+                Vec::new()
+            };
+            // Snapshots are shared with accounts only.
+            let with: Vec<Principal> = with.iter().filter(|with| with.is_for_snapshots()).cloned().collect();
+            let (add, remove) = difference(&with, &has);
+            if !(add.is_empty() && remove.is_empty()) {
+                explained(ec2.share_snapshot(&snapshot, &add, &remove).await, format_args!("{doing}"))?;
+                has_changed = true;
+            }
+        }
+        let doing = format!("sharing the copy {} in {}", copy.id, ec2.region);
+        let has = if exactly {
+            ec2.launch_permissions(&copy.id).await.when_seen(format_args!("{doing}"))?
+        } else {
+            Vec::new()
+        };
+        let (add, remove) = difference(with, &has);
+        if !(add.is_empty() && remove.is_empty()) {
+            explained(ec2.share_image(&copy.id, &add, &remove).await, format_args!("{doing}"))?;
+            has_changed = true;
+        }
+        Ok(has_changed)
+    }
+
+    fn finished(&self, done: Done, at: OffsetDateTime) -> Outcome {
         let since = |created: OffsetDateTime| (at - created).whole_seconds().max(0);
         Outcome::Finished {
             image_id: self.copy.id.clone(),
             name: self.copy.name.clone(),
             route: self.courier.route(self.source),
             duration_seconds: self.copy.created.map(since),
-            lag_seconds: source_image.and_then(|source| source.created).map(since),
+            lag_seconds: self.source_image.as_ref().and_then(|source| source.created).map(since),
             size_gib: self.copy.size_gib(),
-            not_shared,
+            not_shared: done.not_shared,
+            parameter: done.parameter,
         }
     }
 
-    /// The source AMI, if a part of the finish needs it and it still exists.
-    async fn source_image(&self) -> Result<Option<Image>, Error> {
-        let finishing = &self.courier.settings.finishing;
-        if finishing.deprecate != Deprecate::Source && finishing.parameter_name.is_none() {
-            return Ok(None);
+    fn updated(&self, done: Done, changes: &Changes) -> Outcome {
+        let (copy, route) = (self.copy, self.courier.route(self.source));
+        if done.changed.is_empty() {
+            let what = if changes.forget_permissions {
+                "it is disabled, so nobody may use it any more"
+            } else {
+                "it is in step"
+            };
+            let of_parameter = done.parameter.map_or_else(String::new, |remark| format!("; {remark}"));
+            return Outcome::Ignored {
+                reason: format!("the copy {}: {what}{of_parameter}", copy.id),
+                route: Some(route),
+            };
         }
-        let found = self.courier.aws.ec2(&self.source.region).image(&self.source.image, None).await;
-        found.when(format_args!("describing the source AMI {}", self.source))
+        let (image_id, name) = (copy.id.clone(), copy.name.clone());
+        Outcome::Updated { image_id, name, route, changed: done.changed, parameter: done.parameter }
     }
+}
 
-    /// Snapshots first, so that an account that can launch the AMI can copy it as well. A blank volume has no snapshot. Returns why the
-    /// copy is not shared, if it can never be.
-    async fn share(&self) -> Result<Option<String>, Error> {
-        let (copy, ec2) = (self.copy, self.courier.local_ec2());
-        let with = match finish::share(copy, &self.courier.settings.finishing) {
-            Share::With([]) => return Ok(None),
-            Share::With(with) => with,
-            Share::Not(reason) => {
-                info!(copy = %copy.id, reason, "the copy is not shared");
-                return Ok(Some(reason));
-            }
-        };
-        for snapshot in copy.snapshots() {
-            let shared = ec2.share_snapshot(&snapshot, with).await;
-            let doing = format_args!("sharing the snapshot {snapshot} of the copy {} in {}", copy.id, ec2.region);
-            explained(shared, doing)?;
-        }
-        let shared = ec2.share_image(&copy.id, with).await;
-        explained(shared, format_args!("sharing the copy {} in {}", copy.id, ec2.region))?;
-        Ok(None)
+/// What `DRY_RUN` leaves undone.
+fn would_be_done(changes: &Changes, steps: Option<&Steps>) -> String {
+    let mut would = changes.described();
+    would.extend(steps.map(Steps::described).unwrap_or_default());
+    if would.is_empty() {
+        return "it is in step".to_owned();
     }
+    format!("DRY_RUN is on, so it stays as it is: {}", would.join(", "))
+}
 
-    /// The copy of a request is published only where its source has no copy for an announcement.
-    async fn may_be_published(&self) -> Result<bool, Error> {
-        let copy = self.copy;
-        if let Some(reason) = finish::never_published(copy) {
-            info!(copy = %copy.id, reason, "the copy is not published");
-            return Ok(false);
-        }
-        if !matches!(copy.made_for(), Some(MadeFor::Request(..))) {
-            return Ok(true);
-        }
-        let ec2 = self.courier.local_ec2();
-        let copies = ec2.copies_of(self.source).await;
-        let copies = copies.when(format_args!("looking for copies of {} in {}", self.source, ec2.region))?;
-        let is_announced = |other: &&Image| {
-            let is_own = other.courier_source().is_some() && matches!(other.made_for(), Some(MadeFor::Announcement(_)));
-            other.state.is_live() && is_own
-        };
-        Ok(match copies.iter().find(is_announced) {
-            Some(announced) => {
-                info!(copy = %copy.id, announced = %announced.id, "the copy is not published: its source has an announced one");
-                false
-            }
-            None => true,
-        })
-    }
-
-    async fn deprecate(&self, source: Option<&Image>, now: OffsetDateTime) -> Result<(), Error> {
-        let (copy, finishing) = (self.copy, &self.courier.settings.finishing);
-        let Some(at) = finish::deprecation(copy, source, finishing, now) else { return Ok(()) };
-        let ec2 = self.courier.local_ec2();
-        let deprecated = ec2.deprecate(&copy.id, at).await;
-        deprecated
-            .when_seen(format_args!("setting the deprecation time of the copy {} in {} to {at}", copy.id, ec2.region))
-    }
-
-    async fn protect(&self) -> Result<(), Error> {
-        let with_cooldown = match self.courier.settings.finishing.protection {
-            Protection::Off => return Ok(()),
-            Protection::On => false,
-            Protection::WithCooldown => true,
-        };
-        let (copy, ec2) = (self.copy, self.courier.local_ec2());
-        if copy.protected {
-            return Ok(());
-        }
-        let protected = ec2.protect(&copy.id, with_cooldown).await;
-        protected.when_seen(format_args!("protecting the copy {} in {} from deregistration", copy.id, ec2.region))
-    }
+/// Who is to be added, and who to be removed.
+fn difference(wanted: &[Principal], has: &[Principal]) -> (Vec<Principal>, Vec<Principal>) {
+    let without = |some: &[Principal], others: &[Principal]| -> Vec<Principal> {
+        some.iter().filter(|one| !others.contains(one)).cloned().collect()
+    };
+    (without(wanted, has), without(has, wanted))
 }
 
 /// EC2's message about a copy under `aws/ebs` does not say what to do, nor does the one about block public access.

@@ -80,15 +80,20 @@ fn count(done: &Outcome) {
 
 /// Logs and measures what a sweep found.
 fn swept(stack_region: &Region, tally: &Tally) {
-    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete } = tally;
+    let Tally { in_progress, oldest_in_progress_seconds, missed, unfinished, failed, out_of_step, left, complete } =
+        tally;
     let region = stack_region.as_str();
-    info!(region, in_progress, oldest_in_progress_seconds, missed, unfinished, failed, left, complete, "swept");
+    info!(
+        region,
+        in_progress, oldest_in_progress_seconds, missed, unfinished, failed, out_of_step, left, complete, "swept"
+    );
     // Single values, not gauges: those would be written again with every later invocation.
     let count = |number: usize| as_f64(i64::try_from(number).unwrap_or(i64::MAX));
     histogram!("CopiesInProgress").record(count(*in_progress));
     histogram!("OldestCopyInProgressSeconds").record(as_f64(*oldest_in_progress_seconds));
     histogram!("MissedFound").record(count(*missed));
     histogram!("UnfinishedFound").record(count(*unfinished));
+    histogram!("OutOfStepFound").record(count(*out_of_step));
     if *complete {
         counter!("SweepCompleted").increment(1);
     }

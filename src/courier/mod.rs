@@ -15,6 +15,7 @@ mod dispatch;
 mod finish;
 mod listing;
 mod log;
+mod membership;
 mod post_mortem;
 mod publish;
 mod report;

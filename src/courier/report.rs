@@ -3,8 +3,8 @@
 use courier_core::announcement::OwnMessage;
 use courier_core::error::Error;
 use courier_core::identity::ImageId;
+use courier_core::in_step::Finished;
 use courier_core::outcome::{Outcome, Route};
-use time::OffsetDateTime;
 
 /// What became of one AMI; or of a sweep.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +30,8 @@ pub(super) struct Report {
 pub(super) enum LastStep {
     /// Deregister a failed copy.
     RemoveFailedCopy(ImageId),
-    /// Record on the copy that it is finished.
-    MarkFinished { copy: ImageId, at: OffsetDateTime },
+    /// Record on the copy that it is finished, and as which settings it is shared.
+    MarkFinished { copy: ImageId, finished: Finished },
 }
 
 /// Figures for metrics.
@@ -55,6 +55,8 @@ pub(super) struct Tally {
     /// Available copies that are not finished.
     pub(super) unfinished: usize,
     pub(super) failed: usize,
+    /// Finished copies that are not as their source and the settings say.
+    pub(super) out_of_step: usize,
     /// What was found and left to the next sweep: the queue is full enough, or time was up.
     pub(super) left: usize,
     /// Whether everything was looked at.

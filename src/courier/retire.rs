@@ -4,7 +4,8 @@
 //! An event only says where to look: it marks copies, or disables and enables them. Deregistering is for the sweep. A source
 //! that is only not visible (no longer shared, not allowed, no permission) retires nothing.
 
-use courier_core::error::Error;
+use courier_core::election::LeavesService;
+use courier_core::error::{Error, RetryAfter, code};
 use courier_core::family;
 use courier_core::identity::{AccountId, Identity, ImageId, Region};
 use courier_core::image::{Image, State, tag};
@@ -15,6 +16,7 @@ use courier_core::settings::Owner;
 use futures_util::future::try_join_all;
 use tracing::{Instrument, info, info_span};
 
+use super::membership::Membership;
 use super::report::Report;
 use super::stack::Courier;
 use super::usage::Users;
@@ -49,7 +51,7 @@ impl Retirements<'_> {
         let ec2 = courier.local_ec2();
         let copies = ec2.copies_of(source).await;
         let copies: Vec<Image> = match copies.when(format_args!("looking for copies of {source} in {}", ec2.region)) {
-            Ok(copies) => copies.into_iter().filter(|copy| is_own_copy(copy, source)).collect(),
+            Ok(copies) => copies.into_iter().filter(|copy| courier.is_own_copy(copy, source)).collect(),
             Err(error) => return vec![courier.failed(Some(source), error)],
         };
         if copies.is_empty() {
@@ -71,11 +73,8 @@ impl Retirements<'_> {
             Ok(_) => return courier.ignored(None, format!("the copy {id} is gone")),
             Err(error) => return courier.failed(None, error),
         };
-        let Some(source) = copy.courier_source().filter(|_| courier.settings.retire_with_source) else {
-            return courier.ignored(
-                None,
-                format!("{id} is not retired: not a copy of the courier's, or RETIRE_WITH_SOURCE is off"),
-            );
+        let Some(source) = copy.courier_source().filter(|source| courier.is_own_copy(&copy, source)) else {
+            return courier.ignored(None, format!("{id} is not retired: it is not a copy of this stack's"));
         };
         let span = info_span!("source", image = %source.image, region = %source.region);
         let retirement = Retirement { courier, copy, source: &source, trigger: Trigger::Sweep };
@@ -85,12 +84,9 @@ impl Retirements<'_> {
     /// The source is in service: what was done to its copies because it was not is undone.
     pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
         let courier = self.courier;
-        if !courier.settings.retire_with_source {
-            return Ok(());
-        }
-        for copy in copies.iter().filter(|copy| copy.is_marked() && is_own_copy(copy, source)) {
+        for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
             let retirement = Retirement { courier, copy: copy.clone(), source, trigger: Trigger::Event };
-            let report = retirement.follow(SourceState::InService).await?;
+            let report = retirement.follow(SourceState::InService, None).await?;
             if let Ok(Some(Outcome::Ignored { reason, .. })) = &report.result {
                 info!("{reason}");
             }
@@ -103,14 +99,19 @@ impl Retirement<'_> {
     async fn run(self) -> Report {
         let (courier, source) = (self.courier, self.source);
         let followed = match self.source_state().await {
-            Ok(state) => self.follow(state).await,
+            // What was done because the source was out of service is undone whatever the setting is by now.
+            Ok((state, _)) if !courier.settings.retire_with_source && !state.is_in_service() => {
+                let reason = format!("the copy {} stays (RETIRE_WITH_SOURCE is not set)", self.copy.id);
+                Ok(courier.ignored(Some(source), reason))
+            }
+            Ok((state, image)) => self.follow(state, image.as_ref()).await,
             Err(error) => Err(error),
         };
         followed.unwrap_or_else(|error| courier.failed(Some(source), error))
     }
 
     /// Does what the rules say, until the copy is kept or is out of service.
-    async fn follow(mut self, state: SourceState) -> Result<Report, Error> {
+    async fn follow(mut self, state: SourceState, source_image: Option<&Image>) -> Result<Report, Error> {
         let mut usage = Usage::NotLookedFor;
         let mut done = KEPT;
         loop {
@@ -124,7 +125,12 @@ impl Retirement<'_> {
             };
             match retirement::decide(&evidence) {
                 Verdict::Stay(reason) => return self.report_stay(done, reason).await,
-                Verdict::LookForUsage => usage = self.users().usage().await?,
+                Verdict::LookForUsage => {
+                    usage = match self.leave_parameter(source_image).await? {
+                        Some(holder) => Usage::InUse(holder),
+                        None => self.users().usage().await?,
+                    }
+                }
                 Verdict::Mark => {
                     // The report first: without the permission to order it, the copy is not even marked.
                     self.users().order_first_report().await?;
@@ -156,6 +162,31 @@ impl Retirement<'_> {
                         return Ok(self.retired(how(done)));
                     }
                 },
+            }
+        }
+    }
+
+    /// Withdraws the copy and lets another one take its place in its parameter. Returns what still holds it there.
+    async fn leave_parameter(&mut self, source_image: Option<&Image>) -> Result<Option<String>, Error> {
+        let mut member = Membership { courier: self.courier, copy: self.copy.clone() };
+        if let Some(steps) = member.steps(self.source, source_image, true) {
+            for step in &steps.steps {
+                member.follow(step).await?;
+            }
+        }
+        let leaves = member.leaves_service().await?;
+        self.copy = member.copy;
+        match leaves {
+            LeavesService::Now => Ok(None),
+            LeavesService::HeldBy(name) => {
+                Ok(Some(format!("the courier's own parameter `{name}` holds it, and no other copy can take its place")))
+            }
+            LeavesService::NotBefore(at) => {
+                let message = format!(
+                    "the copy {} in {} has just left its parameter, so it stays a while longer",
+                    self.copy.id, self.courier.settings.stack_region
+                );
+                Err(Error::retry(RetryAfter::Until(at), code::INCORRECT_STATE, message))
             }
         }
     }
@@ -226,7 +257,7 @@ impl Retirement<'_> {
         Ok(())
     }
 
-    async fn source_state(&self) -> Result<SourceState, Error> {
+    async fn source_state(&self) -> Result<(SourceState, Option<Image>), Error> {
         let source = self.source;
         let found = self.courier.aws.ec2(&source.region).image(&source.image, None).await;
         let found = found.when(format_args!("describing the source AMI {source}"))?;
@@ -240,7 +271,8 @@ impl Retirement<'_> {
             None => SourceState::NotVisible,
         };
         let is_gone = matches!(state, SourceState::Deregistered);
-        Ok(if is_gone && self.sibling_in_service(found).await? { SourceState::SiblingInService } else { state })
+        let has_sibling = is_gone && self.sibling_in_service(found.clone()).await?;
+        Ok((if has_sibling { SourceState::SiblingInService } else { state }, found))
     }
 
     /// Whether another AMI of the same build as the source, which is gone, is in service in a source Region.
@@ -290,9 +322,12 @@ fn how(done: Deregistered) -> String {
     }
 }
 
-/// Whether this is a live copy of `source` that the courier made.
-fn is_own_copy(copy: &Image, source: &Identity) -> bool {
-    copy.state.is_live() && copy.courier_source().as_ref() == Some(source)
+impl Courier {
+    /// Whether this is a live copy of `source` that the courier made, and not one of another stack.
+    fn is_own_copy(&self, copy: &Image, source: &Identity) -> bool {
+        let is_of_another_stack = copy.tags.get(tag::STACK).is_some_and(|of| *of != self.settings.copying.stack_name);
+        copy.state.is_live() && copy.courier_source().as_ref() == Some(source) && !is_of_another_stack
+    }
 }
 
 /// Whether the source belonged to the account that its copy belongs to.

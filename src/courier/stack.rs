@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use courier_core::election;
 use courier_core::error::Error;
 use courier_core::identity::{Identity, Stack};
 use courier_core::image::Image;
@@ -47,6 +48,11 @@ impl Delivery<'_> {
     /// Whether something that is missing now may still come.
     pub(super) fn may_wait(&self, now: OffsetDateTime) -> bool {
         self.queued.is_some_and(|queued| now - queued.sent_at < BUILDERS_MAY_TAKE)
+    }
+
+    /// Whether what the message reports may still be invisible.
+    pub(super) fn is_young(&self, now: OffsetDateTime) -> bool {
+        self.queued.is_some_and(|queued| now - queued.sent_at < election::Timing::EC2.visible)
     }
 
     /// Whether an AMI belongs to another account. Not known where the invocation does not name this one.

@@ -1,11 +1,13 @@
 //! Status: which AMIs are wanted here, and what became of the copy of each. It only looks, as the sweep does.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use courier_core::announcement::{Question, StatusRequest, WidgetRequest};
 use courier_core::error::{Error, RetryAfter, code};
+use courier_core::identity::ParameterName;
 use courier_core::identity::Region;
-use courier_core::status::{Ledger, NotListed, Status};
+use courier_core::status::{Ledger, NotListed, Row, Status};
 use courier_core::widget::{DOCUMENTATION, Widget};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -13,6 +15,8 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::stack::{Courier, Delivery};
+use crate::aws::error::When;
+use crate::aws::parameter_store::NAMES_IN_A_CALL;
 
 impl Courier {
     /// Answers a question: a status as JSON, the widget as a string of HTML, its documentation as a string of Markdown.
@@ -63,7 +67,7 @@ impl Courier {
         let as_of = self.aws.now();
         let ledger = RefCell::new(ledger);
         let sources = join_all(self.settings.sources.regions.iter().map(async |region| {
-            let add = |image| ledger.borrow_mut().add_source(image, region, delivery.stack);
+            let add = |image| ledger.borrow_mut().add_source(image, region, delivery.stack, as_of);
             let listing = in_time(deadline, self.list_sources(region, &listed, days, delivery, add)).await;
             (region, listing.err().map(|error| error.to_string()))
         }))
@@ -76,10 +80,32 @@ impl Courier {
             }
         }
         let rows = ledger.into_inner().rows(as_of);
-        let status = Status::page(request, rows, &self.settings, as_of, regions);
+        let mut status = Status::page(request, rows, &self.settings, as_of, regions);
+        if let Err(error) = in_time(deadline, self.read_parameters(&mut status.images)).await {
+            warn!(%error, "the status does not show what the parameters hold");
+        }
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(images = status.total, milliseconds, "status");
         Ok(status)
+    }
+}
+
+impl Courier {
+    /// What the parameters of these rows hold.
+    async fn read_parameters(&self, rows: &mut [Row]) -> Result<(), Error> {
+        let store = self.aws.parameter_store(&self.settings.stack_region);
+        let shown = rows.iter().filter_map(|row| row.parameter.as_ref()?.name.parse().ok());
+        let names: BTreeSet<ParameterName> =
+            shown.filter(|_| self.settings.finishing.parameter_name.is_some()).collect();
+        let names: Vec<&ParameterName> = names.iter().collect();
+        for some in names.chunks(NAMES_IN_A_CALL) {
+            let found = store.get_all(some).await.when(format_args!("reading parameters in {}", store.region))?;
+            for parameter in rows.iter_mut().filter_map(|row| row.parameter.as_mut()) {
+                let held = found.iter().find(|(name, _)| name.as_str() == parameter.name);
+                parameter.value = held.map(|(_, held)| held.value.clone()).or(parameter.value.take());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -83,7 +83,10 @@ impl Users<'_> {
             return Ok(true);
         }
         let (copy, ec2) = (&self.copy.id, self.courier.local_ec2());
-        ec2.is_shared(copy).await.when_seen(format_args!("looking who may launch the copy {copy} in {}", ec2.region))
+        let shared_with = ec2.launch_permissions(copy).await;
+        let shared_with =
+            shared_with.when_seen(format_args!("looking who may launch the copy {copy} in {}", ec2.region))?;
+        Ok(!shared_with.is_empty())
     }
 
     async fn by_others(self) -> Result<Usage, Error> {

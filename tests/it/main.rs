@@ -23,6 +23,7 @@ mod families;
 mod finish;
 mod gate;
 mod https;
+mod in_step;
 mod killed;
 mod life;
 mod lists;

@@ -101,12 +101,14 @@ async fn an_ami_of_another_account_that_is_never_shared_is_ignored_after_an_hour
         (of(OTHER, published), false),
         (json!({ "SourceImageId": AMI, "SourceRegion": THERE, "Name": "golden" }).to_string(), false),
     ] {
-        let stage =
-            Stage::new().await.set("SOURCE_OWNERS", "self,999988887777").set("AWS_LAMBDA_LOG_FORMAT", "JSON").with(
-                |world| {
-                    world.add_image(THERE, Image::new(AMI, "golden-1").owner(OTHER));
-                },
-            );
+        let stage = Stage::new()
+            .await
+            .set("SOURCE_OWNERS", "self,999988887777")
+            .set("REQUIRED_TAGS", "team")
+            .set("AWS_LAMBDA_LOG_FORMAT", "JSON")
+            .with(|world| {
+                world.add_image(THERE, Image::new(AMI, "golden-1").owner(OTHER));
+            });
         let function = stage.function().await;
         let records = batch([("m1", body.clone())]);
         stage.aws.world().advance(Duration::from_secs(59 * 60));

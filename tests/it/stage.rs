@@ -101,7 +101,14 @@ impl Stage {
     /// A sweep, and each message that it put into the courier's own queue, handed over one after the other: all their outcomes.
     pub async fn sweep(&self, function: &Host) -> Result<Vec<Value>, InvokeError> {
         let outcomes = |answer: Value| answer.as_array().expect("a list").clone();
-        let mut all = outcomes(function.invoke(&json!({ "Sweep": {} })).await?);
+        let found = outcomes(function.invoke(&json!({ "Sweep": {} })).await?);
+        Ok([found, self.deliver(function).await?].concat())
+    }
+
+    /// Each message that is visible in the courier's own queue, handed over one after the other: all their outcomes.
+    pub async fn deliver(&self, function: &Host) -> Result<Vec<Value>, InvokeError> {
+        let outcomes = |answer: Value| answer.as_array().expect("a list").clone();
+        let mut all = Vec::new();
         let mut failed = None;
         loop {
             let messages = self.aws.world().receive(&self.queue, 10);

@@ -9,8 +9,13 @@ use crate::stage::{HERE, Stage, THERE, request, state_change};
 
 const AMI: &str = "ami-0abcdef1234567890";
 const KEY: &str = "0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e";
-const TAGS: [(&str, &str); 3] =
-    [("ami-courier:source-image", AMI), ("ami-courier:source-region", THERE), ("ami-courier:source-owner", ACCOUNT)];
+const TAGS: [(&str, &str); 5] = [
+    ("ami-courier:source-image", AMI),
+    ("ami-courier:source-region", THERE),
+    ("ami-courier:source-owner", ACCOUNT),
+    ("ami-courier:source-created", "2026-01-01T00:00:00Z"),
+    ("ami-courier:stack", "ami-courier"),
+];
 
 type Tags<'a> = &'a [(&'a str, &'a str)];
 
@@ -355,7 +360,7 @@ async fn a_copy_keeps_the_sources_description_and_a_long_one_is_cut() {
 }
 
 #[tokio::test]
-async fn of_many_tags_forty_five_are_sent_five_places_are_kept_and_the_log_names_the_others() {
+async fn of_many_tags_thirty_eight_are_sent_twelve_places_are_the_couriers_and_the_log_names_the_others() {
     let numbered: Vec<(String, String)> = (0..50).map(|n| (format!("tag-{n:02}"), n.to_string())).collect();
     let source = numbered.iter().fold(plain_source(), |image, (key, value)| image.tag(key, value));
     let stage = stage_with(source).await.set("EXTRA_TAGS", "a=1,b=2");
@@ -364,14 +369,14 @@ async fn of_many_tags_forty_five_are_sent_five_places_are_kept_and_the_log_names
     let [mut sent] = stage.copy_image_calls().try_into().unwrap();
     sent.as_object_mut().unwrap().remove("ClientToken");
     let mut tags = vec![("a", "1"), ("b", "2")];
-    tags.extend(numbered.iter().take(40).map(|(key, value)| (key.as_str(), value.as_str())));
+    tags.extend(numbered.iter().take(36).map(|(key, value)| (key.as_str(), value.as_str())));
     assert_eq!(sent, call(json!({}), &tags, &tags));
-    assert!(sent.get("TagSpecification.1.Tag.45.Key").is_some() && sent.get("TagSpecification.1.Tag.46.Key").is_none());
+    assert!(sent.get("TagSpecification.1.Tag.43.Key").is_some() && sent.get("TagSpecification.1.Tag.44.Key").is_none());
     let line =
         function.logs().into_iter().find(|line| line.contains("no room")).expect("a line with the tags left out");
     assert!(
-        line.contains("tag-40, tag-41, tag-42, tag-43, tag-44, tag-45, tag-46, tag-47, tag-48, tag-49")
-            && !line.contains("tag-39"),
+        line.contains("tag-36, tag-37, tag-38, tag-39, tag-40, tag-41, tag-42, tag-43, tag-44, tag-45, tag-46, tag-47, tag-48, tag-49")
+            && !line.contains("tag-35"),
         "{line}"
     );
 }

@@ -35,6 +35,14 @@ impl<'a> Document<'a> {
         self.find(path)?.map(|value| value.as_str().ok_or_else(|| self.wrong(path, value, "a string"))).transpose()
     }
 
+    /// The string with this key in the object at `path`. The key may have dots.
+    pub(super) fn text_in(&self, path: &str, key: &str) -> Result<Option<&'a str>, Error> {
+        let Some(value) = self.find(path)? else { return Ok(None) };
+        let object = value.as_object().ok_or_else(|| self.wrong(path, value, "an object"))?;
+        let found = object.get(key).filter(|value| !value.is_null());
+        found.map(|value| value.as_str().ok_or_else(|| self.wrong(path, value, "an object of strings"))).transpose()
+    }
+
     pub(super) fn required_text(&self, path: &str) -> Result<&'a str, Error> {
         self.text(path)?.ok_or_else(|| self.missing(path))
     }

@@ -5,7 +5,7 @@ use super::own::OwnMessage;
 use super::question::Question;
 use super::request::CopyRequest;
 use crate::identity::{Identity, Region};
-use crate::image::State;
+use crate::image::{Image, State};
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Announcement {
     Built { ami: Pointer, announced_by: AnnouncedBy },
     /// EC2 reports that an AMI changed state, in any Region.
     StateChanged { ami: Identity, state: State, error_message: String, announced_by: AnnouncedBy },
+    /// The tags of an AMI changed: its copies follow, and one that has none is copied if the change can make it wanted.
+    TagsChanged { ami: Identity, changed: Vec<TagChange>, announced_by: AnnouncedBy },
     /// Make exactly this copy.
     Request(Box<CopyRequest>),
     /// A message of the courier to itself; how many of them led here, one after the other, itself included.
@@ -24,6 +26,21 @@ pub enum Announcement {
     Question(Question),
     /// Understood, and no action needed; `reason` says why.
     Nothing { ami: Option<Identity>, reason: String },
+}
+
+/// A tag that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagChange {
+    pub key: String,
+    /// Its value after the change; `None`: it was removed.
+    pub value: Option<String>,
+}
+
+impl TagChange {
+    /// Whether an AMI looks as it did after the change.
+    pub fn is_visible(&self, image: &Image) -> bool {
+        image.tags.get(&self.key) == self.value.as_ref()
+    }
 }
 
 /// How a message points at the AMI it is about.
@@ -64,7 +81,7 @@ impl Announcement {
             Self::Built { ami: Pointer::ImageBuilder { region, .. } | Pointer::Parameter { region, .. }, .. } => {
                 vec![region]
             }
-            Self::StateChanged { ami, .. } => vec![&ami.region],
+            Self::StateChanged { ami, .. } | Self::TagsChanged { ami, .. } => vec![&ami.region],
             Self::Request(request) => vec![&request.source.region],
             Self::Own { message, .. } => message.source().map(|source| &source.region).into_iter().collect(),
             Self::Sweep | Self::Question(_) | Self::Nothing { .. } => Vec::new(),

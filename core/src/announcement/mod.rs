@@ -27,7 +27,7 @@ mod tag;
 mod widget_request;
 
 pub use announced_by::AnnouncedBy;
-pub use meaning::{Announcement, Pointer};
+pub use meaning::{Announcement, Pointer, TagChange};
 pub use own::{OwnMessage, SecondLook, Why};
 pub use question::Question;
 pub use read::{read, read_text};

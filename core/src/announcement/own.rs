@@ -12,6 +12,7 @@ use super::announced_by::AnnouncedBy;
 use super::document::{fields_of, not_understood, shown};
 use super::request::{self, CopyRequest};
 use crate::error::Error;
+use crate::identity::ParameterName;
 use crate::identity::{Identity, ImageId, Region, shortened};
 use crate::protocol::Try;
 
@@ -23,12 +24,14 @@ const HOPS: &str = "Hops";
 pub enum OwnMessage {
     /// From a sweep: this AMI is wanted and has no copy.
     Missed { source: Identity },
-    /// From a sweep: this copy is available but not finished, or it failed.
+    /// From a sweep: this copy is not finished, or not in step, or it failed.
     Unfinished { copy: ImageId },
     /// From a sweep: the source of this copy is out of service.
     SourceGone { copy: ImageId },
     /// From a sweep: the source of this copy is in service again.
     SourceBack { copy: ImageId },
+    /// From a sweep: elect the copy that the parameter of this name holds.
+    Elect { name: ParameterName },
     /// Look for a live copy again; if there is none, make the next try.
     SecondLook(SecondLook),
     /// The dead letter of a failed copy: the try to make next, once the cause is removed. A request's tries are its own: with
@@ -60,13 +63,17 @@ impl OwnMessage {
         match self {
             Self::Missed { source } | Self::NextTry { source, .. } => Some(source),
             Self::SecondLook(look) => Some(&look.source),
-            Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } => None,
+            Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } | Self::Elect { .. } => None,
         }
     }
 
     pub fn is_from_sweep(&self) -> bool {
         match self {
-            Self::Missed { .. } | Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } => true,
+            Self::Missed { .. }
+            | Self::Unfinished { .. }
+            | Self::SourceGone { .. }
+            | Self::SourceBack { .. }
+            | Self::Elect { .. } => true,
             Self::SecondLook(look) => matches!(look.why, Why::Announced(AnnouncedBy::Sweep)),
             Self::NextTry { .. } => false,
         }
@@ -99,6 +106,9 @@ enum Written {
     SourceBack {
         image_id: ImageId,
     },
+    Elect {
+        parameter_name: ParameterName,
+    },
     NextTry {
         source_image_id: ImageId,
         source_region: Region,
@@ -130,6 +140,7 @@ impl Written {
             OwnMessage::Unfinished { copy } => Self::Unfinished { image_id: copy },
             OwnMessage::SourceGone { copy } => Self::SourceGone { image_id: copy },
             OwnMessage::SourceBack { copy } => Self::SourceBack { image_id: copy },
+            OwnMessage::Elect { name } => Self::Elect { parameter_name: name },
             OwnMessage::NextTry { source: Identity { region, image }, next, request } => Self::NextTry {
                 source_image_id: image,
                 source_region: region,
@@ -163,6 +174,7 @@ impl Written {
             Self::Unfinished { image_id: copy } => OwnMessage::Unfinished { copy },
             Self::SourceGone { image_id: copy } => OwnMessage::SourceGone { copy },
             Self::SourceBack { image_id: copy } => OwnMessage::SourceBack { copy },
+            Self::Elect { parameter_name: name } => OwnMessage::Elect { name },
             Self::NextTry { source_image_id: image, source_region: region, epoch, r#try: number, request } => {
                 let source = Identity { region, image };
                 let next = Try { epoch, number };

@@ -1,10 +1,10 @@
-//! Tag changes: with `REQUIRED_TAGS`, a tag can release an AMI for copying.
+//! Tag changes: copies follow the tags of their source, and with `REQUIRED_TAGS`, a tag can release an AMI for copying.
 //! <https://docs.aws.amazon.com/tag-editor/latest/userguide/monitor-tag-changes.html>
 
 use super::announced_by::AnnouncedBy;
 use super::arn;
 use super::document::{Document, Shape};
-use super::meaning::{Announcement, Pointer};
+use super::meaning::{Announcement, TagChange};
 use crate::error::Error;
 use crate::identity::{Stack, shortened};
 
@@ -28,6 +28,12 @@ pub(super) fn read(event: &Document<'_>, stack: &Stack) -> Result<Vec<Announceme
         return Err(event.lacking("resources", "ARN of an AMI"));
     }
     let announced_by = AnnouncedBy::event(event, stack)?;
-    let announcement = |ami| Announcement::Built { ami: Pointer::Images(vec![ami]), announced_by };
+    let changed = event.texts("detail.changed-tag-keys")?;
+    let changed = changed.into_iter().map(|key| {
+        let value = event.text_in("detail.tags", key)?.map(str::to_owned);
+        Ok(TagChange { key: key.to_owned(), value })
+    });
+    let changed = changed.collect::<Result<Vec<_>, Error>>()?;
+    let announcement = |ami| Announcement::TagsChanged { ami, changed: changed.clone(), announced_by };
     Ok(amis.into_iter().map(announcement).collect())
 }

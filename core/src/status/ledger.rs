@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use time::{Duration, OffsetDateTime};
 
-use super::row::Row;
+use super::row::{Parameter, Row};
 use crate::announcement::StatusRequest;
 use crate::copy_state::CopyState;
 use crate::error::minute;
@@ -16,7 +16,7 @@ use crate::image::Image;
 use crate::protocol::Timing;
 use crate::retirement::{self, Evidence, SourceState, Trigger, Usage, Verdict};
 use crate::settings::Settings;
-use crate::survey::{self, Copied, Wanted};
+use crate::survey::{self, Copied, Followed, Wanted};
 
 /// Up to this age, an AMI without a copy is not called missing: its builder may still share it, its event may be late, a copy
 /// may be invisible for 15 minutes, and the sweep runs once an hour by default.
@@ -47,6 +47,31 @@ struct Copy {
     survey: survey::Copy,
     /// The copy itself, if it is marked because its source is gone.
     marked: Option<Box<Image>>,
+    followed: Option<Box<Followed>>,
+    is_compared: bool,
+}
+
+impl Copy {
+    /// Its state, since when, and why; what differs counts for a finished copy only. `image`: the source, if it is listed.
+    fn compare(&mut self, image: Option<&Image>, settings: &Settings, now: OffsetDateTime) {
+        let source = &self.survey.source;
+        self.is_compared = true;
+        let Some(followed) = self.followed.as_ref().filter(|_| self.survey.state == CopyState::Finished) else {
+            return;
+        };
+        let changes = followed.changes(source, image, settings, now).map(|changes| changes.described());
+        let steps = followed.steps(source, image, settings, now).map(|steps| steps.described());
+        let differs = [steps, changes].into_iter().flatten().flatten().collect::<Vec<_>>().join(", ");
+        if !differs.is_empty() {
+            self.survey.state = CopyState::OutOfStep;
+            self.survey.explanation = Some(differs);
+        }
+    }
+
+    fn parameter(&self) -> Option<Parameter> {
+        let name = self.followed.as_ref()?.parameter()?.to_owned();
+        Some(Parameter { name, value: None })
+    }
 }
 
 impl<'a> Ledger<'a> {
@@ -54,8 +79,11 @@ impl<'a> Ledger<'a> {
         Self { request, settings, sources: Vec::new(), copies: HashMap::new(), copied: Copied::default() }
     }
 
-    /// Adds an AMI of a source Region, if it is wanted here.
-    pub fn add_source(&mut self, image: Image, region: &Region, stack: &Stack) {
+    /// Adds an AMI of a source Region, if it is wanted here. `now` is by AWS's clock.
+    pub fn add_source(&mut self, image: Image, region: &Region, stack: &Stack, now: OffsetDateTime) {
+        for copy in self.copies.get_mut(&image.identity(region)).into_iter().flatten() {
+            copy.compare(Some(&image), self.settings, now);
+        }
         let Some(wanted) = Wanted::of(&image, region, &self.settings.sources) else { return };
         if self.request.has_name(&image.name) {
             let survey = survey::Source::new(&image, region, stack, &self.settings.copying.name);
@@ -70,8 +98,11 @@ impl<'a> Ledger<'a> {
         let is_live = image.state.is_live();
         let is_marked = survey.is_own && is_live && image.source_gone_since().is_some();
         let marked = is_marked.then(|| Box::new(image.clone()));
+        let followed = Followed::of(&image, self.settings);
         let Image { id, name, created, .. } = image;
-        self.copies.entry(survey.source.clone()).or_default().push(Copy { id, name, created, is_live, survey, marked });
+        let source = survey.source.clone();
+        let copy = Copy { id, name, created, is_live, survey, marked, followed, is_compared: false };
+        self.copies.entry(source).or_default().push(copy);
     }
 
     /// What retirement says of a copy that is marked because its source is gone.
@@ -102,6 +133,10 @@ impl<'a> Ledger<'a> {
 
     /// A row for each wanted AMI, and for each other copy of the courier's that is new or not settled. `now` is by AWS's clock.
     pub fn rows(mut self, now: OffsetDateTime) -> Vec<Row> {
+        // What differs from the settings shows without the source.
+        for copy in self.copies.values_mut().flatten().filter(|copy| !copy.is_compared) {
+            copy.compare(None, self.settings, now);
+        }
         let mut rows = Vec::with_capacity(self.sources.len());
         for source in std::mem::take(&mut self.sources) {
             let (copy, others) = self.copies.remove(&source.survey.ami).map_or((None, Vec::new()), best);
@@ -118,6 +153,7 @@ impl<'a> Ledger<'a> {
         for (source, mut copies) in std::mem::take(&mut self.copies) {
             copies.retain(|copy| copy.survey.is_own);
             let (Some(copy), other_copies) = best(copies) else { continue };
+            let parameter = copy.parameter();
             let without_source = copy.marked.as_ref().and_then(|image| self.without_source(image, now));
             let (state, since_then, explanation) = match without_source {
                 Some((state, explanation)) => {
@@ -128,6 +164,7 @@ impl<'a> Ledger<'a> {
             let is_new = copy.created.is_none_or(|created| created >= since);
             if (is_new || !state.is_settled()) && self.request.has_name(&copy.name) {
                 rows.push(Row {
+                    parameter,
                     state,
                     name: copy.name,
                     source,
@@ -177,6 +214,7 @@ impl<'a> Ledger<'a> {
             copy: None,
             since: None,
             explanation,
+            parameter: None,
             other_copies: Vec::new(),
         }
     }
@@ -192,6 +230,7 @@ fn best(mut copies: Vec<Copy>) -> (Option<Copy>, Vec<ImageId>) {
 
 fn copied(source: Source, copy: Copy, other_copies: Vec<ImageId>, now: OffsetDateTime) -> Row {
     Row {
+        parameter: copy.parameter(),
         state: copy.survey.state,
         name: source.name,
         created: source.survey.created,
@@ -216,6 +255,7 @@ fn with_copy_of_origin(source: Source, copy: ImageId, now: OffsetDateTime) -> Ro
         copy: Some(copy),
         since: None,
         explanation,
+        parameter: None,
         other_copies: Vec::new(),
     }
 }

@@ -9,4 +9,4 @@ mod row;
 
 pub use ledger::Ledger;
 pub use page::{NotListed, Status};
-pub use row::Row;
+pub use row::{Parameter, Row};

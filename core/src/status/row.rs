@@ -31,9 +31,22 @@ pub struct Row {
     pub since: Option<OffsetDateTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explanation: Option<String>,
+    /// The parameter that may hold the copy, and what it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<Parameter>,
     /// Other live copies of the same AMI. A request and an announcement may make one each.
     #[serde(rename = "OtherImageIds", skip_serializing_if = "Vec::is_empty")]
     pub other_copies: Vec<ImageId>,
+}
+
+/// A parameter, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Parameter {
+    pub name: String,
+    /// `None`: it does not exist, or could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
 }
 
 impl Row {

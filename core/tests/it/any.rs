@@ -102,6 +102,7 @@ pub(crate) fn own_message() -> impl Strategy<Value = OwnMessage> {
     prop_oneof![
         source().prop_map(|source| OwnMessage::Missed { source }),
         image_id().prop_map(|copy| OwnMessage::Unfinished { copy }),
+        "[a-zA-Z0-9._/-]{1,256}".prop_map(|name| OwnMessage::Elect { name: name.parse().unwrap() }),
         image_id().prop_map(|copy| OwnMessage::SourceGone { copy }),
         image_id().prop_map(|copy| OwnMessage::SourceBack { copy }),
         (source(), a_try()).prop_map(|(source, next)| OwnMessage::NextTry { source, next, request: None }),

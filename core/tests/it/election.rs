@@ -2,9 +2,10 @@
 //! together, in any order of events, is what the model checker explores (`tests/model/election`).
 
 use courier_core::election::{
-    Election, End, Holder, LeavesService, Look, Members, NAME_DELAY, Newness, Next, Own, Parameter, ParameterName,
-    Step, Steps, Timing, may_leave_service, name_of, steps,
+    Election, End, Holder, LeavesService, Look, Members, NAME_DELAY, Newness, Next, Own, Parameter, Step, Steps,
+    Timing, may_leave_service, name_of, steps,
 };
+use courier_core::identity::ParameterName;
 use courier_core::image::{Image, State, tag};
 use courier_core::naming::Template;
 use time::macros::datetime;

@@ -1,9 +1,8 @@
-//! Who may use a copy, and when it is deprecated.
+//! Who may use a copy, and what is never published.
 
 use courier_core::finish::*;
 use courier_core::image::{Image, State, Volume, tag};
 use courier_core::settings::{Finishing, Settings};
-use time::{Duration, OffsetDateTime};
 
 fn finishing(of: &[(&str, &str)]) -> Finishing {
     let all = [&[("AWS_REGION", "eu-west-1")], of].concat();
@@ -14,13 +13,9 @@ fn finishing(of: &[(&str, &str)]) -> Finishing {
 const PUBLIC: &[(&str, &str)] = &[("SHARE_WITH", "all")];
 const ACCOUNTS: &[(&str, &str)] = &[("SHARE_WITH", "111122223333")];
 
-fn now() -> OffsetDateTime {
-    OffsetDateTime::UNIX_EPOCH + Duration::days(20_000)
-}
-
 fn copy() -> Image {
     let id = "ami-0abcdef1234567890".parse().unwrap();
-    Image { state: State::Available, created: Some(now() - Duration::days(10)), ..Image::new(id) }
+    Image { state: State::Available, ..Image::new(id) }
 }
 
 fn made_for(value: &str) -> Image {
@@ -72,32 +67,4 @@ fn the_copy_of_a_request_past_the_selection_is_never_shared_nor_published() {
         assert_eq!(never_published(&made_for(value)), None);
     }
     assert_eq!(never_published(&copy()), None);
-}
-
-#[test]
-fn a_deprecation_time_in_the_past_or_too_far_ahead_becomes_the_nearest_that_ec2_takes() {
-    let from = |from: OffsetDateTime| Image { deprecated_from: Some(from), ..copy() };
-    let at = |from_source| deprecation(&copy(), Some(&from(from_source)), &finishing(&[]), now());
-    let soon = now() + Duration::days(30);
-    assert_eq!(at(soon), Some(soon));
-    assert_eq!(at(now() - Duration::days(1)), Some(now() + Duration::minutes(2)));
-    assert_eq!(at(now() + Duration::days(9000)), Some(now() + Duration::days(3650)));
-    assert_eq!(deprecation(&copy(), None, &finishing(&[]), now()), None);
-    let days = [("DEPRECATE", "100")];
-    assert_eq!(deprecation(&copy(), None, &finishing(&days), now()), Some(now() + Duration::days(90)));
-    let never = finishing(&[("DEPRECATE", "Never")]);
-    assert_eq!(deprecation(&copy(), Some(&from(soon)), &never, now()), None);
-}
-
-#[test]
-fn a_public_copy_is_deprecated_within_two_years_of_its_creation_and_any_other_as_its_source_is() {
-    let late = Image { deprecated_from: Some(now() + Duration::days(2000)), ..copy() };
-    let at = |copy: &Image, of: &[(&str, &str)]| deprecation(copy, Some(&late), &finishing(of), now());
-    let two_years = Some(now() + Duration::days(730 - 10));
-    assert_eq!(at(&copy(), PUBLIC), two_years);
-    assert_eq!(at(&copy(), &[PUBLIC[0], ("DEPRECATE", "3000")]), two_years);
-    assert_eq!(at(&copy(), ACCOUNTS), late.deprecated_from);
-    assert_eq!(at(&encrypted(), PUBLIC), late.deprecated_from, "it is not public");
-    let old = Image { created: Some(now() - Duration::days(800)), ..copy() };
-    assert_eq!(at(&old, PUBLIC), None, "EC2 takes no time for it");
 }

@@ -6,7 +6,7 @@ use courier_core::copy_image::Tag;
 use courier_core::identity::Identity;
 use courier_core::image::{Image, State, tag};
 use courier_core::in_step::{
-    Attributes, Changes, Finished, Part, PermissionsBecause, Share, Shown, Source, TagOf, Wanted, changes,
+    Changes, Finished, Hint, Part, PermissionsBecause, Shown, Source, TagOf, changes, may_be_on_snapshots,
 };
 use courier_core::settings::Settings;
 use proptest::collection::btree_map;
@@ -20,18 +20,15 @@ const STACK: &str = "golden";
 /// One copy with its source and settings, and what a test changes of them.
 struct Case {
     copy: Image,
-    copy_has: Attributes,
     source: Image,
-    source_has: Attributes,
     is_in_sight: bool,
     settings: Settings,
-    reconcile: bool,
-    share_exactly: bool,
 }
 
 fn settings(variables: &[(&str, &str)]) -> Settings {
     let variable = |name: &str| match name {
         "AWS_REGION" => Some("eu-west-1".to_owned()),
+        "STACK_NAME" => Some(STACK.to_owned()),
         _ => variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()),
     };
     Settings::read(variable).unwrap()
@@ -66,22 +63,13 @@ fn in_step(variables: &[(&str, &str)]) -> Case {
     with(&mut copy, tag::SOURCE_REGION, "us-east-1");
     with(&mut copy, tag::STACK, STACK);
     with(&mut copy, tag::SOURCE_CREATED, "2026-11-01T08:00:00Z");
-    let share = Share::with(&settings.finishing.share_with);
+    let share = Hint::with(&settings.finishing.share_with);
     let finished = Finished { at: Some(NOW - Duration::hours(1)), share: Some(share), not_shared: None };
     with(&mut copy, tag::FINISHED, &finished.to_string());
     if settings.copying.is_shared {
         with(&mut copy, tag::ORIGIN, "123456789012/us-east-1/ami-5731123e");
     }
-    Case {
-        copy,
-        copy_has: Attributes::default(),
-        source,
-        source_has: Attributes::default(),
-        is_in_sight: true,
-        settings,
-        reconcile: true,
-        share_exactly: false,
-    }
+    Case { copy, source, is_in_sight: true, settings }
 }
 
 impl Case {
@@ -90,17 +78,10 @@ impl Case {
     }
 
     fn look_at(&self, now: OffsetDateTime) -> Option<Changes> {
-        let wanted = Wanted {
-            copying: &self.settings.copying,
-            finishing: &self.settings.finishing,
-            stack: STACK,
-            reconcile: self.reconcile,
-            share_exactly: self.share_exactly,
-        };
         let identity = identity();
-        let source = Source { identity: &identity, image: &self.source, attributes: self.source_has };
-        let shown = Shown::of(&self.copy, self.copy_has, STACK);
-        changes(&shown, Some(&source).filter(|_| self.is_in_sight), &wanted, now)
+        let source = Source { identity: &identity, image: &self.source };
+        let shown = Shown::of(&self.copy, STACK);
+        changes(&shown, Some(&source).filter(|_| self.is_in_sight), &self.settings, now)
     }
 
     fn changes(&self) -> Changes {
@@ -126,11 +107,11 @@ impl Case {
         if let Some(description) = changes.description {
             self.copy.description = Some(description.to_string());
         }
-        self.copy_has.requires_imds_v2 |= changes.require_imds_v2;
+        self.copy.requires_imds_v2 |= changes.require_imds_v2;
         self.copy.deprecated_from = changes.deprecate_from.or(self.copy.deprecated_from);
         self.copy.protected |= changes.protect.is_some();
         if changes.permissions.is_some() || !self.copy.tags.contains_key(tag::FINISHED) {
-            let share = Share::with(&self.settings.finishing.share_with);
+            let share = Hint::with(&self.settings.finishing.share_with);
             let finished = Finished { at: Some(NOW), share: Some(share), not_shared: None };
             with(&mut self.copy, tag::FINISHED, &finished.to_string());
         }
@@ -185,7 +166,7 @@ fn a_copy_of_the_last_version_is_left_alone_unless_somebody_adopts_it() {
         case.copy.tags.remove(key);
     }
     with(&mut case.copy, "Channel", "by hand");
-    case.source_has.requires_imds_v2 = true;
+    case.source.requires_imds_v2 = true;
     assert_eq!(case.look(), None);
     with(&mut case.copy, tag::STACK, STACK);
     let changes = case.changes();
@@ -209,7 +190,7 @@ fn nothing_is_ever_taken_back() {
     with(&mut case.copy, "Only", "here");
     case.copy.deprecated_from = Some(NOW + Duration::days(3));
     case.copy.protected = true;
-    case.copy_has.requires_imds_v2 = true;
+    case.copy.requires_imds_v2 = true;
     case.source.tags.clear();
     assert_eq!(case.changes(), Changes::default());
     case.source.description = Some(String::new());
@@ -228,7 +209,7 @@ fn hands_are_kept_off_a_copy_with_the_tag_skip() {
 #[test]
 fn without_reconcile_a_copy_is_finished_once() {
     let mut case = in_step(&[]);
-    case.reconcile = false;
+    case.settings.reconcile = false;
     with(&mut case.source, "Release", "7");
     assert_eq!(case.look(), None);
     assert_eq!(case.unfinished().changes().parts(), [Part::Tags]);
@@ -242,12 +223,15 @@ fn late_tags_the_description_and_imds_follow_the_source() {
     with(&mut case.source, "aws:backup:source-resource", "i-1");
     with(&mut case.source, "ami-courier:skip-not", "1");
     case.source.description = Some("Base image 7".to_owned());
-    case.source_has.requires_imds_v2 = true;
+    case.source.requires_imds_v2 = true;
     let changes = case.changes();
     let expected = [(TagOf::Source, "ec2:SharedTag/Team", "images"), (TagOf::Source, "Release", "7")];
     assert_eq!(tags(&changes), expected);
     // 16d: the image's tags show whether the snapshots have theirs, so these come first. They take no shared tags.
-    assert_eq!(changes.snapshot_tags().map(|tag| tag.key.as_str()).collect::<Vec<_>>(), ["Release"]);
+    assert_eq!(
+        changes.image_tags().filter(|tag| may_be_on_snapshots(tag)).map(|tag| tag.key.as_str()).collect::<Vec<_>>(),
+        ["Release"]
+    );
     assert_eq!(changes.description.as_ref().unwrap().as_str(), "Base image 7");
     assert!(changes.require_imds_v2);
     assert_eq!(changes.parts(), [Part::Tags, Part::Description, Part::ImdsSupport]);
@@ -356,7 +340,7 @@ fn the_limits_of_a_deprecation_time_do_not_move_with_the_clock() {
     let mut case = in_step(&[]);
     case.source.deprecated_from = Some(datetime!(2099-01-01 00:00 UTC));
     for (is_public, years) in [(false, 10), (true, 2)] {
-        case.copy_has.is_public = is_public;
+        case.copy.is_public = is_public;
         case.copy.deprecated_from = None;
         let set = case.changes().deprecate_from.unwrap();
         assert_eq!(set, datetime!(2026-11-01 09:00 UTC) + Duration::days(365 * years));
@@ -369,13 +353,27 @@ fn the_limits_of_a_deprecation_time_do_not_move_with_the_clock() {
 }
 
 #[test]
+fn a_copy_that_will_be_public_is_deprecated_as_a_public_one() {
+    let case = |change: fn(&mut Image)| {
+        let mut case = in_step(&[("SHARE_WITH", "all")]).unfinished();
+        case.source.deprecated_from = Some(datetime!(2099-01-01 00:00 UTC));
+        change(&mut case.copy);
+        case.changes().deprecate_from.unwrap()
+    };
+    let after = |years: i64| datetime!(2026-11-01 09:00 UTC) + Duration::days(365 * years);
+    assert_eq!(case(|_| {}), after(2));
+    assert_eq!(case(|copy| copy.watermarks.extend(["123456789012:scanned".to_owned()])), after(10));
+    assert_eq!(case(|copy| with(copy, tag::TRY, "request 0.0 unselected")), after(10), "it is never shared");
+}
+
+#[test]
 fn a_source_out_of_sight_changes_nothing_of_what_comes_from_it() {
     // 11, 20
     let mut case = in_step(&[("SHARE_WITH", "111122223333"), ("EXTRA_TAGS", "Team=images")]);
     with(&mut case.source, "Release", "7");
     case.source.description = Some("Base image 7".to_owned());
     case.source.deprecated_from = Some(NOW + Duration::days(5));
-    case.source_has.requires_imds_v2 = true;
+    case.source.requires_imds_v2 = true;
     let case = case.finished("2026-11-01T10:00:00Z share=0000000000000000");
     let deregistered = |mut case: Case| {
         case.source.state = State::Deregistered;
@@ -409,17 +407,17 @@ fn permissions_are_written_where_the_hint_is_not_the_present_settings() {
     case.settings = settings(&[]);
     assert_eq!(because(&case), None);
     // 12: SHARE_WITH is emptied, with SHARE_EXACTLY.
-    case.share_exactly = true;
+    case.settings.share_exactly = true;
     assert_eq!(because(&case), Some(PermissionsBecause::ShareWithHasChanged));
 }
 
 #[test]
 fn with_share_exactly_permissions_are_looked_at_once_a_day() {
     let mut case = in_step(&[("SHARE_WITH", "111122223333")]);
-    case.share_exactly = true;
+    case.settings.share_exactly = true;
     let at = |hours| case.look_at(NOW + Duration::hours(hours)).unwrap().permissions;
     assert_eq!((at(22), at(23)), (None, Some(PermissionsBecause::TimeToLook)));
-    case.share_exactly = false;
+    case.settings.share_exactly = false;
     assert_eq!(case.look_at(NOW + Duration::days(9)).unwrap().permissions, None);
 }
 
@@ -452,7 +450,7 @@ fn a_shared_copy_says_first_where_it_comes_from() {
     let changes = case.changes();
     assert_eq!(tags(&changes), [(TagOf::Courier, tag::ORIGIN, "123456789012/us-east-1/ami-5731123e")]);
     assert_eq!(changes.parts(), [Part::Tags, Part::LaunchPermission]);
-    assert_eq!(changes.snapshot_tags().count(), 0);
+    assert_eq!(changes.image_tags().filter(|tag| may_be_on_snapshots(tag)).count(), 0);
 }
 
 #[test]
@@ -470,7 +468,7 @@ fn of_a_requests_copy_only_permissions_and_the_couriers_tags_follow() {
     case.copy.tags.remove(tag::SOURCE_CREATED);
     with(&mut case.source, "Release", "7");
     case.source.description = Some("Base image 7".to_owned());
-    case.source_has.requires_imds_v2 = true;
+    case.source.requires_imds_v2 = true;
     let mut case = case.finished("2026-11-01T10:00:00Z");
     assert_eq!(case.changes().parts(), [Part::Tags, Part::LaunchPermission]);
     assert_eq!(tags(&case.changes()), [(TagOf::Courier, tag::SOURCE_CREATED, "2026-11-01T08:00:00Z")]);
@@ -483,13 +481,13 @@ fn of_a_requests_copy_only_permissions_and_the_couriers_tags_follow() {
 fn the_first_finish_differs_from_later_ones() {
     // 6
     let case = in_step(&[]);
-    assert!(!Shown::of(&case.copy, case.copy_has, STACK).is_unfinished());
-    assert!(Shown::of(&case.unfinished().copy, Attributes::default(), STACK).is_unfinished());
+    assert!(!Shown::of(&case.copy, STACK).is_unfinished());
+    assert!(Shown::of(&case.unfinished().copy, STACK).is_unfinished());
 }
 
 #[test]
 fn the_mark_of_a_finished_copy_is_read_as_it_was_written() {
-    let share = Share::with(&settings(&[("SHARE_WITH", "111122223333")]).finishing.share_with);
+    let share = Hint::with(&settings(&[("SHARE_WITH", "111122223333")]).finishing.share_with);
     // In tags for years: another value would share every copy again.
     assert_eq!(share.to_string(), "9cbe9370fc4651bc");
     let of = |value: &str| Finished::of(&in_step(&[]).finished(value).copy).unwrap();
@@ -517,7 +515,7 @@ fn fifty_thousand_copies_fit_into_a_few_megabytes() {
         with(&mut case.copy, &format!("a tag of a usual length {number}"), "with a value of a usual length");
     }
     let held = allocation_counter::measure(|| {
-        let shown: Vec<Shown> = (0..1000).map(|_| Shown::of(&case.copy, Attributes::default(), STACK)).collect();
+        let shown: Vec<Shown> = (0..1000).map(|_| Shown::of(&case.copy, STACK)).collect();
         std::mem::forget(shown);
     });
     let each = held.bytes_current / 1000;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use courier_core::identity::Identity;
+use courier_core::in_step::Part;
 use courier_core::outcome::*;
 
 fn route() -> Route {
@@ -56,9 +57,22 @@ fn an_outcome_is_written_in_the_field_names_of_the_ec2_api() {
                 lag_seconds: None,
                 size_gib: 8,
                 not_shared: None,
+                parameter: None,
             },
             with_route(
                 json!({ "Outcome": "Finished", "ImageId": copy, "Name": "golden", "DurationSeconds": 60, "SizeGiB": 8 }),
+            ),
+        ),
+        (
+            Outcome::Updated {
+                image_id: image_id(),
+                name: "golden".to_owned(),
+                route: route(),
+                changed: vec![Part::Tags, Part::Parameter],
+                parameter: None,
+            },
+            with_route(
+                json!({ "Outcome": "Updated", "ImageId": copy, "Name": "golden", "Changed": ["Tags", "Parameter"] }),
             ),
         ),
         (

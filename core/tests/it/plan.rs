@@ -16,8 +16,10 @@ use courier_core::settings::{Copying, Settings};
 
 use crate::any;
 
-/// Room for tags in a plan: five places are kept for the courier.
-const MOST_BY_USER: usize = 45;
+/// Room for the tags of users in a plan: twelve places are the courier's.
+const OF_USERS: usize = 38;
+/// The courier's tags in the calls of these tests: source image, Region and owner, and the stack.
+const OF_COURIER: usize = 4;
 
 fn source() -> Identity {
     Identity { region: "us-east-1".parse().unwrap(), image: "ami-0abcdef1234567890".parse().unwrap() }
@@ -184,8 +186,8 @@ fn tags_are_gathered_in_order_of_precedence_and_what_does_not_fit_is_named() {
     }
     assert!(tags.contains(&Tag::new("key-03", "extra").unwrap()));
     assert!(tags.contains(&Tag::new("key-04", "own").unwrap()));
-    assert_eq!((tags.len(), tags), (MOST_BY_USER, &plan.call.snapshot_tags));
-    assert_eq!(plan.left_out.len() + tags.len(), 3 + 1 + 60);
+    assert_eq!((tags.len(), tags), (OF_COURIER + OF_USERS, &plan.call.snapshot_tags));
+    assert_eq!(plan.left_out.len() + tags.len(), OF_COURIER + 1 + 60);
     assert!(plan.left_out.contains(&"key-59".to_owned()), "{:?}", plan.left_out);
     let requested = requested(
         json!({ "TagSpecifications": [{ "ResourceType": "image", "Tags": [{ "Key": "team", "Value": "request" }] }] }),
@@ -205,10 +207,10 @@ fn more_explicit_tags_than_there_is_room_for_are_rejected_not_left_out() {
         let request = request(json!({ "TagSpecifications": [{ "ResourceType": "snapshot", "Tags": tags }] }));
         plan(&source(), &image(BTreeMap::new()), Some(&request), &copying(&[]), &stack_region())
     };
-    assert_eq!(with(MOST_BY_USER - 3).unwrap().call.snapshot_tags.len(), MOST_BY_USER);
-    let rejection = with(MOST_BY_USER - 2).unwrap_err();
+    assert_eq!(with(OF_USERS).unwrap().call.snapshot_tags.len(), OF_COURIER + OF_USERS);
+    let rejection = with(OF_USERS + 1).unwrap_err();
     assert_eq!(rejection.code, "TagLimitExceeded");
-    assert!(rejection.message.contains("46 tags") && rejection.message.contains("45"), "{rejection}");
+    assert!(rejection.message.contains("39 tags") && rejection.message.contains("room for 38"), "{rejection}");
 }
 
 #[test]
@@ -226,7 +228,10 @@ fn shared_tags_go_to_the_image_only_and_before_the_sources_other_tags() {
     let mut tags: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "x")).collect();
     tags.push((shared, "infra"));
     let full = announced(&[], &tags);
-    assert_eq!((full.call.image_tags.len(), full.call.snapshot_tags.len()), (MOST_BY_USER, MOST_BY_USER));
+    assert_eq!(
+        (full.call.image_tags.len(), full.call.snapshot_tags.len()),
+        (OF_COURIER + OF_USERS, OF_COURIER + OF_USERS)
+    );
     assert!(keys(&full.call.image_tags).contains(&shared), "{:?}", full.left_out);
 }
 
@@ -265,7 +270,7 @@ fn announcements_of_one_origin_share_the_token_of_each_try() {
 #[test]
 fn what_the_courier_or_aws_put_on_the_source_is_not_carried_over() {
     let plan = announced(&[], &[("ami-courier:finished", "once"), ("aws:x", "y"), ("team", "platform")]);
-    let expected = [tag::SOURCE_IMAGE, tag::SOURCE_OWNER, tag::SOURCE_REGION, "team"];
+    let expected = [tag::SOURCE_IMAGE, tag::SOURCE_OWNER, tag::SOURCE_REGION, tag::STACK, "team"];
     assert_eq!(keys(&plan.call.image_tags), expected);
     assert_eq!(keys(&plan.call.snapshot_tags), expected);
 }
@@ -481,7 +486,7 @@ proptest! {
         at in any::a_try(),
     ) {
         let plan = plan(&source(), &image(tags), None, &copying(&[]), &stack_region()).unwrap();
-        prop_assert!(plan.call.image_tags.len() <= MOST_BY_USER);
+        prop_assert!(plan.call.image_tags.len() <= OF_COURIER + OF_USERS);
         for tags in { let call = plan.call_of(at, &stack_region()).unwrap(); [call.image_tags, call.snapshot_tags] } {
             let distinct: BTreeSet<&str> = tags.iter().map(|tag| tag.key.as_str()).collect();
             prop_assert_eq!(distinct.len(), tags.len());

@@ -179,13 +179,13 @@ fn no_tag_of_an_ami_chooses_the_first_part_of_a_parameters_name() {
 }
 
 #[test]
-fn extra_tags_are_distinct_at_most_40_and_not_reserved() {
+fn extra_tags_are_distinct_at_most_38_and_not_reserved() {
     let tags = |tags: &str| read(&[("EXTRA_TAGS", tags)]).map(|settings| settings.copying.extra_tags);
     assert_eq!(tags("a=1, b="), Ok(vec![Tag::new("a", "1").unwrap(), Tag::new("b", "").unwrap()]));
     let numbered = |tags: usize| (0..tags).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
-    assert_eq!(tags(&numbered(40)).map(|tags| tags.len()), Ok(40));
+    assert_eq!(tags(&numbered(38)).map(|tags| tags.len()), Ok(38));
     for wrong in [
-        numbered(41).as_str(),
+        numbered(39).as_str(),
         "a=1,a=2",
         "a",
         "=1",

@@ -97,7 +97,7 @@ fn an_ami_whose_origin_has_a_copy_here_needs_none() {
         let (settings, request) = (settings(), asked(json!({})));
         let mut ledger = Ledger::new(&request, &settings);
         ledger.add_copy(copy);
-        ledger.add_source(handed_on.clone(), &region(), &stack());
+        ledger.add_source(handed_on.clone(), &region(), &stack(), NOW);
         let rows = ledger.rows(NOW);
         let states: Vec<State> = rows.iter().map(|row| row.state).collect();
         assert_eq!(states, [expected], "{rows:?}");
@@ -148,7 +148,7 @@ proptest! {
                 copies.insert(copy.id.clone(), copy.state);
                 ledger.add_copy(copy);
             }
-            ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack());
+            ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack(), NOW);
         }
         let status = Status::page(&request, ledger.rows(NOW), &settings, NOW, Default::default());
         let mut listed: Vec<String> = status.images.iter().map(|row| row.source.image.to_string()).collect();

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState};
+use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState, ImdsSupportValues};
 use courier_core::error::code;
+use courier_core::identity::ParameterName;
 use courier_core::identity::{Identity, ImageId};
 use courier_core::image::{Image, State, Volume, tag};
 use courier_core::origin::Origin;
@@ -54,6 +55,11 @@ impl Ec2 {
         self.own_images(vec![filter(&format!("tag:{}", tag::FAMILY), [origin.to_string().as_str()])]).await
     }
 
+    /// This account's AMIs that may be held by the parameter of this name, as the courier's tag says.
+    pub async fn of_parameter(&self, name: &ParameterName) -> Result<Vec<Image>, CallError> {
+        self.own_images(vec![filter(&format!("tag:{}", tag::PARAMETER), [escaped(name.as_str()).as_str()])]).await
+    }
+
     /// Those of these AMIs that are visible, of any owner. At most 200 ids; an absent one proves nothing.
     pub async fn visible(&self, ids: &[&ImageId]) -> Result<Vec<Image>, CallError> {
         self.images_of(&[], vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await
@@ -64,12 +70,10 @@ impl Ec2 {
         self.own_images(vec![filter("name", [name])]).await
     }
 
-    /// Which of these AMIs of `owners` are in service. At most 200 ids; an absent one proves nothing. Without owners, EC2
-    /// would search all public AMIs.
-    pub async fn in_service(&self, ids: &[&ImageId], owners: &[Owner]) -> Result<Vec<ImageId>, CallError> {
-        let found = self.images_of(owners, vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await?;
-        let in_service = |image: &Image| matches!(image.state, State::Available | State::Pending);
-        Ok(found.into_iter().filter(in_service).map(|image| image.id).collect())
+    /// Those of these AMIs of `owners` that are visible, in any state. At most 200 ids; an absent one proves nothing. Without owners,
+    /// EC2 would search all public AMIs.
+    pub async fn of_owners(&self, ids: &[&ImageId], owners: &[Owner]) -> Result<Vec<Image>, CallError> {
+        self.images_of(owners, vec![filter("image-id", ids.iter().map(|id| id.as_str()))]).await
     }
 
     /// The AMIs of `owners` that have this tag.
@@ -196,6 +200,8 @@ fn image(seen: &Ec2Image) -> Option<Image> {
         deprecated_from: time(seen.deprecation_time()),
         last_launched: time(seen.last_launched_time()),
         protected: seen.deregistration_protection().is_some_and(|protection| protection != "disabled"),
+        requires_imds_v2: seen.imds_support() == Some(&ImdsSupportValues::V20),
+        is_public: seen.public().unwrap_or_default(),
         tags,
         s3_backed: seen.root_device_type().is_some_and(|kind| *kind == DeviceType::InstanceStore),
         volumes: seen

@@ -17,28 +17,49 @@ pub struct SnapshotState {
     pub kms_key: Option<String>,
 }
 
+fn volume_permissions_for(principals: &[Principal]) -> Option<Vec<CreateVolumePermission>> {
+    let permission = |principal: &Principal| {
+        let permission = CreateVolumePermission::builder();
+        Some(match principal {
+            Principal::Everybody => permission.group(PermissionGroup::All).build(),
+            Principal::Account(account) => permission.user_id(account.as_str()).build(),
+            Principal::Organization(_) | Principal::OrganizationalUnit(_) => return None,
+        })
+    };
+    let permissions: Vec<CreateVolumePermission> = principals.iter().filter_map(permission).collect();
+    (!permissions.is_empty()).then_some(permissions)
+}
+
 impl Ec2 {
-    /// Lets accounts, or everybody, make volumes of a snapshot. Organizations cannot be named here.
-    pub async fn share_snapshot(&self, snapshot: &str, with: &[Principal]) -> Result<(), CallError> {
-        let permission = |principal: &Principal| {
-            let permission = CreateVolumePermission::builder();
-            Some(match principal {
-                Principal::Everybody => permission.group(PermissionGroup::All).build(),
-                Principal::Account(account) => permission.user_id(account.as_str()).build(),
-                Principal::Organization(_) | Principal::OrganizationalUnit(_) => return None,
-            })
+    /// Which accounts may make volumes of a snapshot, or whether everybody may.
+    pub async fn volume_permissions(&self, snapshot: &str) -> Result<Vec<Principal>, CallError> {
+        let call = self.client.describe_snapshot_attribute().snapshot_id(snapshot);
+        let answer = call.attribute(SnapshotAttributeName::CreateVolumePermission).send().await.map_err(failed)?;
+        let principal = |permission: &CreateVolumePermission| match permission.group() {
+            Some(PermissionGroup::All) => Some(Principal::Everybody),
+            _ => permission.user_id().and_then(|account| account.parse().ok()).map(Principal::Account),
         };
-        let permissions: Vec<CreateVolumePermission> = with.iter().filter_map(permission).collect();
-        if permissions.is_empty() {
+        Ok(answer.create_volume_permissions().iter().filter_map(principal).collect())
+    }
+
+    /// Lets these make volumes of a snapshot, and those no longer. Organizations cannot be named here.
+    pub async fn share_snapshot(
+        &self,
+        snapshot: &str,
+        add: &[Principal],
+        remove: &[Principal],
+    ) -> Result<(), CallError> {
+        let (add, remove) = (volume_permissions_for(add), volume_permissions_for(remove));
+        if add.is_none() && remove.is_none() {
             return Ok(());
         }
-        let add = CreateVolumePermissionModifications::builder().set_add(Some(permissions)).build();
+        let change = CreateVolumePermissionModifications::builder().set_add(add).set_remove(remove).build();
         let call = self
             .client
             .modify_snapshot_attribute()
             .snapshot_id(snapshot)
             .attribute(SnapshotAttributeName::CreateVolumePermission)
-            .create_volume_permission(add);
+            .create_volume_permission(change);
         call.send().await.map(drop).map_err(failed)
     }
 

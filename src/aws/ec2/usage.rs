@@ -1,9 +1,9 @@
 //! Who may use an AMI, and who uses it.
 
 use aws_sdk_ec2::types::{
-    ImageAttributeName, ImageReferenceOptionName, ImageReferenceResourceType, ImageUsageReport,
-    ImageUsageResourceTypeOptionRequest, ImageUsageResourceTypeRequest, ResourceType, ResourceTypeOption,
-    ResourceTypeRequest, Tag as Ec2Tag, TagSpecification,
+    ImageReferenceOptionName, ImageReferenceResourceType, ImageUsageReport, ImageUsageResourceTypeOptionRequest,
+    ImageUsageResourceTypeRequest, ResourceType, ResourceTypeOption, ResourceTypeRequest, Tag as Ec2Tag,
+    TagSpecification,
 };
 use courier_core::identity::ImageId;
 use courier_core::image::tag;
@@ -71,13 +71,6 @@ impl Ec2 {
             }));
         }
         Ok(references)
-    }
-
-    /// Whether anybody else may launch the AMI: accounts, organizations, everybody.
-    pub async fn is_shared(&self, id: &ImageId) -> Result<bool, CallError> {
-        let call = self.client.describe_image_attribute().image_id(id.as_str());
-        let answer = call.attribute(ImageAttributeName::LaunchPermission).send().await.map_err(failed)?;
-        Ok(!answer.launch_permissions().is_empty())
     }
 
     /// Orders a report on the use of the AMI by other accounts. EC2 makes one about an AMI at a time. If EC2 refuses a type, the

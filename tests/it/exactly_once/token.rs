@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use local::aws::{Behaviour, TokenOfDeadImage};
+use local::aws::{Behaviour, Image, TokenOfDeadImage};
 use serde_json::{Value, json};
 
 use super::{AMI, DONE, announced, message, own_messages, rejection, tokens};
@@ -28,7 +28,9 @@ async fn every_announcement_of_an_ami_makes_the_same_call_in_any_envelope_and_at
     ];
     let mut calls = BTreeSet::new();
     for announcement in announcements {
-        let stage = Stage::new().await.source(AMI, "golden-1");
+        let stage = Stage::new().await.set("REQUIRED_TAGS", "a").with(|world| {
+            world.add_image(THERE, Image::new(AMI, "golden-1").tag("a", "1"));
+        });
         stage.aws.world().advance(Duration::from_secs(u64::try_from(calls.len()).unwrap() * 1000));
         stage.function().await.invoke(&announcement).await.unwrap();
         let made = stage.copy_image_calls();

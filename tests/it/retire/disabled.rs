@@ -183,14 +183,20 @@ async fn a_copy_that_was_enabled_again_and_then_disabled_by_somebody_else_stays_
 }
 
 #[tokio::test]
-async fn without_the_setting_a_disabled_copy_is_left_alone() {
+async fn a_copy_that_the_courier_disabled_is_enabled_again_whatever_the_setting_is_by_then() {
     let (stage, function, copy) = our_own().await;
     both_disabled(&stage, &function, &copy).await;
     ec2(&stage, THERE, "EnableImage", AMI);
     let function = stage.function_in(HERE).set("RETIRE_WITH_SOURCE", "false").start().await.unwrap();
     assert_eq!(event(&function, "available").await["Outcome"], "AlreadyCopied");
+    assert_enabled_and_unmarked(&stage, &copy);
+    // But it disables none without the setting.
+    ec2(&stage, THERE, "DisableImage", AMI);
+    stage.aws.world().forget_calls();
+    assert_says(&event(&function, "disabled").await, "RETIRE_WITH_SOURCE is not set");
     sweep(&stage, &function).await;
-    assert_eq!((image(&stage, &copy).state, changes(&stage)), (ImageState::Disabled, vec![]));
+    assert_eq!(image(&stage, &copy).state, ImageState::Available);
+    assert!(!changes(&stage).contains(&"DisableImage".to_owned()), "{:?}", changes(&stage));
 }
 
 #[tokio::test]

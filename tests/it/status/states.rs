@@ -17,7 +17,7 @@ async fn assert_is(stage: &Stage, expected: &str, copy: Option<&str>, explanatio
     assert!(said.contains(explanation) && said.is_empty() == explanation.is_empty(), "{image}");
     assert_eq!((&answer["Counts"][expected], &answer["Total"]), (&json!(1), &json!(1)), "{answer}");
     let others = answer["Counts"].as_object().unwrap().values().filter(|count| **count != json!(0)).count();
-    assert_eq!((others, answer["Counts"].as_object().unwrap().len()), (1, 11), "{answer}");
+    assert_eq!((others, answer["Counts"].as_object().unwrap().len()), (1, 12), "{answer}");
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn a_rejected_copy_finish_or_retirement_of_a_sweep_is_counted_and_no_dead_
 #[tokio::test]
 async fn a_second_look_at_what_a_sweep_announced_is_counted_too() {
     let stage = stage().await.set("COPY_NAME", "{tag:release}").with(|world| {
-        world.add_image(THERE, Image::new(id_of(1), "without a tag"));
+        world.add_image(THERE, Image::new(id_of(1), "golden-1").tag("release", "x"));
     });
     let second_look = |announced_by: &str| {
         let look = json!({ "SourceImageId": id_of(1), "SourceRegion": THERE, "Epoch": 0, "Try": 1, "AnnouncedBy": announced_by });
@@ -93,7 +93,7 @@ async fn a_second_look_at_what_a_sweep_announced_is_counted_too() {
 #[tokio::test]
 async fn a_rejection_of_what_an_event_announced_is_a_dead_letter_and_not_counted() {
     let stage = stage().await.set("COPY_NAME", "{tag:release}").with(|world| {
-        world.add_image(THERE, Image::new(id_of(1), "without a tag"));
+        world.add_image(THERE, Image::new(id_of(1), "golden-1").tag("release", "x"));
     });
     let function = stage.function().await;
     let event: Value = batch([("m1", state_change(THERE, &id_of(1), "available").to_string())]);

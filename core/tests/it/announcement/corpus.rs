@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, Question, Why};
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, Question, TagChange, Why};
 use courier_core::error::Error;
 use courier_core::identity::{Identity, Stack};
 
@@ -87,6 +87,12 @@ fn line(announcement: &Announcement) -> String {
             let by = if *announced_by == AnnouncedBy::Ec2 { String::new() } else { format!("{announced_by:?}: ") };
             format!("{by}{state:?} {ami} {error_message}").trim_end().to_owned()
         }
+        Announcement::TagsChanged { ami, changed, announced_by } => {
+            let changed = changed.iter().map(|TagChange { key, value }| {
+                value.as_ref().map_or_else(|| format!("{key} removed"), |value| format!("{key}={value}"))
+            });
+            format!("{announced_by:?}: tags of {ami}: {}", changed.collect::<Vec<_>>().join(", "))
+        }
         Announcement::Request(request) => format!("Request {} as {}", request.source, request.name),
         Announcement::Own { message, .. } => own_line(message),
         Announcement::Sweep => "Sweep".to_owned(),
@@ -105,6 +111,7 @@ fn own_line(message: &OwnMessage) -> String {
         OwnMessage::Unfinished { copy } => format!("Unfinished {copy}"),
         OwnMessage::SourceGone { copy } => format!("SourceGone {copy}"),
         OwnMessage::SourceBack { copy } => format!("SourceBack {copy}"),
+        OwnMessage::Elect { name } => format!("Elect {name}"),
         OwnMessage::NextTry { source, next, request: None } => format!("NextTry {next} of {source}"),
         OwnMessage::NextTry { source, next, request: Some(request) } => {
             format!("NextTry {next} of {source} as {}", request.name)

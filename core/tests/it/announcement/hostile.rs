@@ -176,6 +176,7 @@ fn is_sound(announcement: &Announcement, payload: &str) -> bool {
         Announcement::Question(_) => false,
         Announcement::Built { .. } | Announcement::Request(_) | Announcement::Sweep => true,
         Announcement::StateChanged { error_message, .. } => error_message.len() <= payload.len(),
+        Announcement::TagsChanged { changed, .. } => changed.len() <= payload.len(),
         Announcement::Nothing { reason, .. } => reason.len() < 4000,
     }
 }

@@ -477,7 +477,10 @@ fn a_tag_change_is_read_by_the_amis_it_names() {
             "tag-change",
             "/resources",
             two_amis(),
-            &["Ec2: ami-0123456789abcdef0 in us-east-1", "Ec2: ami-5731123e in us-west-2"],
+            &[
+                "Ec2: tags of ami-0123456789abcdef0 in us-east-1: approved=true",
+                "Ec2: tags of ami-5731123e in us-west-2: approved=true",
+            ],
         ),
         (
             "tag-change",
@@ -490,6 +493,18 @@ fn a_tag_change_is_read_by_the_amis_it_names() {
             "/detail/service",
             json!(1),
             &["NotUnderstood: `detail.service` of a Tag Change on Resource is `1`"],
+        ),
+        (
+            "tag-change",
+            "/detail/tags",
+            json!({ "Name": "golden" }),
+            &["Ec2: tags of ami-0e8ab60d49ca4ce60 in us-east-1: approved removed"],
+        ),
+        (
+            "tag-change",
+            "/detail/tags/approved",
+            json!(1),
+            &["NotUnderstood: `detail.tags` of a Tag Change on Resource is `1`; it must be an object of strings"],
         ),
     ]);
 }

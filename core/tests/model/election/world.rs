@@ -5,8 +5,8 @@
 //!   parameter may also take effect later: Parameter Store checks the AMI first.
 //! - Nothing is conditional: the last write wins.
 
-use courier_core::election::ParameterName;
 use courier_core::identity::ImageId;
+use courier_core::identity::ParameterName;
 use courier_core::image::{Image, State, tag};
 use time::{Duration, OffsetDateTime};
 

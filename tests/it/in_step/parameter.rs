@@ -1,0 +1,205 @@
+//! The parameter: promotion is a tag, and so is going back.
+
+use local::aws::{Image, ImageState};
+use local::host::Host;
+use serde_json::json;
+
+use super::{
+    AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with,
+};
+use crate::life::{built, ended, finished};
+use crate::stage::{HERE, Stage, THERE, state_change};
+
+const NEWER: &str = "ami-0abcdef1234567899";
+const WITHDRAWN: &str = "ami-courier:withdrawn";
+const BY_SOURCE: &str = "ami-courier:withdrawn-source";
+
+fn held(stage: &Stage, name: &str) -> Option<String> {
+    stage.aws.world().parameter(HERE, name).map(|parameter| parameter.value)
+}
+
+fn newer() -> Image {
+    built(NEWER, "golden-2", OLD - 60).tag("Channel", "beta")
+}
+
+/// Two finished copies of one channel, the older and the newer.
+async fn two(stage: Stage) -> (Stage, Host, [String; 2]) {
+    let (stage, function, older) = copied(stage.set("PARAMETER_NAME", "/golden/{tag:Channel}"), source()).await;
+    stage.aws.world().add_image(THERE, newer());
+    let copy = ended(&stage, &function, NEWER).await;
+    finished(&function, &copy).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&copy));
+    stage.aws.world().take_events();
+    (stage, function, [older, copy])
+}
+
+/// How a change reaches the stack.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum By {
+    Event,
+    Sweep,
+}
+
+const WAYS: [By; 2] = [By::Event, By::Sweep];
+
+async fn heard(stage: &Stage, function: &Host, by: By) {
+    match by {
+        By::Event => drop(events(stage, function).await),
+        By::Sweep => {
+            stage.aws.world().take_events();
+            swept(stage, function).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn promotion_is_a_tag_on_the_source_and_rollback_is_the_tag_put_back() {
+    for by in WAYS {
+        let (stage, function, [older, newer]) = two(Stage::new().await).await;
+        tag(&stage, THERE, NEWER, "Channel", "prod");
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/prod").as_ref(), Some(&newer), "{by:?}");
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older), "{by:?}: it has left its old name");
+        tag(&stage, THERE, AMI, "Channel", "prod");
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/prod").as_ref(), Some(&newer), "{by:?}: the newest of its name");
+        tag(&stage, THERE, NEWER, "Channel", "beta");
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/prod").as_ref(), Some(&older), "{by:?}");
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "{by:?}");
+        assert_eq!(announced_by_sweep(&stage, &function).await, 0, "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn withdrawn_at_the_source_the_image_before_is_published_and_the_tag_taken_off_brings_it_back() {
+    for by in WAYS {
+        let (stage, function, [older, newer]) = two(Stage::new().await).await;
+        tag(&stage, THERE, NEWER, WITHDRAWN, "bad kernel");
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older), "{by:?}");
+        assert!(copy_of(&stage, &newer).tags.contains_key(BY_SOURCE));
+        // Cleaned away as usual: absence brings nothing back.
+        stage.aws.world().deregister(THERE, NEWER);
+        stage.aws.world().advance(HOUR);
+        swept(&stage, &function).await;
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older), "{by:?}");
+        assert!(stage.aws.world().restore_image(THERE, NEWER));
+        untag(&stage, THERE, NEWER, WITHDRAWN);
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "{by:?}");
+        assert!(!copy_of(&stage, &newer).tags.contains_key(BY_SOURCE));
+        assert_eq!(announced_by_sweep(&stage, &function).await, 0, "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn withdrawn_here_alone_by_a_tag_on_the_copy() {
+    for by in WAYS {
+        let (stage, function, [older, newer]) = two(Stage::new().await).await;
+        tag(&stage, HERE, &newer, WITHDRAWN, "");
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older), "{by:?}");
+        untag(&stage, HERE, &newer, WITHDRAWN);
+        heard(&stage, &function, by).await;
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_source_withdraws_its_copy_which_is_disabled_half_an_hour_later() {
+    for by in WAYS {
+        let stage = Stage::new().await.set("RETIRE_WITH_SOURCE", "true");
+        let (stage, function, [older, newer]) = two(stage).await;
+        ec2(&stage, THERE, "DisableImage", json!({ "ImageId": NEWER }));
+        let disabled = state_change(THERE, NEWER, "disabled");
+        let look = async || {
+            if by == By::Event {
+                function.invoke(&disabled).await.map(drop)
+            } else {
+                stage.sweep(&function).await.map(drop)
+            }
+        };
+        let early = look().await.expect_err("it has just left its parameter").to_string();
+        assert!(early.contains("has just left its parameter"), "{early}");
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older), "{by:?}");
+        assert_eq!(copy_of(&stage, &newer).state, ImageState::Available);
+        stage.aws.world().advance(31 * MINUTE);
+        look().await.expect("disabled");
+        assert_eq!(copy_of(&stage, &newer).state, ImageState::Disabled, "{by:?}");
+        // Enabled again, it is a member again, whatever the setting is by then.
+        ec2(&stage, THERE, "EnableImage", json!({ "ImageId": NEWER }));
+        stage.aws.world().take_events();
+        let function = with(&stage, &[("RETIRE_WITH_SOURCE", "false")]).await;
+        for _ in 0..2 {
+            swept(&stage, &function).await;
+        }
+        assert_eq!(copy_of(&stage, &newer).state, ImageState::Available, "{by:?}");
+        assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "{by:?}");
+        assert_eq!(announced_by_sweep(&stage, &function).await, 0, "{by:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_source_withdraws_nothing_without_the_setting() {
+    let (stage, function, [_, newer]) = two(Stage::new().await).await;
+    ec2(&stage, THERE, "DisableImage", json!({ "ImageId": NEWER }));
+    events(&stage, &function).await;
+    swept(&stage, &function).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
+}
+
+#[tokio::test]
+async fn where_no_other_copy_can_take_its_place_the_parameter_stays_and_the_outcome_says_so() {
+    let stage = Stage::new().await.set("RETIRE_WITH_SOURCE", "true").set("PARAMETER_NAME", "/golden/{tag:Channel}");
+    let (stage, function, only) = copied(stage, source()).await;
+    tag(&stage, THERE, AMI, WITHDRAWN, "");
+    let outcomes = events(&stage, &function).await;
+    assert!(outcomes[0]["Parameter"].as_str().expect("a remark").contains("still holds it"), "{outcomes:?}");
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&only));
+    ec2(&stage, THERE, "DisableImage", json!({ "ImageId": AMI }));
+    stage.aws.world().advance(HOUR);
+    let answer = function.invoke(&state_change(THERE, AMI, "disabled")).await.expect("held");
+    assert!(answer[0]["Reason"].as_str().unwrap().contains("no other copy can take its place"), "{answer}");
+    assert_eq!(copy_of(&stage, &only).state, ImageState::Available);
+}
+
+#[tokio::test]
+async fn an_image_of_another_channel_has_a_parameter_of_its_own_and_one_name_holds_the_newest_of_ten() {
+    let stage = Stage::new().await.set("SOURCE_REGIONS", THERE);
+    let stage = stage.set("PARAMETER_NAME", "/golden/{tag:Channel}").with(|world| {
+        for n in 0..10 {
+            let ami = crate::stage::ami(n);
+            world.add_image(
+                THERE,
+                built(&ami, &format!("golden-{n}"), 500 - i64::try_from(n).unwrap()).tag("Channel", "one"),
+            );
+            let ami = crate::stage::ami(100 + n);
+            world.add_image(THERE, built(&ami, &format!("other-{n}"), 500).tag("Channel", &format!("own-{n}")));
+        }
+    });
+    let function = stage.function().await;
+    for _ in 0..3 {
+        swept(&stage, &function).await;
+        stage.aws.world().advance(HOUR);
+    }
+    let of = |n: usize| {
+        let copies = stage.copies().into_iter();
+        copies.filter(|copy| copy.source_image_id.as_deref() == Some(&crate::stage::ami(n))).map(|copy| copy.id).next()
+    };
+    assert_eq!(held(&stage, "/golden/one"), of(9));
+    for n in 0..10 {
+        assert_eq!(held(&stage, &format!("/golden/own-{n}")), of(100 + n), "{n}");
+    }
+    assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+}
+
+#[tokio::test]
+async fn a_name_that_changes_with_the_setting_is_left_without_writing() {
+    let (stage, _, [_, newer]) = two(Stage::new().await).await;
+    let function = with(&stage, &[("PARAMETER_NAME", "/images/{tag:Channel}")]).await;
+    swept(&stage, &function).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "it does not walk back to the oldest image");
+    assert_eq!(held(&stage, "/images/beta").as_ref(), Some(&newer));
+    assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+}
