@@ -8,16 +8,21 @@
 //!            handed it   says                            retire, sweep             letter, last step  a value, an error
 //! ```
 //!
-//! - A new kind of message: `core/src/announcement/recognise.rs`, and a file for it beside that.
+//! Paths without `core/` are below `src/`; `core/src/lib.rs` has the map of [`courier_core`], which is everything pure.
+//!
+//! - A new kind of message: an event of EventBridge in `core/src/announcement/event.rs`, any other in `recognise.rs` and `read.rs`
+//!   beside it, each with a file of its own there.
 //! - Which step a message asks for: `courier/dispatch.rs`. What is wanted here: `core/src/selection.rs`.
 //! - How a copy is made: `courier/copy/`; the rules of exactly once: `core/src/protocol.rs`; the exact call: `core/src/plan.rs`.
-//! - A new step of the finish: `courier/finish.rs`. Why a copy failed: `courier/post_mortem.rs`.
+//! - A new part of the finish, which keeps a copy in step for as long as it lives: what differs, in `core/src/in_step.rs`; what is
+//!   done, in `courier/finish.rs`. Why a copy failed: `courier/post_mortem.rs`.
+//! - Which copy a parameter holds: `core/src/election.rs`, carried out in `courier/membership.rs` and `courier/publish.rs`.
 //! - Retirement: `courier/retire.rs`; its rules: `core/src/retirement.rs`.
 //! - What sweep and status make of what they list: `core/src/survey.rs`.
 //! - Events, the courier's own messages, which rejection becomes a dead letter, the removal of a failed copy: `courier/close.rs`.
-//! - Batches, back-off, answers: [`delivery`]. It never calls EC2.
+//! - Batches, answers, and how long a message waits before it comes again: [`delivery`]. It never calls EC2.
 //! - AWS: [`aws`], the only folder that knows the SDK, with the table that sorts AWS's error codes in `aws/error.rs`.
-//! - Settings: `core/src/settings.rs`. [`courier_core`] is everything pure.
+//! - Settings: `core/src/settings.rs`.
 //!
 //! Dependencies point one way: `delivery -> courier -> {aws, core}`, and never back.
 //!

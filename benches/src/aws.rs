@@ -1,4 +1,4 @@
-//! EC2 and EventBridge on loopback, over HTTPS. They keep no state and answer as fast as they can.
+//! EC2, EventBridge and SQS on loopback, over HTTPS. They keep no state and answer as fast as they can.
 //!
 //! EC2 returns every AMI that a call asks for by id. The [`Scene`] sets how many AMIs it lists, whether copies exist, and
 //! how long an answer takes.
@@ -28,8 +28,14 @@ pub(crate) const REGION: &str = "eu-west-1";
 /// The Region of the source AMIs.
 pub(crate) const SOURCE_REGION: &str = "us-east-1";
 /// The AWS hosts that the peers call.
-pub(crate) const HOSTS: [&str; 3] =
-    ["ec2.eu-west-1.amazonaws.com", "ec2.us-east-1.amazonaws.com", "events.eu-west-1.amazonaws.com"];
+pub(crate) const HOSTS: [&str; 4] = [
+    "ec2.eu-west-1.amazonaws.com",
+    "ec2.us-east-1.amazonaws.com",
+    "events.eu-west-1.amazonaws.com",
+    "sqs.eu-west-1.amazonaws.com",
+];
+/// The courier's own queue. It is always empty.
+pub(crate) const QUEUE: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/announcements";
 /// The account of everything.
 pub(crate) const ACCOUNT: &str = "123456789012";
 
@@ -135,6 +141,7 @@ async fn answer(shared: &Mutex<Shared>, request: Request<Incoming>) -> Result<Re
         "CopyImage" => {
             format!("{HEAD}<CopyImageResponse {NAMESPACE}><imageId>ami-0c0ffee0000000000</imageId></CopyImageResponse>")
         }
+        "AmazonSQS.GetQueueAttributes" => r#"{"Attributes":{"ApproximateNumberOfMessages":"0"}}"#.to_owned(),
         _ => r#"{"FailedEntryCount":0,"Entries":[{"EventId":"11710aed-b79e-4468-a20b-bb3c0c3b4860"}]}"#.to_owned(),
     };
     if !scene.delay.is_zero() {
@@ -219,6 +226,8 @@ fn image(id: &str, state: &str, source: Option<&str>) -> String {
             tags,
             "<item><key>ami-courier:source-image</key><value>{source}</value></item>\
              <item><key>ami-courier:source-region</key><value>{SOURCE_REGION}</value></item>\
+             <item><key>ami-courier:source-created</key><value>2026-11-20T07:00:00Z</value></item>\
+             <item><key>ami-courier:stack</key><value>ami-courier</value></item>\
              <item><key>ami-courier:finished</key><value>2026-11-20T08:00:00Z</value></item>"
         );
         let _ = write!(

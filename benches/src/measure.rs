@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::aws::{Aws, SOURCE_REGION, Scene};
+use crate::aws::{Aws, QUEUE, SOURCE_REGION, Scene};
 use crate::peers::{self, Peers, Program, Subject};
 use crate::process::{Process, Share};
 
@@ -241,7 +241,7 @@ impl Measure<'_> {
         }
     }
 
-    /// Sweeps over more and more AMIs that all have a copy: the sweep looks at all of them and finds nothing to do.
+    /// Sweeps over more and more AMIs that all have a copy in step: the sweep looks at all of them and finds nothing to do.
     pub(crate) async fn sweeps(&self, most: usize) -> Outcome<Vec<Sweep>> {
         let mut sweeps = Vec::new();
         for images in [0, most / 10, most / 4, most / 2, most] {
@@ -270,7 +270,11 @@ impl Measure<'_> {
     async fn looks_at(&self, images: usize, sources_are_old: bool, event: &Bytes) -> Outcome<(Sweep, Bytes)> {
         self.aws.set(Scene { copied: true, images, sources_are_old, ..Scene::default() });
         let mut command = self.peers.command(Program::Courier, self.aws);
-        command.env("SOURCE_REGIONS", SOURCE_REGION).env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true");
+        command
+            .env("SOURCE_REGIONS", SOURCE_REGION)
+            .env("BACKFILL_DAYS", "3650")
+            .env("RETIRE_WITH_SOURCE", "true")
+            .env("QUEUE_URL", QUEUE);
         let mut process = Process::start(command).await?;
         let before = process.cpu()?;
         let (time, answer) = process.invoke(event).await?;

@@ -179,17 +179,19 @@ impl<'a> Findings<'a> {
         messages.sort_by_key(|(created, _)| *created);
         let mut messages: Vec<OwnMessage> = messages.into_iter().map(|(_, message)| message).collect();
 
+        let found = self.gone.len() + self.out_of_step.len() + self.to_look_at.len();
+        let all = messages.len() + found + self.names.len();
+        let room_for_copies = room.saturating_sub(self.names.len());
+        let left = room_for_copies.saturating_sub(messages.len());
+        let for_gone = left.div_ceil(4);
         self.gone.sort();
-        turned(&mut self.gone, turn.wrapping_mul(room / 4));
+        turned(&mut self.gone, turn.wrapping_mul(for_gone));
         self.out_of_step.sort();
-        turned(&mut self.out_of_step, turn.wrapping_mul(room / 2));
+        turned(&mut self.out_of_step, turn.wrapping_mul(left - for_gone));
         self.to_look_at.sort();
         let to_look_at = self.to_look_at.into_iter().map(|(_, copy)| copy);
         let mut out_of_step: Vec<ImageId> = self.out_of_step.into_iter().chain(to_look_at).collect();
-        let all = messages.len() + self.gone.len() + out_of_step.len() + self.names.len();
-        let room_for_copies = room.saturating_sub(self.names.len());
-        let left = room_for_copies.saturating_sub(messages.len());
-        self.gone.truncate(left.div_ceil(4).max(left.saturating_sub(out_of_step.len())));
+        self.gone.truncate(for_gone.max(left.saturating_sub(out_of_step.len())));
         out_of_step.truncate(left - self.gone.len());
         messages.truncate(room_for_copies);
         messages.extend(self.gone.into_iter().map(|(_, copy)| OwnMessage::SourceGone { copy }));

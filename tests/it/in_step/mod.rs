@@ -1,6 +1,7 @@
 //! A copy stays in step with its source and the settings, for as long as it lives: by an event, by a sweep alone, and whatever call
 //! the function is killed at.
 
+mod many;
 mod parameter;
 mod parts;
 mod whose;
