@@ -128,6 +128,12 @@ impl Error {
     }
 }
 
+/// The text with one mark at its end: AWS's own words mostly have theirs.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim_end_matches([' ', ';', ',']);
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
 impl fmt::Display for RetryAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -149,12 +155,15 @@ pub(crate) fn minute(time: OffsetDateTime) -> String {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { code, message, remedy, .. } = self;
+        let what = sentence(message);
         match remedy {
-            Remedy::Retry(after) => write!(f, "{code}: {message}; temporary, will be retried {after}"),
+            Remedy::Retry(after) => write!(f, "{code}: {what} Temporary: will be retried {after}."),
             Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) if advice.is_empty() => {
-                write!(f, "{code}: {message}")
+                write!(f, "{code}: {what}")
             }
-            Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) => write!(f, "{code}: {message}; {advice}"),
+            Remedy::Advice(advice) | Remedy::AdviceIfItStays(advice) => {
+                write!(f, "{code}: {what} What to do: {}", sentence(advice))
+            }
         }
     }
 }

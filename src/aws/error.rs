@@ -17,7 +17,7 @@ pub struct CallError {
     pub code: Option<String>,
     /// The service's message, or what happened to the connection.
     pub message: String,
-    /// What the SDK knows beyond that, for the log: the id of the request, for one.
+    /// For the log: what AWS Support asks for.
     cause: Option<String>,
 }
 
@@ -128,7 +128,7 @@ fn advice(code: &str) -> Option<&'static str> {
              endpoint), then send the message again"
         }
         "AuthFailure" | "UnrecognizedClientException" | "InvalidClientTokenId" => {
-            "check that the AMI, its snapshots and its KMS key are shared with this account and that the Region is enabled"
+            "check that the Region is enabled for this account, and that the AMI, its snapshots and its KMS key are shared with it"
         }
         "Blocked" => "AWS has blocked this account: contact AWS Support, then send the message again",
         "PendingVerification" => {
@@ -175,9 +175,9 @@ where
         (Some(_), message) => message.unwrap_or("(no message)").to_owned(),
         (None, _) => with_sources(&error),
     };
-    // Without a code, the message has all of it.
-    let cause = code.is_some().then(|| error.into_source().ok().map(|source| with_sources(&*source))).flatten();
-    CallError { code, message, cause }
+    // The SDK's own text about the error is Rust; of what it has beyond the message, the id of the request is of use.
+    let request_id = error.meta().extra("aws_request_id");
+    CallError { cause: request_id.map(|id| format!("AWS request {id}")), code, message }
 }
 
 /// An error that is not AWS's own, down to its origin: "dispatch failure: io error: … connection refused".

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use courier_core::announcement::OwnMessage;
 use courier_core::election::NAME_DELAY;
-use courier_core::error::{Error, RetryAfter, code};
+use courier_core::error::{Error, RetryAfter, code, sentence};
 use courier_core::identity::ImageId;
 use courier_core::image::tag;
 use courier_core::outcome::{Outcome, Route};
@@ -243,12 +243,15 @@ fn detail(report: &Report) -> Option<Value> {
 
 /// The reason of a rejection, as message attributes.
 fn attributes<'a>(rejection: &Error, route: Option<&Route>) -> BTreeMap<&'a str, String> {
-    let advice = rejection.advice().unwrap_or_default();
     let mut attributes = BTreeMap::from([
         ("Outcome", "Rejected".to_owned()),
         ("Code", as_attribute(&rejection.code)),
-        ("Explanation", as_attribute(&format!("{}; {advice}", rejection.message))),
+        ("Explanation", as_attribute(&sentence(&rejection.message))),
     ]);
+    // SQS takes no empty attribute.
+    if let Some(advice) = rejection.advice().filter(|advice| !advice.is_empty()) {
+        attributes.insert("Advice", as_attribute(&sentence(advice)));
+    }
     if let Some(route) = route {
         attributes.insert("SourceImageId", route.source_image_id.to_string());
         attributes.insert("SourceRegion", route.source_region.to_string());

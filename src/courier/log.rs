@@ -15,8 +15,9 @@ use crate::telemetry::as_f64;
 pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let route = report.route.as_ref();
-    let source_image = route.map_or("", |route| route.source_image_id.as_str());
-    let source_region = route.map_or("", |route| route.source_region.as_str());
+    // A field without a value is left out of the line.
+    let source_image = route.map(|route| route.source_image_id.as_str());
+    let source_region = route.map(|route| route.source_region.as_str());
     let region = stack_region.as_str();
     match &report.figures {
         Some(Figures::Sweep(tally)) => swept(stack_region, tally),
@@ -30,7 +31,7 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
         Ok(None) => {}
         Ok(Some(done)) => {
             let outcome = done.name();
-            let copy = done.copy().map_or("", |copy| copy.as_str());
+            let copy = done.copy().map(|copy| copy.as_str());
             let reason = reason(done);
             info!(source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
             count(done);
@@ -61,10 +62,10 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
     }
 }
 
-fn reason(done: &Outcome) -> &str {
+fn reason(done: &Outcome) -> Option<&str> {
     match done {
-        Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => reason,
-        _ => "",
+        Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => Some(reason),
+        _ => None,
     }
 }
 

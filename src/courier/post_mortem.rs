@@ -21,7 +21,8 @@ pub(super) async fn post_mortem(courier: &Courier, failed: &Image, source: &Iden
         Ok(snapshots) => snapshots,
         Err(error) => return courier.failed(Some(source), error),
     };
-    let rejection = explain(failed, source, &snapshots, courier.settings.stack_region.as_str());
+    let has_key = courier.settings.copying.encryption.key().is_some();
+    let rejection = explain(failed, source, &snapshots, courier.settings.stack_region.as_str(), has_key);
     courier
         .failed(Some(source), rejection)
         .with_letter(letter(failed, source))
@@ -132,7 +133,7 @@ fn cause_in(messages: &[String]) -> Option<(&'static str, &'static str)> {
     })
 }
 
-fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], region: &str) -> Error {
+fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], region: &str, has_key: bool) -> Error {
     let mut said: Vec<String> = failed.state_reason.iter().map(|message| format!("the AMI says `{message}`")).collect();
     said.extend(
         snapshots
@@ -154,6 +155,13 @@ fn explain(failed: &Image, source: &Identity, snapshots: &[SnapshotState], regio
     let keys: BTreeSet<&str> = snapshots.iter().filter_map(|snapshot| snapshot.kms_key.as_deref()).collect();
     let keys: Vec<&str> = keys.into_iter().collect();
     let key = if keys.is_empty() { String::new() } else { format!(" (key {})", keys.join(", ")) };
+    // A request may have named a key of its own.
+    let is_default = !has_key && matches!(failed.made_for(), Some(MadeFor::Announcement(_)));
+    let key = if is_default && advice.contains("KMS_KEY_ID") {
+        format!("{key} (KMS_KEY_ID is not set: the EBS default key)")
+    } else {
+        key
+    };
     let said = if said.is_empty() { "EC2 says nothing".to_owned() } else { said.join(", ") };
     Error::rejected(
         code::COPY_FAILED,

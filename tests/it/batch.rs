@@ -258,7 +258,8 @@ async fn a_retry_or_a_rejection_is_an_error_with_the_reason_to_a_caller_who_wait
         let InvokeError::Function { error_type, message } = error else { panic!("{error}") };
         assert_eq!(error_type, kind, "{message}");
         assert!(message.starts_with(&format!("{code}: ")), "{message}");
-        assert!(message.contains("; "), "there is no advice in: {message}");
+        let follows = if kind == "Retry" { " Temporary: " } else { " What to do: " };
+        assert!(message.contains(follows) && message.ends_with('.') && !message.contains(".."), "{message}");
     }
     assert_eq!(stage.copies().len(), 0);
 }

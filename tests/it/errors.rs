@@ -30,8 +30,8 @@ fn announced() -> Value {
 fn kind(answer: Result<Value, InvokeError>) -> (Kind, String) {
     match answer {
         Err(InvokeError::Function { error_type, message }) => match error_type.as_str() {
-            "Retry" if message.ends_with("; temporary, will be retried in seconds") => (RetrySoon, message),
-            "Retry" if message.ends_with("; temporary, will be retried in minutes") => (RetryInMinutes, message),
+            "Retry" if message.ends_with(" Temporary: will be retried in seconds.") => (RetrySoon, message),
+            "Retry" if message.ends_with(" Temporary: will be retried in minutes.") => (RetryInMinutes, message),
             "Rejected" => (Rejected, message),
             _ => panic!("{error_type}: {message}"),
         },
@@ -139,9 +139,10 @@ async fn a_refusal_whose_words_say_that_it_is_for_good_is_rejected_at_once_with_
         let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, refused)));
         let records = batch([("m1", announced().to_string())]);
         assert_eq!(failures(&stage.function().await.invoke(&records).await.unwrap()), Vec::<String>::new());
-        let why = &stage.dead()[0].1["Explanation"];
-        assert!(why.contains(words) && why.contains("ami-courier:skip") && why.contains("NAME_PATTERNS"), "{why}");
-        assert!(!why.contains("KMS"), "{why}");
+        let why = &stage.dead()[0].1;
+        assert!(why["Explanation"].contains(words), "{why:?}");
+        assert!(why["Advice"].contains("ami-courier:skip") && why["Advice"].contains("NAME_PATTERNS"), "{why:?}");
+        assert!(!why["Advice"].contains("KMS"), "{why:?}");
     }
 }
 
@@ -158,7 +159,11 @@ async fn a_call_that_a_policy_outside_of_the_stack_denies_names_that_policy() {
         let denied = Image::new(AMI, "golden-1").copies_refused("UnauthorizedOperation", &words, None);
         let stage = Stage::new().await.with(|world| drop(world.add_image(THERE, denied)));
         let (seen, message) = kind(stage.function().await.invoke(&announced()).await);
-        let advice = message.strip_prefix("UnauthorizedOperation: ").and_then(|rest| rest.split_once("; ")).unwrap().1;
+        let advice = message
+            .strip_prefix("UnauthorizedOperation: ")
+            .and_then(|rest| rest.split_once(" What to do: "))
+            .unwrap()
+            .1;
         assert!(seen == Rejected && advice.contains(names), "{message}");
         assert!(!advice.contains("decode-authorization-message"), "{message}");
     }
@@ -176,7 +181,7 @@ async fn an_encoded_authorization_message_is_kept_for_the_operator_with_how_to_r
     let [(body, why)] = stage.dead().try_into().unwrap();
     assert_eq!(body, announced().to_string());
     assert!(why["Explanation"].contains("message: Zm9vYmFy-_"), "{why:?}");
-    assert!(why["Explanation"].contains("aws sts decode-authorization-message"), "{why:?}");
+    assert!(why["Advice"].contains("aws sts decode-authorization-message"), "{why:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use local::aws::{Image, ImageState, LaunchPermission, START};
 use local::host::{Host, InvokeError};
 use serde_json::{Value, json};
 
-use crate::stage::{HERE, Stage, THERE, ami, batch, failures, request, state_change};
+use crate::stage::{HERE, Stage, THERE, ami, batch, failures, request, state_change, words};
 
 const AMI: &str = "ami-0abcdef1234567890";
 const PARTNER: &str = "111122223333";
@@ -57,7 +57,7 @@ async fn a_request_past_the_selection_is_rejected_with_the_rule_by_call_and_by_q
         assert!(message.contains("REQUESTS=Selected"), "{message}");
         let answer = function.invoke(&batch([("m1", request(AMI, "golden-1").to_string())])).await.unwrap();
         assert_eq!(failures(&answer), Vec::<String>::new());
-        assert!(stage.dead()[0].1["Explanation"].contains(rule), "{:?}", stage.dead());
+        assert!(words(&stage.dead()[0].1).contains(rule), "{:?}", stage.dead());
         assert_eq!(stage.copy_image_calls(), Vec::<Value>::new());
     }
 }

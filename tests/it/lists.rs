@@ -5,7 +5,7 @@ use std::time::Duration;
 use local::aws::{ACCOUNT, Image};
 use serde_json::{Value, json};
 
-use crate::stage::{HERE, Stage, THERE, ami, batch, failures, state_change};
+use crate::stage::{HERE, Stage, THERE, ami, batch, failures, state_change, words};
 
 const ALSO_THERE: &str = "us-west-2";
 const BUILDER: &str = "444455556666";
@@ -92,7 +92,7 @@ async fn a_list_of_which_none_is_left_is_retried_for_an_hour_and_rejected_with_t
     assert!(!is_done(&stage, &of_two_accounts()).await);
     stage.aws.world().advance(61 * MINUTE);
     assert!(is_done(&stage, &of_two_accounts()).await);
-    let why = &stage.dead()[0].1["Explanation"];
+    let why = words(&stage.dead()[0].1);
     for reason in
         ["its owner 444455556666 is not one of SOURCE_OWNERS", &ami(2), &ami(3), "not visible to this account"]
     {

@@ -214,3 +214,25 @@ async fn credentials_and_message_bodies_stay_out_of_the_log() {
         function.logs().into_iter().filter(|line| secrets.iter().any(|secret| line.contains(secret))).collect();
     assert!(leaked.is_empty(), "{leaked:#?}");
 }
+
+#[tokio::test]
+async fn a_line_has_no_empty_field_and_no_rust() {
+    let stage = Stage::new().await.source(&ami(1), "golden-1").with(|world| {
+        world.fault(Fault::on("CopyImage").first(1).error(
+            403,
+            "UnauthorizedOperation",
+            "You are not authorized to perform this operation.",
+        ));
+    });
+    let function = stage.function().await;
+    assert!(function.invoke(&state_change(THERE, &ami(1), "available")).await.is_err());
+    assert!(function.invoke(&state_change(THERE, &ami(1), "available")).await.is_ok());
+    assert!(function.invoke(&json!({ "weather": "fine" })).await.is_err());
+    let lines: Vec<String> = function.logs().into_iter().filter(|line| line.contains("milliseconds")).collect();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for line in lines {
+        for never in ["=\"\"", ":\"\"", "Some(", "None", "Error {", "Unhandled"] {
+            assert!(!line.contains(never), "{never}: {line}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use local::host::Host;
 use serde_json::Value;
 
 use crate::life::{announced, built, done, ended, on_bus, stage, take_dead, told, until};
-use crate::stage::{HERE, Stage, THERE, batch, state_change};
+use crate::stage::{HERE, Stage, THERE, batch, state_change, words};
 
 const AMI: &str = "ami-0abcdef1234567890";
 const INTERNAL: &str = "Copy image failed with an internal error.";
@@ -155,8 +155,8 @@ async fn each_kind_of_failed_copy_is_explained_on_bus_log_and_dead_letter_queue_
         let event = events.iter().find(|event| event.detail["SourceImageId"] == source.as_str()).expect("an event");
         let line = logs.iter().find(|line| line.contains("rejected") && line.contains(copy.as_str()));
         let [explanation, advice] = ["Explanation", "Advice"].map(|field| event.detail[field].as_str().unwrap());
-        let message = format!("{explanation}; {advice}");
-        assert_eq!(letter["Explanation"], message);
+        let message = format!("{explanation}. {advice}.");
+        assert_eq!(format!("{} {}", letter["Explanation"], letter["Advice"]), message);
         for expected in
             [kind.meaning, kind.advice, copy, source, HERE, kind.reason.unwrap_or(""), kind.snapshot.unwrap_or("")]
         {
@@ -172,6 +172,21 @@ async fn each_kind_of_failed_copy_is_explained_on_bus_log_and_dead_letter_queue_
 }
 
 #[tokio::test]
+async fn a_key_that_no_setting_names_is_said_to_be_the_default_one() {
+    for (setting, is_default) in [("", true), ("alias/golden", false)] {
+        let stage = stage().await.set("ENCRYPTED", "true").set("KMS_KEY_ID", setting).with(|world| {
+            world.add_image(THERE, built(AMI, "golden-1", 90));
+        });
+        let function = stage.function().await;
+        let copy = ended(&stage, &function, AMI).await;
+        assert!(done(&function, &told(&copy, "failed", 1)).await);
+        let (_, letter) = take_dead(&stage).remove(0);
+        let said = letter["Explanation"].contains("KMS_KEY_ID is not set: the EBS default key");
+        assert_eq!(said, is_default, "{letter:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_key_of_the_failed_copy_is_named() {
     let key = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555";
     let stage = stage().await.set("KMS_KEY_ID", key).with(|world| {
@@ -181,7 +196,7 @@ async fn the_key_of_the_failed_copy_is_named() {
     let copy = ended(&stage, &function, AMI).await;
     assert!(done(&function, &told(&copy, "failed", 1)).await);
     let (_, letter) = take_dead(&stage).remove(0);
-    assert!(letter["Explanation"].contains(key), "{letter:?}");
+    assert!(words(&letter).contains(key), "{letter:?}");
 }
 
 /// A world in which the next copies of [`AMI`] fail.

@@ -7,7 +7,7 @@ use local::aws::{Fault, ImageState};
 use local::host::Host;
 
 use crate::life::{built, done, ended, finished, is_finished, on_bus, stage, take_dead, told, until};
-use crate::stage::{HERE, Stage, THERE, state_change};
+use crate::stage::{HERE, Stage, THERE, state_change, words};
 
 const OLDER: &str = "ami-0aaaaaaaaaaaaaaa1";
 const NEWER: &str = "ami-0aaaaaaaaaaaaaaa2";
@@ -239,7 +239,7 @@ async fn a_parameter_of_another_data_type_is_named_with_what_to_do_and_nothing_i
         for part in
             [PARAMETER, HERE, "`text`", "cannot change it to `aws:ec2:image`", "delete the parameter", "PARAMETER_NAME"]
         {
-            assert!(attributes["Explanation"].contains(part), "{part} is not in {}", attributes["Explanation"]);
+            assert!(words(&attributes).contains(part), "{part} is not in {attributes:?}");
         }
         let caller = local::aws::Caller::in_region(HERE);
         let name = serde_json::json!({ "Name": PARAMETER });

@@ -6,7 +6,7 @@ use local::aws::{ACCOUNT, HiddenAs, Image, ImageState, START, Snapshot, StateRea
 use serde_json::{Value, json};
 
 use crate::selection::{AMI, OTHERS, announced, error, is_copied, is_ignored, stage_with};
-use crate::stage::{HERE, Stage, THERE, batch, failures, request, state_change};
+use crate::stage::{HERE, Stage, THERE, batch, failures, request, state_change, words};
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How EC2 may answer for an AMI that it does not show.
@@ -34,7 +34,7 @@ async fn a_source_that_is_still_pending_is_retried_in_minutes_until_it_is_availa
         let (kind, message) = error(function.invoke(announcement).await);
         assert_eq!(kind, "Retry");
         assert!(message.contains(&format!("the source AMI {AMI} in {THERE} is still pending")), "{message}");
-        assert!(message.ends_with("will be retried in minutes"), "{message}");
+        assert!(message.ends_with("Temporary: will be retried in minutes."), "{message}");
     }
     stage.aws.world().image_mut(THERE, AMI).unwrap().state = ImageState::Available;
     assert_eq!(function.invoke(&by_cloud_trail).await.unwrap()[0]["Outcome"], "Started");
@@ -139,7 +139,7 @@ async fn a_source_that_is_not_visible_is_retried_for_an_hour_and_then_rejected()
         }
         let [(_, why)] = stage.dead().try_into().unwrap();
         assert_eq!(why["Code"], "InvalidAMIID.NotFound");
-        assert!(why["Explanation"].contains("its owner shares the AMI with this account"), "{why:?}");
+        assert!(words(&why).contains("its owner shares the AMI with this account"), "{why:?}");
         assert_eq!(stage.copy_image_calls().len(), 0);
     }
 }

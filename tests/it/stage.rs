@@ -270,3 +270,8 @@ pub fn failures(answer: &Value) -> Vec<String> {
     let failures = answer["batchItemFailures"].as_array().expect("a batch answer");
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().expect("an id").to_owned()).collect()
 }
+
+/// What a dead letter says: what happened, and what to do.
+pub fn words(letter: &BTreeMap<String, String>) -> String {
+    format!("{} {}", letter["Explanation"], letter.get("Advice").map_or("", String::as_str))
+}

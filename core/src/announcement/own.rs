@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::announced_by::AnnouncedBy;
 use super::document::{fields_of, not_understood, shown};
 use super::request::{self, CopyRequest};
-use crate::error::Error;
+use crate::error::{Error, code};
 use crate::identity::ParameterName;
 use crate::identity::{Identity, ImageId, Region, shortened};
 use crate::protocol::Try;
@@ -223,7 +223,10 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<(OwnMessage, u32), Er
     let Some(mut written) = message.get(ENVELOPE).filter(|_| message.len() == 1).cloned() else {
         return Err(not_a_message(&fields_of(message)));
     };
-    let not_a_message = |why: serde_json::Error| not_a_message(&shortened(&why.to_string()));
+    let not_a_message = |why: serde_json::Error| match why.to_string() {
+        why if OF_ANOTHER_VERSION.iter().any(|begins| why.starts_with(begins)) => of_another_version(&why),
+        why => not_a_message(&shortened(&why)),
+    };
     let hops = fields_in(&mut written).and_then(|fields| fields.remove(HOPS));
     let hops = hops.map_or(Ok(0), u32::deserialize).map_err(not_a_message)?;
     let written = Written::deserialize(written).map_err(not_a_message)?;
@@ -233,6 +236,17 @@ pub(super) fn read(message: &Map<String, Value>) -> Result<(OwnMessage, u32), Er
 /// The fields of the only kind.
 fn fields_in(written: &mut Value) -> Option<&mut Map<String, Value>> {
     written.as_object_mut()?.values_mut().next()?.as_object_mut()
+}
+
+/// How serde's errors begin about a kind or a field that this version does not know, or one that it misses.
+const OF_ANOTHER_VERSION: [&str; 3] = ["unknown variant", "unknown field", "missing field"];
+
+fn of_another_version(why: &str) -> Error {
+    Error::rejected(
+        code::NOT_UNDERSTOOD,
+        format!("this message of the courier to itself is of another version: {}", shortened(why)),
+        "deploy the version that wrote it and send it back; or delete it, if a sweep covers its AMI: the next one announces it again",
+    )
 }
 
 fn not_a_message(seen: &str) -> Error {

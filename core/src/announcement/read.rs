@@ -16,6 +16,9 @@ use crate::region;
 /// An envelope is a layer, and JSON in a string is another: an event in SNS in SQS has four.
 const MOST_LAYERS: usize = 32;
 
+/// The fields by which a message is recognised, for one that is misspelt. (A request has its own.)
+const KINDS: [&str; 8] = ["Sweep", "Status", "AmiCourier", "Records", "detail-type", "detail", "builds", "TopicArn"];
+
 /// Reads one message in any envelopes. The list has the order of the message and is never empty.
 ///
 /// A message that is not understood is rejected as a whole. So is one about an AMI that `CopyImage` cannot reach: in another
@@ -98,7 +101,11 @@ fn read_message(message: &Recognised, fields: &Map<String, Value>, stack: &Stack
         Recognised::ImageBuilderNotification => image_builder::read_notification(fields, stack),
         Recognised::CopyRequest => Ok(vec![Announcement::Request(Box::new(request::read(fields)?))]),
         Recognised::Irrelevant(reason) => Ok(vec![Announcement::nothing(*reason)]),
-        Recognised::Unknown | Recognised::Envelope(_) => Err(not_understood(&fields_of(fields))),
+        Recognised::Unknown | Recognised::Envelope(_) => {
+            let near = fields.keys().find_map(|field| request::nearest_of(&KINDS, field));
+            let near = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            Err(not_understood(&format!("{}{near}", fields_of(fields))))
+        }
     }
 }
 

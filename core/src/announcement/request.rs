@@ -169,7 +169,12 @@ fn unknown_field(field: &str) -> Error {
 
 /// The known field with the most similar name, if one is similar enough.
 fn nearest(field: &str) -> Option<&'static str> {
-    FIELDS.into_iter().filter_map(|known| Some((distance(field, known)?, known))).min().map(|(_, known)| known)
+    nearest_of(&FIELDS, field)
+}
+
+/// The same, of other names.
+pub(super) fn nearest_of(known: &[&'static str], field: &str) -> Option<&'static str> {
+    known.iter().filter_map(|known| Some((distance(field, known)?, *known))).min().map(|(_, known)| known)
 }
 
 /// How different a field's name is from a known one; `source_image_id` equals `SourceImageId`. `None` if it is too different.

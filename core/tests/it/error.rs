@@ -7,8 +7,8 @@ use courier_core::error::*;
 #[test]
 fn a_temporary_error_says_when_it_will_be_retried() {
     let shown = |after| Error::retry(after, "Throttling", "slow down").to_string();
-    assert_eq!(shown(RetryAfter::Seconds), "Throttling: slow down; temporary, will be retried in seconds");
-    assert_eq!(shown(RetryAfter::Minutes), "Throttling: slow down; temporary, will be retried in minutes");
+    assert_eq!(shown(RetryAfter::Seconds), "Throttling: slow down. Temporary: will be retried in seconds.");
+    assert_eq!(shown(RetryAfter::Minutes), "Throttling: slow down. Temporary: will be retried in minutes.");
     for (time, minute) in [
         (datetime!(2026-01-31 09:30 UTC), "2026-01-31 09:30 UTC"),
         (datetime!(2026-01-31 09:30:01 UTC), "2026-01-31 09:31 UTC"),
@@ -16,15 +16,27 @@ fn a_temporary_error_says_when_it_will_be_retried() {
     ] {
         assert_eq!(
             shown(RetryAfter::Until(time)),
-            format!("Throttling: slow down; temporary, will be retried at {minute}")
+            format!("Throttling: slow down. Temporary: will be retried at {minute}.")
         );
     }
 }
 
 #[test]
 fn a_rejection_says_what_happened_and_what_to_do() {
-    assert_eq!(Error::rejected("Code", "it failed", "do this").to_string(), "Code: it failed; do this");
-    assert_eq!(Error::rejected("Code", "it failed", "").to_string(), "Code: it failed");
+    assert_eq!(Error::rejected("Code", "it failed", "do this").to_string(), "Code: it failed. What to do: do this.");
+    assert_eq!(Error::rejected("Code", "it failed", "").to_string(), "Code: it failed.");
+}
+
+#[test]
+fn no_sentence_of_an_error_has_two_marks_at_its_end() {
+    for (message, shown) in [
+        ("Request limit exceeded.", "Code: Request limit exceeded. What to do: wait."),
+        ("there is no `x`: did you mean `y`?", "Code: there is no `x`: did you mean `y`? What to do: wait."),
+        ("stop! ", "Code: stop! What to do: wait."),
+        ("it is open;", "Code: it is open. What to do: wait."),
+    ] {
+        assert_eq!(Error::rejected("Code", message, "wait.").to_string(), shown);
+    }
 }
 
 #[test]

@@ -149,7 +149,8 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         let shown: String = body.chars().take(200).collect();
         let Err(rejection) = read_text(&body, &stack()) else { panic!("{shown} is taken") };
         assert_eq!(rejection.code, "NotUnderstood", "{shown}: {rejection}");
-        assert!(rejection.message.contains("not one that the courier writes to itself"), "{shown}: {rejection}");
+        let says = ["not one that the courier writes to itself", "of the courier to itself is of another version"];
+        assert!(says.iter().any(|words| rejection.message.contains(words)), "{shown}: {rejection}");
         assert!(rejection.message.len() < 1000, "{shown}: {rejection}");
     }
     let beside = json!({ "AmiCourier": { "Missed": source }, "Name": "golden" }).to_string();
@@ -166,4 +167,33 @@ fn a_source_out_of_reach_is_rejected_here_too() {
         let body = json!({ "AmiCourier": { "Missed": { "SourceImageId": "ami-5731123e", "SourceRegion": region } } });
         assert_eq!(read_text(&body.to_string(), &stack()).unwrap_err().code, code);
     }
+}
+
+#[test]
+fn a_kind_and_a_field_that_this_version_does_not_know_are_of_another_version() {
+    for body in [
+        r#"{"AmiCourier":{"Renamed":{"ImageId":"ami-5731123e"}}}"#,
+        r#"{"AmiCourier":{"Unfinished":{"ImageId":"ami-5731123e","Since":1}}}"#,
+        r#"{"AmiCourier":{"Unfinished":{}}}"#,
+    ] {
+        let rejection = read_text(body, &stack()).unwrap_err();
+        assert!(rejection.message.contains("is of another version: "), "{rejection}");
+        assert!(rejection.advice().is_some_and(|advice| advice.starts_with("deploy the version that wrote it")));
+    }
+}
+
+#[test]
+fn a_message_that_is_nearly_a_known_one_is_answered_with_the_known_name() {
+    for (body, meant) in [
+        (r#"{"sweep":{}}"#, "did you mean `Sweep`?"),
+        (r#"{"Swep":{}}"#, "did you mean `Sweep`?"),
+        (r#"{"amicourier":{}}"#, "did you mean `AmiCourier`?"),
+        (r#"{"records":[]}"#, "did you mean `Records`?"),
+        (r#"{"detail_type":"EC2 AMI State Change"}"#, "did you mean `detail-type`?"),
+    ] {
+        let rejection = read_text(body, &stack()).unwrap_err();
+        assert!(rejection.message.ends_with(meant), "{rejection}");
+    }
+    let rejection = read_text(r#"{"weather":"fine"}"#, &stack()).unwrap_err();
+    assert!(!rejection.message.contains("did you mean"), "{rejection}");
 }
