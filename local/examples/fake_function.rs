@@ -16,6 +16,10 @@ async fn main() -> Result<(), Error> {
     if let Ok(message) = std::env::var("FAIL_INIT") {
         return Err(message.into());
     }
+    // A setting, for the command line, which refuses other names.
+    if let Some(message) = std::env::var("COPY_DESCRIPTION").ok().filter(|text| text.starts_with("fail: ")) {
+        return Err(message.into());
+    }
     if let Ok(message) = std::env::var("REPORT_INIT_ERROR") {
         return report_init_error(&message);
     }

@@ -78,7 +78,7 @@ fn without_amis_there_is_no_empty_table() {
 
 #[test]
 fn a_function_that_does_not_start_shows_its_log_with_exit_code_1() {
-    let output = invoke(r#"{"echo": 1}"#, &["--set", "FAIL_INIT=ENCRYPTED=maybe cannot be right"]);
+    let output = invoke(r#"{"echo": 1}"#, &["--set", "COPY_DESCRIPTION=fail: ENCRYPTED=maybe cannot be right"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("ENCRYPTED=maybe cannot be right"));
     assert_eq!(text(&output.stdout), "");
@@ -113,8 +113,13 @@ fn a_picture_needs_until() {
 
 #[test]
 fn status_names_the_region_whose_function_did_not_answer_with_exit_code_1() {
-    let output =
-        local().args(["status", "--region", "eu-north-1", "--function"]).arg(fake_function()).output().expect("runs");
+    let server = Server::start(&[]);
+    let served = format!("http://127.0.0.1:{}", server.port);
+    let output = local()
+        .args(["status", "--region", "eu-north-1", "--endpoint-url", &served, "--function"])
+        .arg(fake_function())
+        .output()
+        .expect("runs");
     assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("eu-north-1: ") && stderr.contains("unknown verb Status"), "{stderr}");
@@ -125,7 +130,127 @@ fn until_without_a_copy_ends_with_the_reason() {
     let output = invoke(r#"{"echo": 1}"#, &["--until", "available"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("0:00:00  answer    1"), "{}", text(&output.stdout));
-    assert!(text(&output.stderr).contains("the copy did not become available"));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("the copy did not become available: the function's last word is `1`. Change the event"),
+        "{stderr}"
+    );
+    assert!(text(&output.stdout).starts_with("   (time since the start; message: what the function gets"));
+}
+
+#[test]
+fn what_cannot_work_is_said_in_a_sentence_before_anything_runs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = folder.path().join("empty.json");
+    std::fs::write(&empty, "\n").expect("written");
+    let empty = empty.to_str().expect("UTF-8");
+    let event = "events/sweep.json";
+    let nowhere = "http://127.0.0.1:9";
+    for (arguments, sentence) in [
+        (vec!["invoke", "-", "--set", "ENCRYPTD=true"], "there is no setting ENCRYPTD: did you mean ENCRYPTED?"),
+        (vec!["invoke", "-", "--set", "SourceRegions=us-east-1"], "did you mean SOURCE_REGIONS?"),
+        (vec!["invoke", "-", "--region", "eu-wset-1"], "AWS has no Region `eu-wset-1`: did you mean `eu-west-1`?"),
+        (vec!["status", "--also-in", "Ireland"], "`Ireland` is no Region; one is eu-west-1"),
+        (vec!["invoke", "no-such.json"], "there is no file no-such.json: events/ has samples"),
+        (vec!["invoke", empty], "empty.json is empty: give an event as JSON"),
+        (
+            vec!["invoke", event, "--until", "finished", "--picture", "x.png"],
+            "x.png ends neither in .svg nor in .html: name it x.svg",
+        ),
+        (
+            vec!["invoke", event, "--endpoint-url", nowhere],
+            "nothing answers at http://127.0.0.1:9: start `cargo run -p local -- serve`",
+        ),
+        (vec!["status", "--endpoint-url", nowhere], "nothing answers at http://127.0.0.1:9"),
+        (vec!["invoke", event, "--endpoint-url", "localhost"], "it must begin with http:// or https://"),
+        (vec!["invoke", event, "--function", "no-such-function"], "there is no function at no-such-function"),
+    ] {
+        let output = local().args(&arguments).current_dir("..").stdin(Stdio::null()).output().expect("runs");
+        let stderr = text(&output.stderr);
+        assert!(!output.status.success() && stderr.contains(sentence), "{arguments:?}: {stderr}");
+        assert_eq!(text(&output.stdout), "", "{arguments:?}");
+        assert!(!stderr.contains("os error") && stderr.lines().count() < 6, "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn without_cargo_the_command_says_how_to_get_it() {
+    let output = local()
+        .args(["invoke", "events/sweep.json"])
+        .current_dir("..")
+        .env("PATH", "/nowhere")
+        .env_remove("CARGO")
+        .output()
+        .expect("runs");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("install Rust (https://rustup.rs), or name a built function with --function"), "{stderr}");
+    assert!(!stderr.contains("os error"), "{stderr}");
+}
+
+#[test]
+fn eighty_columns_are_enough_for_the_amis_of_a_run() {
+    let event = r#"{"echo": {"SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1"}}"#;
+    let mut child = local()
+        .args(["invoke", "-", "--function"])
+        .arg(fake_function())
+        .env("COLUMNS", "80")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("runs");
+    child.stdin.take().expect("piped").write_all(event.as_bytes()).expect("takes the event");
+    let stdout = text(&child.wait_with_output().expect("ends").stdout);
+    assert!(stdout.lines().all(|line| line.chars().count() <= 80), "{stdout}");
+    assert!(stdout.contains("us-east-1  ami-5731123e  available") && stdout.lines().count() < 40, "{stdout}");
+}
+
+/// An AWS CLI that answers for a stack in one Region.
+fn aws_cli(folder: &std::path::Path) -> std::ffi::OsString {
+    use std::os::unix::fs::PermissionsExt;
+    let script = r#"#!/bin/sh
+case "$*" in
+    *"--region eu-north-1"*) echo "Stack 'ami-courier' does not exist" >&2; exit 255 ;;
+    "cloudformation describe-stack-resource --stack-name ami-courier --logical-resource-id Function "*) echo the-function ;;
+    "lambda invoke --function-name the-function --payload fileb://"*)
+        for answer; do :; done
+        cat > "$answer" <<'PAGE'
+{"Region": "eu-west-1", "Days": 7, "AsOf": "2026-01-01T00:00:00Z", "SourceRegions": ["us-east-1"], "Counts": {"Missing": 1},
+ "Images": [{"State": "Missing", "Name": "golden-1", "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1", "AgeSeconds": 7300}]}
+PAGE
+        ;;
+    *) echo "unknown: $*" >&2; exit 2 ;;
+esac
+"#;
+    let program = folder.join("aws");
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    format!("{}:/usr/bin:/bin", folder.display()).into()
+}
+
+#[test]
+fn status_of_a_deployed_stack_is_the_same_table_through_the_aws_cli() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = aws_cli(folder.path());
+    let status = |more: &[&str], path: &std::ffi::OsStr| {
+        local().args(["status", "--stack", "ami-courier"]).args(more).env("PATH", path).output().expect("runs")
+    };
+    let output = status(&[], &path);
+    let stdout = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    for shown in ["Missing", "golden-1", "ami-5731123e in us-east-1", "eu-west-1: 1 Missing; AMIs up to 7 days old"] {
+        assert!(stdout.contains(shown), "{stdout}");
+    }
+    let elsewhere = status(&["--region", "eu-north-1"], &path);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    let stderr = text(&elsewhere.stderr);
+    assert!(
+        stderr.contains(
+            "eu-north-1: `aws cloudformation describe-stack-resource` failed: Stack 'ami-courier' does not exist"
+        ),
+        "{stderr}"
+    );
+    let without = status(&[], std::ffi::OsStr::new("/nowhere"));
+    assert!(text(&without.stderr).contains("there is no `aws`: --stack asks through the AWS CLI"), "{without:?}");
 }
 
 #[test]

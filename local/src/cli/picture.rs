@@ -20,7 +20,7 @@ pub(super) struct Moment {
 const LANES: [(&str, &[&str]); 5] = [
     ("EC2", &["EC2"]),
     ("queue", &["queue", "message"]),
-    ("function", &["answer", "error"]),
+    ("function", &["answer", "error", "result"]),
     ("calls", &["call"]),
     ("events", &["event"]),
 ];
@@ -33,16 +33,32 @@ const MOST_CHARACTERS: usize = 110;
 /// A pause that is as long as this has a row of its own.
 const PAUSE: Duration = Duration::minutes(2);
 
+/// Checks the name of the file, before there is anything to draw.
+///
+/// # Errors
+/// It has neither of the two endings.
+pub(super) fn check(path: &Path) -> Result<(), String> {
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg" | "html") => Ok(()),
+        _ => Err(format!(
+            "{} ends neither in .svg nor in .html: name it {}",
+            path.display(),
+            path.with_extension("svg").display()
+        )),
+    }
+}
+
 /// Writes the picture.
 ///
 /// # Errors
 /// The file has neither of the two endings, or cannot be written.
 pub(super) fn write(path: &Path, moments: &[Moment]) -> Result<(), String> {
+    check(path)?;
     let svg = svg(moments);
-    let picture = match path.extension().and_then(|ending| ending.to_str()) {
-        Some("svg") => svg,
-        Some("html") => format!("<!doctype html><meta charset=\"utf-8\"><title>The life of a copy</title>\n{svg}"),
-        _ => return Err(format!("{} ends neither in .svg nor in .html", path.display())),
+    let picture = if path.extension().is_some_and(|ending| ending == "html") {
+        format!("<!doctype html><meta charset=\"utf-8\"><title>The life of a copy</title>\n{svg}")
+    } else {
+        svg
     };
     std::fs::write(path, picture).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }

@@ -5,17 +5,43 @@ use std::collections::BTreeMap;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::Value;
 
+use super::output;
 use crate::aws::{Image, Message, Snapshot};
 
 /// The tag of a finished copy. Only the AMI gets it, not its snapshots.
 pub(super) const FINISHED: &str = "ami-courier:finished";
 
-/// The width of a snapshot id with the space around it.
-const SNAPSHOT_ID_WIDTH: u16 = 24;
+/// The least width of each column, with the space around it. Together they are `output::TABLE`.
+const LEAST: [u16; 6] = [16, 23, 11, 23, 18, 24];
 
-/// A table of AMIs, each with its Region.
-pub(super) fn images(rows: &[(String, Image)]) -> String {
+/// A table of AMIs, each with its Region. On a narrow terminal, a block for each.
+pub(super) fn images(rows: &[(String, Image)], width: Option<u16>) -> String {
+    match width {
+        Some(width) if width < output::TABLE => blocks(rows, width),
+        _ => table(rows, width),
+    }
+}
+
+fn blocks(rows: &[(String, Image)], width: u16) -> String {
+    let blocks = rows.iter().map(|(region, image)| {
+        let snapshots = image.snapshots.iter().map(|snapshot| snapshot_and_tags(snapshot, &image.tags));
+        let fields = [
+            ("name", image.name.clone()),
+            ("reason", image.state_reason.as_ref().map(|reason| reason.message.clone()).unwrap_or_default()),
+            ("source", if image.source_image_id.is_some() { source(image).replace('\n', " ") } else { String::new() }),
+            ("tags", tags(&image.tags)),
+            ("snapshots", lines(snapshots)),
+        ];
+        output::block(&format!("{region}  {}  {}", image.id, image.state), &fields, width)
+    });
+    blocks.collect::<Vec<_>>().join("\n\n")
+}
+
+fn table(rows: &[(String, Image)], width: Option<u16>) -> String {
     let mut table = Table::new();
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     table.load_style(presets::UTF8_FULL).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["Region", "AMI", "State", "Source", "Tags", "Snapshots"]);
     for (region, image) in rows {
@@ -28,14 +54,11 @@ pub(super) fn images(rows: &[(String, Image)]) -> String {
             lines(image.snapshots.iter().map(|snapshot| snapshot_and_tags(snapshot, &image.tags))),
         ]);
     }
-    // On a narrow terminal, tags are wrapped and ids are not.
-    for column in [0, 1, 3] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+    // Long names and tags are wrapped, and ids and states are not.
+    for (number, least) in LEAST.into_iter().enumerate() {
+        if let Some(column) = table.column_mut(number) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
         }
-    }
-    if let Some(snapshots) = table.column_mut(5) {
-        snapshots.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(SNAPSHOT_ID_WIDTH)));
     }
     table.to_string()
 }
@@ -118,18 +141,34 @@ mod tests {
 
     #[test]
     fn the_table_shows_region_id_name_state_source_and_tags() {
-        let table = images(&[("eu-west-1".to_owned(), copy())]);
-        for shown in [
-            "eu-west-1",
-            "ami-0123456789abcdef0",
-            "golden-2026-01",
-            "available",
-            "us-east-1",
-            "ami-0aaaaaaaaaaaaaaaa",
-            "team=platform",
-        ] {
-            assert!(table.contains(shown), "{shown} is not in\n{table}");
+        for width in [None, Some(80), Some(160)] {
+            let table = images(&[("eu-west-1".to_owned(), copy())], width);
+            let widest = table.lines().map(|line| line.chars().count()).max();
+            assert!(width.is_none() || widest <= width.map(usize::from), "{table}");
+            for shown in [
+                "eu-west-1",
+                "ami-0123456789abcdef0",
+                "golden-2026-01",
+                "available",
+                "us-east-1",
+                "ami-0aaaaaaaaaaaaaaaa",
+                "team=platform",
+            ] {
+                assert!(table.contains(shown), "{shown} is not in\n{table}");
+            }
         }
+    }
+
+    #[test]
+    fn eighty_columns_show_whole_ids_states_and_tags() {
+        let mut copy = copy();
+        copy.name = "n".repeat(128);
+        copy.tags.insert("ami-courier:source-image".to_owned(), "ami-0aaaaaaaaaaaaaaaa".to_owned());
+        let shown = images(&[("ap-southeast-2".to_owned(), copy.clone()), ("us-east-1".to_owned(), copy)], Some(80));
+        assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+        assert!(shown.lines().count() < 30, "{shown}");
+        assert!(shown.contains("ap-southeast-2  ami-0123456789abcdef0  available"), "{shown}");
+        assert!(shown.contains("ami-courier:source-image=ami-0aaaaaaaaaaaaaaaa"), "{shown}");
     }
 
     #[test]
@@ -144,7 +183,7 @@ mod tests {
         for (image, expected) in
             [(untagged, "no tags"), (tagged, "the AMI's tags"), (finished, "the AMI's tags"), (other, "only=here")]
         {
-            let table = images(&[("eu-west-1".to_owned(), image)]);
+            let table = images(&[("eu-west-1".to_owned(), image)], None);
             assert!(table.contains(expected), "{expected} is not in\n{table}");
         }
     }

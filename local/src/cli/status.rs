@@ -1,12 +1,14 @@
 //! The function's status as a table, for one Region or many: the same that the widget of a dashboard shows.
 
+mod deployed;
+
 use std::process::ExitCode;
 
 use clap::Args;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::{Value, json};
 
-use super::options::{self, FunctionOptions};
+use super::options::{self, FunctionOptions, region_that_exists};
 use super::output;
 
 /// Where `local serve` listens by default.
@@ -14,19 +16,26 @@ const SERVED: &str = "http://127.0.0.1:4566";
 
 /// Ask the function which AMIs are wanted, and what became of their copies, in one Region or in many.
 ///
-/// The AWS is the one of `local serve`, or another that --endpoint-url names. Asking changes nothing. The worst comes first.
+/// The AWS is the one of `local serve`, or another that --endpoint-url names; with --stack, the function of a deployed stack answers.
+/// Asking changes nothing. The worst comes first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples, beside a running `cargo run -p local -- serve --source us-east-1:ami-5731123e:golden`:
   cargo run -p local -- status --set SOURCE_REGIONS=us-east-1
   cargo run -p local -- status --set SOURCE_REGIONS=us-east-1 --region eu-west-1 --also-in eu-north-1 --also-in ap-south-1
   cargo run -p local -- status --set SOURCE_REGIONS=us-east-1 --days 30 --name 'golden-*' --json
+A stack in your account, with the AWS CLI and its credentials:
+  cargo run -p local -- status --stack ami-courier --region eu-west-1 --days 30
 
 Exit code: 0 if the function answered in each Region, else 1.")]
 pub(super) struct Arguments {
     /// A further Region with a stack; can be repeated.
-    #[arg(long, value_name = "REGION")]
+    #[arg(long, value_name = "REGION", value_parser = region_that_exists)]
     also_in: Vec<String>,
+
+    /// Ask the deployed stack of this name in each of these Regions, through the AWS CLI and with its credentials.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["endpoint_url", "function", "settings"])]
+    stack: Option<String>,
 
     /// List source AMIs up to this age, in days. Without it, the function's settings decide.
     #[arg(long, value_name = "DAYS")]
@@ -54,16 +63,28 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
 
 async fn print(arguments: &Arguments) -> Result<(), String> {
     let mut pages = Vec::new();
+    if arguments.stack.is_none() {
+        options::reach(arguments.function.endpoint_url.as_deref().unwrap_or(SERVED)).await?;
+    }
     for region in std::iter::once(&arguments.function.region).chain(&arguments.also_in) {
-        pages.extend(ask(arguments, region).await.map_err(|reason| format!("{region}: {reason}"))?);
+        let answered = match &arguments.stack {
+            Some(stack) => deployed::ask(stack, region, |token| question(arguments, token)),
+            None => ask(arguments, region).await,
+        };
+        pages.extend(answered.map_err(|reason| format!("{region}: {reason}"))?);
     }
     if arguments.json {
         pages.iter().for_each(output::say);
         return Ok(());
     }
-    output::say(table(&pages));
+    output::say(table(&pages, output::width()));
     summaries(&pages).iter().for_each(output::say);
     Ok(())
+}
+
+fn question(arguments: &Arguments, token: &Value) -> Value {
+    let names = (!arguments.names.is_empty()).then_some(&arguments.names);
+    json!({ "Status": { "Days": arguments.days, "NamePatterns": names, "NextToken": token } })
 }
 
 /// All pages of one Region.
@@ -71,13 +92,11 @@ async fn ask(arguments: &Arguments, region: &str) -> Result<Vec<Value>, String> 
     let options = &arguments.function;
     let mut function = options.function()?.endpoint_url(options.endpoint_url.as_deref().unwrap_or(SERVED));
     region.clone_into(&mut function.region);
-    let host = function.start().await.map_err(|error| options::with_logs(&error, &error.logs))?;
+    let host = function.start().await.map_err(|error| options::why_not_started(&error))?;
     let mut pages = Vec::new();
     let mut token = Value::Null;
     loop {
-        let names = (!arguments.names.is_empty()).then_some(&arguments.names);
-        let question = json!({ "Status": { "Days": arguments.days, "NamePatterns": names, "NextToken": token } });
-        let answer = host.invoke(&question).await;
+        let answer = host.invoke(&question(arguments, &token)).await;
         if options.logs {
             host.logs().iter().for_each(|line| eprintln!("{line}"));
         }
@@ -90,37 +109,74 @@ async fn ask(arguments: &Arguments, region: &str) -> Result<Vec<Value>, String> 
     }
 }
 
-/// All AMIs of all Regions.
-fn table(pages: &[Value]) -> String {
+/// The least width of each column, with the space around it.
+const LEAST: [u16; 6] = [16, 15, 23, 9, 29, 20];
+
+/// All AMIs of all Regions. On a narrow terminal, a block for each.
+fn table(pages: &[Value], width: Option<u16>) -> String {
+    if let Some(width) = width.filter(|width| *width < output::TABLE) {
+        return blocks(pages, width);
+    }
     let mut table = Table::new();
+    if let Some(width) = width {
+        table.set_width(width);
+    }
     table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["Copied to", "State", "AMI", "Age", "Copy", "Explanation"]);
-    for page in pages {
-        for image in page["Images"].as_array().into_iter().flatten() {
-            let text = |field: &str| shown(image[field].as_str().unwrap_or_default());
-            let source = format!("{}\n{} in {}", text("Name"), text("SourceImageId"), text("SourceRegion"));
-            let others = image["OtherImageIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            let copies: Vec<String> = std::iter::once(text("ImageId"))
-                .chain(image["Since"].as_str().map(|since| format!("since {}", shown(since))))
-                .chain(others.map(|id| format!("also {}", shown(id))))
-                .collect();
-            table.add_row([
-                shown(page["Region"].as_str().unwrap_or_default()),
-                text("State"),
-                source,
-                image["AgeSeconds"].as_i64().map(age).unwrap_or_default(),
-                copies.join("\n"),
-                text("Explanation"),
-            ]);
-        }
+    for Row { region, state, name, source, age, copies, explanation } in rows(pages) {
+        table.add_row([region, state, format!("{name}\n{source}"), age, copies, explanation]);
     }
-    // On a narrow terminal, explanations are wrapped and ids are not.
-    for column in [0, 1, 3, 4] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
+    // Names and explanations are wrapped, and ids and states are not.
+    for (number, least) in LEAST.into_iter().enumerate() {
+        if let Some(column) = table.column_mut(number) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least)));
         }
     }
     table.to_string()
+}
+
+fn blocks(pages: &[Value], width: u16) -> String {
+    let blocks = rows(pages).map(|Row { region, state, name, source, age, copies, explanation }| {
+        let age = if age.is_empty() { age } else { format!(", {age} old") };
+        let fields = [("AMI", format!("{source}{age}")), ("copy", copies), ("explanation", explanation)];
+        output::coloured(output::block(&format!("{state}  {name}  to {region}"), &fields, width), &state)
+    });
+    blocks.collect::<Vec<_>>().join("\n\n")
+}
+
+/// A row of the table, as text.
+struct Row {
+    region: String,
+    state: String,
+    name: String,
+    source: String,
+    age: String,
+    copies: String,
+    explanation: String,
+}
+
+fn rows(pages: &[Value]) -> impl Iterator<Item = Row> {
+    let images = |page: &Value| page["Images"].as_array().cloned().unwrap_or_default();
+    pages.iter().flat_map(move |page| images(page).into_iter().map(|image| row(page, &image)))
+}
+
+fn row(page: &Value, image: &Value) -> Row {
+    let text = |field: &str| shown(image[field].as_str().unwrap_or_default());
+    let others = image["OtherImageIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let copies: Vec<String> = std::iter::once(text("ImageId"))
+        .chain(image["Since"].as_str().map(|since| format!("since {}", shown(since))))
+        .chain(others.map(|id| format!("also {}", shown(id))))
+        .filter(|line| !line.is_empty())
+        .collect();
+    Row {
+        region: shown(page["Region"].as_str().unwrap_or_default()),
+        state: text("State"),
+        name: text("Name"),
+        source: format!("{} in {}", text("SourceImageId"), text("SourceRegion")),
+        age: image["AgeSeconds"].as_i64().map(age).unwrap_or_default(),
+        copies: copies.join("\n"),
+        explanation: text("Explanation"),
+    }
 }
 
 /// A line for each Region: how many AMIs are in each state. Then what could not be listed.
@@ -180,7 +236,10 @@ mod tests {
 
     #[test]
     fn the_table_shows_each_ami_with_state_age_copy_and_explanation() {
-        let table = table(&[page()]);
+        let narrow = table(&[page()], Some(80));
+        assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
+        assert!(narrow.contains("Pending  golden-2  to eu-west-1"), "{narrow}");
+        let table = table(&[page()], None);
         for shown in [
             "eu-west-1",
             "Missing",

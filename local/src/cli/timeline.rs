@@ -11,12 +11,21 @@ pub(super) fn line(since_start: Duration, who: &str, what: &str) -> String {
     format!("{:>4}:{:02}:{:02}  {who:<9} {what}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// A call, its subjects, and its answer unless that is success.
+/// Who is who, for a reader who sees the lines for the first time.
+pub(super) const LEGEND: &str = "\
+   (time since the start; message: what the function gets; call: what it asks of AWS; event: what it puts on its bus;
+    answer: what it returns; EC2: what happens there; queue: what reaches the function next; result: what became of it)";
+
+/// A call, its subjects, what it filters by, and its answer unless that is success.
 pub(super) fn call(call: &Call) -> String {
     let mut text = format!("{} {} in {}", service(&call.service), call.action, call.region);
     let subjects = subjects(&call.parameters);
     if !subjects.is_empty() {
         text = format!("{text}: {}", subjects.join(" "));
+    }
+    let details = details(&call.parameters);
+    if !details.is_empty() {
+        text = format!("{text} ({})", details.join(", "));
     }
     match (&call.code, call.status) {
         (Some(code), status) => format!("{text} -> {status} {code}"),
@@ -50,6 +59,24 @@ fn subjects(parameters: &Value) -> Vec<&str> {
     subjects
 }
 
+/// What tells two calls of one action apart: filters, the keys of tags, the queue.
+fn details(parameters: &Value) -> Vec<String> {
+    let mut details = Vec::new();
+    for (name, value) in parameters.as_object().into_iter().flatten() {
+        let Some(text) = value.as_str() else { continue };
+        let detail = match name.split('.').collect::<Vec<_>>().as_slice() {
+            ["Filter", _, "Name"] => format!("by {text}"),
+            ["Tag", _, "Key"] => format!("tag {text}"),
+            ["QueueUrl"] => format!("queue {}", text.rsplit('/').next().unwrap_or(text)),
+            _ => continue,
+        };
+        if !details.contains(&detail) {
+            details.push(detail);
+        }
+    }
+    details
+}
+
 /// An event that the function put on a bus.
 pub(super) fn put_event(event: &PutEvent) -> String {
     format!("{} \"{}\" on bus {}: {}", event.source, event.detail_type, event.bus, summary(&event.detail))
@@ -75,12 +102,12 @@ pub(super) fn summary(answer: &Value) -> String {
     match answer {
         Value::Array(outcomes) if !outcomes.is_empty() => outcomes.iter().map(summary).collect::<Vec<_>>().join("; "),
         Value::Object(outcome) if outcome.contains_key("Outcome") => {
-            let fields = ["Outcome", "ImageId", "Name", "Reason"];
+            let fields = ["Outcome", "Code", "ImageId", "Name", "Reason"];
             fields.iter().filter_map(|field| outcome.get(*field)?.as_str()).collect::<Vec<_>>().join(" ")
         }
         Value::Object(batch) if batch.contains_key("batchItemFailures") => {
             match super::report::failed_messages(answer).len() {
-                0 => "all messages acknowledged".to_owned(),
+                0 => "acknowledged".to_owned(),
                 failed => format!("{failed} to be delivered again"),
             }
         }
@@ -108,7 +135,11 @@ mod tests {
             summary(&json!([started, {"Outcome": "Ignored", "Reason": "old"}])),
             "Started ami-1 golden; Ignored old"
         );
-        assert_eq!(summary(&json!({"batchItemFailures": []})), "all messages acknowledged");
+        assert_eq!(summary(&json!({"batchItemFailures": []})), "acknowledged");
+        assert_eq!(
+            summary(&json!({"Outcome": "Rejected", "Code": "CopyFailed", "ImageId": "ami-1"})),
+            "Rejected CopyFailed ami-1"
+        );
         assert_eq!(summary(&json!({"batchItemFailures": [{"itemIdentifier": "m"}]})), "1 to be delivered again");
         assert_eq!(summary(&Value::Null), "null");
     }
@@ -126,6 +157,17 @@ mod tests {
             subjects(&json!({"TagKey": "ami-courier:finished at noon", "T": "ami-courier:finished"})),
             Vec::<&str>::new()
         );
+    }
+
+    #[test]
+    fn calls_of_one_action_can_be_told_apart() {
+        let by = |filter: &str| details(&json!({"Filter.1.Name": filter, "Filter.1.Value.1": "x", "Owner.1": "self"}));
+        assert_eq!(
+            (by("source-image-id"), by("name")),
+            (vec!["by source-image-id".to_owned()], vec!["by name".to_owned()])
+        );
+        assert_eq!(details(&json!({"QueueUrl": "http://x/123456789012/dead", "MessageBody": "{}"})), ["queue dead"]);
+        assert_eq!(details(&json!({"Tag.1.Key": "ami-courier:finished"})), ["tag ami-courier:finished"]);
     }
 
     #[test]

@@ -25,12 +25,22 @@ pub fn build(package: &str) -> io::Result<PathBuf> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    let output = command.output()?;
+    let output = command.output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => io::Error::other(
+            "there is no cargo to build the function with: install Rust (https://rustup.rs), or name a built function with --function",
+        ),
+        _ => error,
+    })?;
     if !output.status.success() {
         return Err(io::Error::other(format!("cargo could not build {package} ({})", output.status)));
     }
     executable(&output.stdout, package)
         .ok_or_else(|| io::Error::other(format!("cargo built no binary named {package}")))
+}
+
+/// Whether the binary is there, perhaps an old one: beside the program that runs.
+pub fn is_built(name: &str) -> bool {
+    std::env::current_exe().is_ok_and(|program| program.with_file_name(name).is_file())
 }
 
 /// The path of the binary, from cargo's messages. <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>

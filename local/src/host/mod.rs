@@ -33,7 +33,7 @@ use runtime_api::{Invocation, Progress, RuntimeApi};
 
 use crate::aws::lineage::invocations;
 
-pub use build::build;
+pub use build::{build, is_built};
 pub use error::{Ending, InitError, InvokeError};
 pub use function::Function;
 

@@ -52,6 +52,9 @@ type Answer = Result<Value, (InvokeError, Vec<String>)>;
 
 /// Runs the function on the document.
 async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, String> {
+    if let Some(url) = &options.endpoint_url {
+        options::reach(url).await?;
+    }
     let function = options.function()?;
     let seeding = Seeding::of(document, options);
     let embedded = match &options.endpoint_url {
@@ -64,7 +67,7 @@ async fn send(options: &FunctionOptions, document: &Value) -> Result<Answer, Str
         .account(&seeding.account)
         .start()
         .await
-        .map_err(|error| options::with_logs(&error, &error.logs))?;
+        .map_err(|error| options::why_not_started(&error))?;
     let answer = host.invoke(document).await.map_err(|error| (error, host.logs()));
     if options.logs {
         host.logs().iter().for_each(|line| eprintln!("{line}"));

@@ -29,8 +29,17 @@ pub(super) use arguments::Arguments;
 pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let payload = match read(&arguments.event) {
         Ok(payload) => payload,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return output::fail(format!("there is no file {}: events/ has samples", arguments.event.display()));
+        }
         Err(error) => return output::fail(format!("cannot read {}: {error}", arguments.event.display())),
     };
+    if payload.trim_ascii().is_empty() {
+        let from = if arguments.event.as_os_str() == "-" { "stdin".into() } else { arguments.event.to_string_lossy() };
+        return output::fail(format!(
+            "{from} is empty: give an event as JSON, such as events/ec2-ami-state-change.json"
+        ));
+    }
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&payload) {
         eprintln!(
             "The event is not JSON: {error}. Lambda refuses such an event itself. Here it goes to the function as it is:"
@@ -38,6 +47,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     }
     if arguments.picture.is_some() && arguments.until == Goal::Answer {
         return output::fail("--picture draws what --until prints: add --until finished");
+    }
+    if let Some(Err(reason)) = arguments.picture.as_deref().map(picture::check) {
+        return output::fail(reason);
     }
     let done = match &arguments.function.endpoint_url {
         None => on_embedded_aws(&arguments, &payload).await,
@@ -63,6 +75,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 
 /// Runs the function against a server that is running already and has the AMIs.
 async fn on_server(options: &FunctionOptions, url: &str, payload: &[u8]) -> Result<(), String> {
+    options::reach(url).await?;
     let host = start(options.function()?.endpoint_url(url)).await?;
     let answer = host.invoke_raw(payload).await;
     print_logs(options, &host);
@@ -105,7 +118,7 @@ async fn on_embedded_aws(arguments: &Arguments, payload: &[u8]) -> Result<(), St
 }
 
 async fn start(function: Function) -> Result<Host, String> {
-    function.start().await.map_err(|error| options::with_logs(&error, &error.logs))
+    function.start().await.map_err(|error| options::why_not_started(&error))
 }
 
 fn print_logs(options: &FunctionOptions, host: &Host) {

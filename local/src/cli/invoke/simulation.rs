@@ -32,6 +32,8 @@ pub(super) struct Simulation {
     moments: Vec<Moment>,
     /// EC2 has reported that a copy failed.
     has_failure: bool,
+    /// What became of the last message that had an outcome.
+    result: Option<String>,
 }
 
 /// How much of the world has been printed.
@@ -39,6 +41,7 @@ pub(super) struct Simulation {
 struct Printed {
     calls: usize,
     put_events: usize,
+    letters: usize,
     pending: BTreeSet<String>,
 }
 
@@ -62,6 +65,7 @@ impl Simulation {
             printed: Printed::default(),
             moments: Vec::new(),
             has_failure: false,
+            result: None,
         }
     }
 
@@ -86,6 +90,7 @@ impl Simulation {
             self.queues.acknowledge(&self.aws, &received, &answer);
             return Ok(());
         }
+        output::say(timeline::LEGEND);
         self.print("message", &announcement(&event));
         self.has_failure |= is_failure(&event, &self.region);
         let answer = self.invoke(&event, payload, received.is_empty()).await;
@@ -110,6 +115,9 @@ impl Simulation {
         loop {
             self.forward_events();
             if self.is_goal_reached() {
+                if let Some(result) = self.result.clone() {
+                    self.print("result", &result);
+                }
                 return Ok(());
             }
             if self.deliver().await? {
@@ -120,8 +128,12 @@ impl Simulation {
                 return Err(format!("gave up after {} simulated hours", LONGEST.whole_hours()));
             }
             if !self.is_something_under_way() {
+                let why = match &self.result {
+                    Some(result) => format!("the function's last word is `{result}`"),
+                    None => "the event led to no copy".to_owned(),
+                };
                 return Err(format!(
-                    "the copy did not become {}: no message and no pending copy is left",
+                    "the copy did not become {}: {why}. Change the event or the settings (--set), or leave out --until",
                     self.until.as_str()
                 ));
             }
@@ -184,17 +196,46 @@ impl Simulation {
 
     /// Prints the calls that the function made, its events, its answer, and the copies that are new.
     fn print_answer(&mut self, answer: Result<Value, InvokeError>) -> Result<Value, Failure> {
+        let before = self.printed.put_events;
         self.print_calls_and_events();
         let answer = answer.map_err(|error| Failure {
             is_error_of_function: matches!(error, InvokeError::Function { .. }),
             explanation: options::explain(&error, &self.host.logs()),
         });
         match &answer {
-            Ok(answer) => self.print("answer", &timeline::summary(answer)),
+            Ok(answer) => {
+                let became = self.became(answer, before);
+                self.print("answer", &became);
+            }
             Err(failure) => self.print("error", &failure.explanation),
         }
         self.print_new_copies();
         answer
+    }
+
+    /// What became of the message. A batch's answer says only whether it is done: the events that the function put meanwhile, and its
+    /// dead letters, say more.
+    fn became(&mut self, answer: &Value, put_before: usize) -> String {
+        let summary = timeline::summary(answer);
+        if answer["batchItemFailures"].is_null() {
+            self.result = Some(summary.clone());
+            return summary;
+        }
+        let world = self.aws.world();
+        let put = world.put_events();
+        let mut results: Vec<String> =
+            put.iter().skip(put_before).map(|event| timeline::summary(&event.detail)).collect();
+        let letters = world.messages(&self.queues.dead_letters);
+        if results.is_empty() && letters.len() > self.printed.letters {
+            let codes = letters.iter().skip(self.printed.letters).filter_map(|letter| letter.attributes.get("Code"));
+            results.extend(codes.map(|code| format!("Rejected {}", code.string_value.as_deref().unwrap_or_default())));
+        }
+        self.printed.letters = letters.len();
+        if results.is_empty() {
+            return summary;
+        }
+        self.result = Some(results.join("; "));
+        format!("{}; {summary}", results.join("; "))
     }
 
     fn print_calls_and_events(&mut self) {
@@ -223,7 +264,9 @@ impl Simulation {
 
     fn print(&mut self, who: &str, what: &str) {
         let since_start = self.aws.world().now() - self.start;
-        output::say(timeline::line(since_start, who, what));
+        let outcome = if who == "error" { who } else { what };
+        let line = timeline::line(since_start, who, what);
+        output::say(if matches!(who, "answer" | "error" | "result") { output::coloured(line, outcome) } else { line });
         self.moments.push(Moment { since_start, who: who.to_owned(), what: what.to_owned() });
     }
 
@@ -239,7 +282,7 @@ impl Simulation {
             .collect();
         let is_new = |image: &Image| seeding.images.iter().all(|seed| seed.image_id != image.id);
         if rows.iter().any(|(_, image)| is_done || is_new(image)) {
-            output::say(format_args!("\n{}", report::images(&rows)));
+            output::say(format_args!("\n{}", report::images(&rows, output::width())));
         }
         for message in world.messages(&self.queues.dead_letters) {
             output::say(report::dead_letter(&message));

@@ -32,7 +32,7 @@ impl Seeding {
         seeding.add_all_of(event, &options.region);
         if is_sweep(event) {
             let regions = options.setting("SOURCE_REGIONS").unwrap_or_default();
-            for region in regions.split(',').map(str::trim).filter(|region| !region.is_empty()) {
+            for region in regions.split(',').map(str::trim).filter(|region| !["", "any"].contains(region)) {
                 let seed = Seed::new(region, &seeding.invented_id());
                 seeding.add(seed);
             }
