@@ -36,6 +36,20 @@ def test_the_index_has_every_page():
     assert sorted(named - links) == []
 
 
+def too_long(text):
+    """Lines of over 200 characters that are no row of a table and no picture."""
+    return [line for line in text.splitlines() if len(line) > 200 and not line.lstrip().startswith(("|", "<", "!["))]
+
+
+@pytest.mark.parametrize("page", [*pages(), *map(read, OTHERS)], ids=lambda page: page.name)
+def test_no_line_is_too_long_to_read(page):
+    assert too_long(page.text) == []
+
+
+def test_a_long_line_is_found_and_a_long_table_is_not():
+    assert len(too_long("x" * 201 + "\n| " + "x" * 201 + " |\n" + "y" * 200)) == 1
+
+
 def test_every_sample_of_the_messages_exists():
     named = [cell.strip("`") for _, cell, _ in read("docs/messages.md").table("## What you can send")]
     assert [name for name in named if not (ROOT / "events" / name).is_file()] == []

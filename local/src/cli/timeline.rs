@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_of_one_action_can_be_told_apart() {
+    fn calls_of_one_action_can_be_distinguished() {
         let by = |filter: &str| details(&json!({"Filter.1.Name": filter, "Filter.1.Value.1": "x", "Owner.1": "self"}));
         assert_eq!(
             (by("source-image-id"), by("name")),
