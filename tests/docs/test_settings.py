@@ -5,11 +5,11 @@ import re
 import pytest
 from pages import read
 from stack import template
-from test_rules import FROM_RESOURCES, STACK_ONLY, pascal, settings_of_the_function
+from test_rules import STACK_ONLY, pascal, settings_of_the_function
 
 PAGE = read("docs/settings.md")
 # Defaults that the table says in words, for an empty value of the template.
-WORDS = {"none", "nobody", "any but its own", "as the source", "EBS default key", "best effort", "SQS's own encryption", "no VPC"}
+WORDS = {"none", "nobody", "as the source", "EBS default key", "best effort", "SQS's own encryption", "no VPC"}
 WORDS |= {"the source's, otherwise the source's id and Region"}
 
 
@@ -20,27 +20,29 @@ def names_and_defaults(rows):
         yield from zip(names, defaults * len(names) if len(defaults) == 1 else defaults, strict=True)
 
 
-def test_every_setting_of_the_function_is_explained():
-    assert {name for name, _ in names_and_defaults(PAGE.table("# Settings"))} == settings_of_the_function()
+GROUPS = {group["Label"]["default"]: group["Parameters"] for group in template()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]}
 
 
-def test_every_other_parameter_of_the_stack_is_explained():
-    assert {name for name, _ in names_and_defaults(PAGE.table("## Parameters of the stack"))} == STACK_ONLY
+def rows():
+    return [row for group in GROUPS for row in names_and_defaults(PAGE.table(f"### {group}"))]
 
 
-def of_the_template(name):
-    return str(template()["Parameters"][name].get("Default", "required"))
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_parameter_is_explained_in_the_group_where_the_console_shows_it(group):
+    assert [name for name, _ in names_and_defaults(PAGE.table(f"### {group}"))] == GROUPS[group]
 
 
-@pytest.mark.parametrize(
-    ("name", "default"), [*names_and_defaults(PAGE.table("# Settings")), *names_and_defaults(PAGE.table("## Parameters of the stack"))]
-)
+def test_every_setting_of_the_function_is_a_parameter_or_set_by_the_template():
+    parameters = {name for name, _ in rows()} - STACK_ONLY
+    of_the_template = {name for name, default in names_and_defaults(PAGE.table("### Set by the template")) if default == "set by the template"}
+    settings = settings_of_the_function()
+    assert parameters == {pascal(name) for name in settings - of_the_template} and of_the_template <= settings
+
+
+@pytest.mark.parametrize(("name", "default"), rows())
 def test_the_default_is_that_of_the_template(name, default):
-    if name in FROM_RESOURCES:
-        assert default == "set by the template"
-    else:
-        value = of_the_template(name if name in STACK_ONLY else pascal(name))
-        assert value == default or (value == "" and default in WORDS)
+    value = str(template()["Parameters"][name].get("Default", "required"))
+    assert value == default or (value == "" and default in WORDS)
 
 
 def test_the_limits_are_those_of_the_template():
