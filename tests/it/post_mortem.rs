@@ -176,6 +176,7 @@ async fn a_key_that_no_setting_names_is_said_to_be_the_default_one() {
     for (setting, is_default) in [("", true), ("alias/golden", false)] {
         let stage = stage().await.set("ENCRYPTED", "true").set("KMS_KEY_ID", setting).with(|world| {
             world.add_image(THERE, built(AMI, "golden-1", 90));
+            world.fail_next_copy(AMI, CopyFailure::key_not_accessible());
         });
         let function = stage.function().await;
         let copy = ended(&stage, &function, AMI).await;
