@@ -203,7 +203,7 @@ async fn when_the_snapshots_of_another_accounts_ami_are_not_shared_the_rejection
     assert!(message.contains("You do not have permission to access the storage of this ami"), "{message}");
     let advice = "its owner, account 111122223333, must share with this account not only the AMI but also its snapshots (create volume \
                   permission) and, where they are encrypted, the KMS key (Decrypt, DescribeKey, CreateGrant, ReEncrypt*)";
-    assert!(message.ends_with(advice), "{message}");
+    assert!(message.ends_with(&format!("{advice}.")), "{message}");
 }
 
 #[tokio::test]
