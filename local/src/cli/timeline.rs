@@ -12,9 +12,10 @@ pub(super) fn line(since_start: Duration, who: &str, what: &str) -> String {
 }
 
 /// Who is who, for a reader who sees the lines for the first time.
-pub(super) const LEGEND: &str = "\
-   (time since the start; message: what the function gets; call: what it asks of AWS; event: what it puts on its bus;
-    answer: what it returns; EC2: what happens there; queue: what reaches the function next; result: what became of it)";
+pub(super) const LEGEND: &str = concat!(
+    "   (time since the start; message: what the function gets; call: what it asks of AWS; event: what it puts on its bus;\n",
+    "    answer: what it returns; EC2: what happens there; queue: what reaches the function next; result: what became of it)"
+);
 
 /// A call, its subjects, what it filters by, and its answer unless that is success.
 pub(super) fn call(call: &Call) -> String {
