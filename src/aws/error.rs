@@ -164,6 +164,7 @@ fn advice(code: &str) -> Option<&'static str> {
 }
 
 /// What the courier has to know of a failed call.
+#[expect(clippy::needless_pass_by_value, reason = "so it stands in map_err")]
 pub(super) fn failed<E, R>(error: SdkError<E, R>) -> CallError
 where
     SdkError<E, R>: ProvideErrorMetadata,

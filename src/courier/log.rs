@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use courier_core::error::{Error, Remedy};
-use courier_core::identity::Region;
+use courier_core::identity::{ImageId, Region};
 use courier_core::outcome::Outcome;
 use metrics::{counter, histogram};
 use tracing::{error, info, warn};
@@ -31,7 +31,7 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
         Ok(None) => {}
         Ok(Some(done)) => {
             let outcome = done.name();
-            let copy = done.copy().map(|copy| copy.as_str());
+            let copy = done.copy().map(ImageId::as_str);
             let reason = reason(done);
             info!(source_image, source_region, region, copy, outcome, reason, milliseconds, "done");
             count(done);
