@@ -114,9 +114,9 @@ fn a_picture_needs_until() {
 #[test]
 fn status_names_the_region_whose_function_did_not_answer_with_exit_code_1() {
     let server = Server::start(&[]);
-    let served = format!("http://127.0.0.1:{}", server.port);
+    let endpoint = format!("http://127.0.0.1:{}", server.port);
     let output = local()
-        .args(["status", "--region", "eu-north-1", "--endpoint-url", &served, "--function"])
+        .args(["status", "--region", "eu-north-1", "--endpoint-url", &endpoint, "--function"])
         .arg(fake_function())
         .output()
         .expect("runs");
