@@ -275,3 +275,15 @@ impl Image {
         Identity { region: region.clone(), image: self.id.clone() }
     }
 }
+
+/// The live copy to answer with: an available one before a pending one before a disabled one, the oldest of them.
+pub fn best<'a>(copies: impl Iterator<Item = &'a Image>) -> Option<&'a Image> {
+    copies.filter(|copy| copy.state.is_live()).min_by_key(|copy| {
+        let rank = match copy.state {
+            State::Available => 0,
+            State::Pending => 1,
+            _ => 2,
+        };
+        (rank, copy.created, copy.id.clone())
+    })
+}

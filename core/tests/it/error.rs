@@ -54,6 +54,27 @@ fn an_error_knows_its_kind_its_code_and_when_to_retry() {
 }
 
 #[test]
+fn only_a_rejection_whose_cause_may_pass_is_retried_at_first() {
+    let at_first = |remedy: Remedy| {
+        let mut error = Error { remedy, ..Error::rejected("Code", "it failed", "") };
+        error.retry_at_first();
+        error.remedy
+    };
+    let advice = || "do this".to_owned();
+    assert_eq!(at_first(Remedy::AdviceIfItStays(advice())), Remedy::Retry(RetryAfter::Minutes));
+    for stays in [Remedy::Advice(advice()), Remedy::Retry(RetryAfter::Seconds)] {
+        assert_eq!(at_first(stays.clone()), stays);
+    }
+    let if_it_stays = Error { remedy: Remedy::AdviceIfItStays(advice()), ..Error::bug("x") };
+    assert_eq!(
+        (if_it_stays.name(), if_it_stays.retry_after(), if_it_stays.advice()),
+        ("Rejected", None, Some("do this"))
+    );
+    assert_eq!(Error::retry(RetryAfter::Seconds, "Code", "x").advice(), None);
+    assert_eq!(Error::bug("x").to_string(), "InternalError: internal error: x. What to do: report this as a bug.");
+}
+
+#[test]
 fn what_is_worth_another_attempt_sooner_comes_first() {
     let until = |time| RetryAfter::Until(time);
     let mut all = [

@@ -175,4 +175,10 @@ fn a_member_in_service_keeps_the_copy_of_its_build() {
         !keeps(&origin(), &east, &image(&ami("eu-west-1", 8), "golden-1"), None, &names("{name}")),
         "no copy of the courier's"
     );
+    // The origin itself keeps its copy whatever that is called. An id means nothing in another Region.
+    let by_request = copy(&ami("us-east-1", 1), "by-request");
+    for origin_is in [None, Some(&image(&ami("us-east-1", 1), "by-request"))] {
+        assert!(keeps(&origin(), &east, &by_request, origin_is, &names("{name}")), "{origin_is:?}");
+        assert!(!keeps(&origin(), &west, &by_request, origin_is, &names("{name}")), "{origin_is:?}");
+    }
 }

@@ -65,6 +65,19 @@ fn a_copy_of_the_couriers_is_known_by_its_tags_unless_ec2_records_another_source
 }
 
 #[test]
+fn a_copy_is_marked_by_either_tag_of_retirement() {
+    let with = |keys: &[&str]| {
+        let tags = keys.iter().map(|key| ((*key).to_owned(), "2026-01-01T00:00:00Z".to_owned())).collect();
+        let copy = Image { tags, ..image() };
+        (copy.is_marked(), copy.is_disabled_with_source(), copy.source_gone_since().is_some())
+    };
+    assert_eq!(with(&[tag::FINISHED]), (false, false, false));
+    assert_eq!(with(&[tag::SOURCE_GONE_SINCE]), (true, false, true));
+    assert_eq!(with(&[tag::DISABLED_WITH_SOURCE]), (true, true, false));
+    assert_eq!(with(&[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE]), (true, true, true));
+}
+
+#[test]
 fn each_state_of_ec2_is_one_of_five() {
     for (name, state, is_live) in [
         ("pending", State::Pending, true),
@@ -79,6 +92,35 @@ fn each_state_of_ec2_is_one_of_five() {
     ] {
         assert_eq!((State::from_ec2(name), state.is_live()), (state, is_live), "{name}");
     }
+}
+
+#[test]
+fn of_several_copies_an_available_one_is_the_answer_then_a_pending_then_a_disabled_one_and_no_dead_one() {
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    let copy = |number: u32, state: State, days: i64| {
+        let id = format!("ami-{number:08}").parse().unwrap();
+        Image { state, created: Some(now - time::Duration::days(days)), ..Image::new(id) }
+    };
+    let copies = [
+        copy(1, State::Failed, 9),
+        copy(2, State::Deregistered, 8),
+        copy(3, State::Disabled, 7),
+        copy(4, State::Pending, 6),
+        copy(5, State::Available, 4),
+        copy(6, State::Available, 5),
+        copy(7, State::Available, 5),
+    ];
+    let answer = |of: &[u32]| {
+        let of =
+            of.iter().map(|number| copies.iter().find(|copy| copy.id.as_str().ends_with(&number.to_string())).unwrap());
+        best(of).map(|copy| copy.id.as_str()[11..].parse::<u32>().unwrap())
+    };
+    assert_eq!(answer(&[1, 2, 3, 4, 5]), Some(5));
+    assert_eq!(answer(&[1, 2, 3, 4]), Some(4));
+    assert_eq!(answer(&[1, 2, 3]), Some(3));
+    assert_eq!(answer(&[1, 2]), None);
+    // The oldest of them; of two as old, by the id, so that each look has the same answer.
+    assert_eq!((answer(&[5, 6]), answer(&[7, 6])), (Some(6), Some(6)));
 }
 
 #[test]

@@ -92,4 +92,13 @@ fn only_the_amis_in_allowed_regions_count_in_the_builders_order() {
     assert_eq!(allowed("us-west-1,us-west-2"), Ok(vec![ami(1), ami(3)]));
     let refusal = allowed("eu-north-1").unwrap_err();
     assert_eq!(refusal.matches("is not one of SOURCE_REGIONS (eu-north-1)").count(), 4, "{refusal}");
+    // Several accounts have an AMI each in one Region: that is one reason.
+    let settings = Settings::read(|name| match name {
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        "SOURCE_REGIONS" => Some("eu-north-1".to_owned()),
+        _ => None,
+    });
+    let in_one_region = [ami(0), Identity { image: ami(1).image, ..ami(0) }];
+    let reason = "us-east-1 is not one of SOURCE_REGIONS (eu-north-1)";
+    assert_eq!(courier_core::list::allowed(&in_one_region, &settings.unwrap()), Err(reason.to_owned()));
 }

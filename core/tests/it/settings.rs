@@ -165,6 +165,49 @@ fn public_copies_are_asked_for_by_all_alone_and_never_encrypted() {
 }
 
 #[test]
+fn a_copy_is_shared_with_accounts_organizations_and_units_that_are_named_as_aws_names_them() {
+    let principals = |text: &str| read(&[("SHARE_WITH", text)]).unwrap().finishing.share_with;
+    let organization = "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5";
+    let unit = "arn:aws-cn:organizations::111122223333:ou/o-a1b2c3d4e5/ou-a1b2-12345678";
+    let expected = [
+        Principal::Account("111122223333".parse().unwrap()),
+        Principal::Organization(organization.to_owned()),
+        Principal::OrganizationalUnit(unit.to_owned()),
+    ];
+    assert_eq!(principals(&format!("111122223333, {organization},{unit}")), expected);
+    assert_eq!(expected.each_ref().map(Principal::as_str), ["111122223333", organization, unit]);
+    assert_eq!(Principal::Everybody.as_str(), "all");
+    for wrong in [
+        "11112222333",
+        "o-a1b2c3d4e5",
+        "organization/o-a1b2c3d4e5",
+        "arn:aws:organizations::111122223333:organization/a1b2c3d4e5",
+        "arn:aws:organizations::111122223333:organization/o-a1b2c3d4e5/o-a1b2c3d4e5",
+        "arn:aws:organizations::111122223333:ou/a1b2c3d4e5/ou-a1b2-12345678",
+        "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/a1b2-12345678",
+        "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5/r-a1b2",
+        "arn:aws:organizations::111122223333:ou/o-a1b2c3d4e5",
+        "arn:aws:organizations::111122223333:account/o-a1b2c3d4e5/111122223333",
+        "arn:aws:iam::111122223333:organization/o-a1b2c3d4e5",
+        "urn:aws:organizations::111122223333:organization/o-a1b2c3d4e5",
+    ] {
+        assert!(refusal("SHARE_WITH", wrong).contains("organization ARNs"), "{wrong}");
+    }
+}
+
+#[test]
+fn an_event_bus_is_a_name_or_an_arn_of_at_most_1600_characters() {
+    let bus = |name: &str| read(&[("EVENT_BUS_NAME", name)]).map(|settings| settings.finishing.event_bus);
+    let longest = "b".repeat(1600);
+    for good in ["golden", "golden.images/v1_2-x", "arn:aws:events:eu-west-1:111122223333:event-bus/golden", &longest] {
+        assert_eq!(bus(good), Ok(Some(good.to_owned())));
+    }
+    for wrong in ["b".repeat(1601).as_str(), "golden images", "golden*", "b\u{fc}s"] {
+        assert!(refusal("EVENT_BUS_NAME", wrong).contains("the name or ARN of an event bus"), "{wrong}");
+    }
+}
+
+#[test]
 fn no_tag_of_an_ami_chooses_the_first_part_of_a_parameters_name() {
     let name = |name: &str| read(&[("PARAMETER_NAME", name)]).map(|settings| settings.finishing.parameter_name);
     for good in ["golden", "/golden/latest", "golden/{name}", "/golden/{tag:Team}/{region}", "/golden.v1/{name}-x"] {

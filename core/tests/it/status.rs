@@ -4,7 +4,7 @@ use courier_core::error::{Error, code};
 use courier_core::identity::Stack;
 use courier_core::image::{Image, State as InEc2};
 use courier_core::settings::Settings;
-use courier_core::status::{Ledger, Status};
+use courier_core::status::{Ledger, Row, Status};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -37,7 +37,7 @@ pub(super) fn question(payload: &Value) -> Result<Option<Question>, Error> {
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "`json!(…)` is handed over where it is written")]
-fn asked(parameters: Value) -> StatusRequest {
+pub(super) fn asked(parameters: Value) -> StatusRequest {
     match question(&json!({ "Status": parameters })) {
         Ok(Some(Question::Status(Ok(request)))) => request,
         other => panic!("{parameters}: {other:?}"),
@@ -81,6 +81,33 @@ fn a_state_has_the_same_name_everywhere_and_the_worst_is_first() {
 }
 
 #[test]
+fn of_what_is_settled_the_newest_comes_first_and_of_all_else_the_oldest() {
+    for state in State::ALL {
+        let is_settled = matches!(state, State::Disabled | State::AlreadyCopied | State::Finished | State::Retired);
+        assert_eq!(state.is_settled(), is_settled, "{state:?}");
+        let row = |hours: i64| Row {
+            state,
+            name: hours.to_string(),
+            source: courier_core::identity::Identity {
+                region: "us-east-1".parse().unwrap(),
+                image: format!("ami-{hours:08}").parse().unwrap(),
+            },
+            created: None,
+            age_seconds: None,
+            copy: None,
+            since: Some(NOW - time::Duration::hours(hours)),
+            explanation: None,
+            parameter: None,
+            other_copies: Vec::new(),
+        };
+        let status =
+            Status::page(&asked(json!({})), vec![row(2), row(3), row(1)], &settings(), NOW, Default::default());
+        let names: Vec<&str> = status.images.iter().map(|row| row.name.as_str()).collect();
+        assert_eq!(names, if is_settled { ["1", "2", "3"] } else { ["3", "2", "1"] }, "{state:?}");
+    }
+}
+
+#[test]
 fn an_ami_whose_origin_has_a_copy_here_needs_none() {
     let id = |last: u32| format!("ami-{last:017x}").parse::<courier_core::identity::ImageId>().unwrap();
     let region = || "us-east-1".parse().unwrap();
@@ -103,6 +130,63 @@ fn an_ami_whose_origin_has_a_copy_here_needs_none() {
         assert_eq!(states, [expected], "{rows:?}");
         assert_eq!(rows[0].copy.is_some(), expected == State::AlreadyCopied);
     }
+}
+
+/// The courier's copy of an AMI in us-east-1, finished and, ten days ago, found without its source.
+fn marked() -> Image {
+    let id = "ami-00000001".parse().unwrap();
+    let gone = courier_core::image::tag::time(NOW - time::Duration::days(10));
+    let tags = [
+        ("ami-courier:source-image", "ami-5731123e"),
+        ("ami-courier:source-region", "us-east-1"),
+        ("ami-courier:finished", "2026-01-01T00:00:00Z"),
+        ("ami-courier:source-gone-since", gone.as_str()),
+    ];
+    let tags = tags.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let created = Some(NOW - time::Duration::days(100));
+    Image { name: "golden".to_owned(), state: InEc2::Available, created, tags, ..Image::new(id) }
+}
+
+/// The only row that a copy has whose source is not listed.
+fn row_of(copy: Image, of: &[(&str, &str)]) -> Row {
+    let variable = |name: &str| match name {
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        name => {
+            let set = of.iter().chain(&[("RETIRE_WITH_SOURCE", "true")]).find(|(variable, _)| *variable == name);
+            set.map(|(_, value)| (*value).to_owned())
+        }
+    };
+    let (settings, request) = (Settings::read(variable).unwrap(), asked(json!({})));
+    let mut ledger = Ledger::new(&request, &settings);
+    ledger.add_copy(copy);
+    let mut rows = ledger.rows(NOW);
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    rows.remove(0)
+}
+
+#[test]
+fn a_copy_past_its_time_is_held_for_the_reason_that_retirement_gives() {
+    let reason = |copy: Image| {
+        let row = row_of(copy, &[]);
+        assert_eq!((row.state, row.since), (State::Held, Some(NOW - time::Duration::days(10))));
+        row.explanation.unwrap()
+    };
+    let protected = reason(Image { protected: true, ..marked() });
+    assert!(protected.contains("protected") && !protected.contains("a sweep retires it"), "{protected}");
+    assert!(reason(marked()).contains("a sweep retires it, unless it is in use"));
+}
+
+#[test]
+fn a_copy_whose_time_has_not_come_is_retiring() {
+    let row = row_of(marked(), &[("RETIRE_AFTER_DAYS", "11")]);
+    assert_eq!(row.state, State::Retiring);
+    assert!(row.explanation.unwrap().contains("2026-03-11"));
+}
+
+#[test]
+fn without_retirement_a_copy_without_its_source_is_what_it_was() {
+    let row = row_of(Image { created: Some(NOW), ..marked() }, &[("RETIRE_WITH_SOURCE", "false")]);
+    assert_eq!((row.state, row.explanation), (State::Finished, None));
 }
 
 /// A source AMI in us-east-1 and, in some state, the courier's copies of it.

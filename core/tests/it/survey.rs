@@ -1,5 +1,6 @@
 //! What each listed AMI is to this stack: which builds have a copy, and which AMI of a build is announced.
 
+use courier_core::copy_state::CopyState;
 use courier_core::identity::{Identity, Region, Stack};
 use courier_core::image::{Image, State, tag};
 use courier_core::naming::Template;
@@ -89,4 +90,61 @@ fn of_each_build_one_is_announced_the_origin_first_then_the_oldest() {
     assert_eq!(announced(vec![source(&renamed, "us-west-2"), source(&origin(), "us-east-1")]).len(), 2);
     let others = Image { owner: "111122223333".parse().ok(), ..sibling(2, 1) };
     assert_eq!(announced(vec![source(&others, "us-west-2"), east()]).len(), 2);
+}
+
+/// An AMI of this Region that was made of the AMI 1 in us-east-1: by the courier, or by somebody else.
+fn made(state: State, by_courier: bool, tags: &[(&str, &str)]) -> Image {
+    let of = ami("us-east-1", 1);
+    let mut image = copy(&of, "golden-1", None);
+    if !by_courier {
+        image.tags.clear();
+    }
+    image.tags.extend(tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    Image { state, created: Some(OffsetDateTime::UNIX_EPOCH), ..image }
+}
+
+#[test]
+fn what_became_of_a_copy_is_said_by_its_state_and_tags() {
+    const FINISHED: (&str, &str) = (tag::FINISHED, "1970-01-02T00:00:00Z");
+    const DISABLED: (&str, &str) = (tag::DISABLED_WITH_SOURCE, "1970-01-02T00:00:00Z");
+    let begun = Some(OffsetDateTime::UNIX_EPOCH);
+    let later = Some(OffsetDateTime::UNIX_EPOCH + Duration::days(1));
+    for (state, by_courier, tags, expected) in [
+        (State::Pending, true, vec![], Some((CopyState::Pending, begun))),
+        (State::Pending, false, vec![], Some((CopyState::Pending, begun))),
+        (State::Available, true, vec![], Some((CopyState::Unfinished, begun))),
+        (State::Available, true, vec![FINISHED], Some((CopyState::Finished, later))),
+        // A value that the courier does not write: it is finished, and nobody knows since when.
+        (State::Available, true, vec![(tag::FINISHED, "yes")], Some((CopyState::Finished, None))),
+        (State::Available, false, vec![], Some((CopyState::AlreadyCopied, begun))),
+        (State::Available, false, vec![FINISHED], Some((CopyState::AlreadyCopied, begun))),
+        (State::Disabled, true, vec![FINISHED], Some((CopyState::Disabled, None))),
+        (State::Disabled, true, vec![DISABLED], Some((CopyState::Retired, later))),
+        (State::Disabled, false, vec![DISABLED], Some((CopyState::Disabled, None))),
+        (State::Failed, true, vec![FINISHED], Some((CopyState::Failed, begun))),
+        (State::Deregistered, true, vec![], Some((CopyState::Retired, None))),
+        // Somebody else's dead copy says nothing.
+        (State::Failed, false, vec![], None),
+        (State::Deregistered, false, vec![], None),
+    ] {
+        let image = made(state, by_courier, &tags);
+        let copy = Copy::of(&image);
+        assert_eq!(copy.as_ref().map(|copy| (copy.state, copy.since)), expected, "{image:?}");
+        if let Some(copy) = copy {
+            assert_eq!((copy.source, copy.is_own), (ami("us-east-1", 1), by_courier), "{image:?}");
+        }
+    }
+    let no_copy = Image { source: None, ..made(State::Available, false, &[]) };
+    assert_eq!(Copy::of(&no_copy), None);
+}
+
+#[test]
+fn a_dead_copy_says_why() {
+    let why = |image: &Image| Copy::of(image).unwrap().explanation.unwrap();
+    let failed = made(State::Failed, true, &[]);
+    assert_eq!(why(&failed), "EC2 gives no reason");
+    assert_eq!(why(&Image { state_reason: Some("no key".to_owned()), ..failed }), "no key");
+    assert!(why(&made(State::Deregistered, true, &[])).contains("it is deregistered"));
+    let disabled = made(State::Disabled, true, &[(tag::DISABLED_WITH_SOURCE, "")]);
+    assert!(why(&disabled).contains("since its source is disabled"));
 }

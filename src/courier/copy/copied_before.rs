@@ -6,11 +6,11 @@
 //! that the copy would get decides.
 
 use courier_core::identity::{AccountId, Identity};
-use courier_core::image::Image;
+use courier_core::image::{Image, best};
 use courier_core::origin::Origin;
 use courier_core::settings::Owner;
 
-use super::work::{Work, best};
+use super::work::Work;
 use crate::aws::error::When;
 use crate::courier::report::Report;
 use crate::courier::stack::Stop;

@@ -3,11 +3,11 @@
 use courier_core::announcement::Why;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::family::{self, Kin};
-use courier_core::image::Image;
+use courier_core::image::{Image, best};
 use courier_core::selection;
 
 use super::Copy;
-use super::work::{Work, best};
+use super::work::Work;
 use crate::aws::error::When;
 use crate::courier::report::Report;
 use crate::courier::stack::Stop;

@@ -1,13 +1,13 @@
 //! Why no copy is started, in words: what EC2 refused, and what the protocol does not do.
 
 use courier_core::error::{Error, RetryAfter, code};
-use courier_core::image::State;
+use courier_core::image::{State, best};
 use courier_core::plan::TokenRule;
 use courier_core::protocol::{HOPS, TRIES, Try};
 use courier_core::refusal;
 use time::{Duration, OffsetDateTime};
 
-use super::work::{Work, best};
+use super::work::Work;
 use crate::aws::error::{CallError, When};
 use crate::courier::post_mortem::post_mortem;
 use crate::courier::report::Report;

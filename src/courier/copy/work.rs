@@ -3,7 +3,7 @@
 use courier_core::copy_image::ClientToken;
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::ImageId;
-use courier_core::image::{Image, State};
+use courier_core::image::{Image, State, best};
 use courier_core::outcome::Outcome;
 use courier_core::plan::{Plan, TokenRule};
 use courier_core::protocol::{End, HOPS, Look, LookById, Next, Order, Timing};
@@ -206,18 +206,6 @@ impl<'a> Work<'a> {
         let (image_id, name) = (copy.id.clone(), copy.name.clone());
         Ok(Outcome::AlreadyCopied { image_id, name, route: courier.route(&call.source) })
     }
-}
-
-/// The live copy to answer with: an available one before a pending one before a disabled one, the oldest of them.
-pub(super) fn best<'a>(copies: impl Iterator<Item = &'a Image>) -> Option<&'a Image> {
-    copies.filter(|copy| copy.state.is_live()).min_by_key(|copy| {
-        let rank = match copy.state {
-            State::Available => 0,
-            State::Pending => 1,
-            _ => 2,
-        };
-        (rank, copy.created, copy.id.clone())
-    })
 }
 
 /// What a look proves of an AMI that EC2 answered with.

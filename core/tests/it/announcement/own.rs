@@ -89,6 +89,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         ("SourceGone", &copy),
         ("SourceBack", &copy),
         ("NextTry", &next),
+        ("NextTry", &requested),
         ("SecondLook", &second),
         ("SecondLook", &requested),
     ] {
@@ -133,6 +134,10 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         json!({ "NextTry": with(&next, json!({ "Epoch": "0" })) }),
         json!({ "NextTry": second }),
         json!({ "NextTry": with(&next, json!({ "AcceptedImageId": AMI })) }),
+        // A letter about one AMI with a request for another one.
+        json!({ "NextTry": with(&next, json!({ "Request": other_source })) }),
+        json!({ "NextTry": with(&next, json!({ "Request": with(&request, json!({ "SourceRegion": "us-west-2" })) })) }),
+        json!({ "NextTry": with(&next, json!({ "Request": "golden" })) }),
         json!({ "SecondLook": next }),
         json!({ "SecondLook": with(&source, json!({ "AnnouncedBy": "Ec2" })) }),
         json!({ "SecondLook": with(&second, json!({ "AcceptedImageId": "" })) }),

@@ -284,6 +284,14 @@ fn image_builder_is_read_by_its_status_and_by_where_it_put_the_ami() {
         ),
         (
             "image-builder-state-change",
+            "/detail/state",
+            json!("AVAILABLE"),
+            &[
+                "NotUnderstood: `detail.state` of an EC2 Image Builder Image State Change is `AVAILABLE`; it must be an object",
+            ],
+        ),
+        (
+            "image-builder-state-change",
             "/detail/state/status",
             json!("CANCELLED"),
             &["Nothing: the Image Builder image arn:aws"],
@@ -332,6 +340,46 @@ fn image_builder_is_read_by_its_status_and_by_where_it_put_the_ami() {
             &["ImageBuilder: ami-5731123e in eu-west-1"],
         ),
     ]);
+}
+
+#[test]
+fn an_image_of_image_builder_that_is_not_available_is_named_with_what_comes_next() {
+    let said = |status: &str, reason: Option<&str>| {
+        let mut event = changed("image-builder-state-change", "/detail/state/status", json!(status));
+        if let Some(reason) = reason {
+            event["detail"]["state"]["reason"] = json!(reason);
+        }
+        let lines = lines(&read(&event, &stack()));
+        let image = "the Image Builder image arn:aws:imagebuilder:us-east-1:123456789012:image/golden-linux/1.4.0/3";
+        lines[0]
+            .strip_prefix(&format!("Nothing: {image} is `{status}`"))
+            .unwrap_or_else(|| panic!("{lines:?}"))
+            .to_owned()
+    };
+    for status in ["PENDING", "CREATING", "BUILDING", "TESTING", "DISTRIBUTING", "INTEGRATING"] {
+        assert_eq!(said(status, Some("a reason")), ", and will be copied once it is `AVAILABLE`");
+    }
+    for status in ["DEPRECATED", "DISABLED", "DELETED"] {
+        let follow = "; copies of its AMIs follow EC2's own events about these AMIs";
+        assert_eq!(said(status, None), format!(", which announces no new AMI{follow}"));
+        assert_eq!(said(status, Some("a policy")), format!(", which announces no new AMI: a policy{follow}"));
+    }
+    for status in ["FAILED", "CANCELLED", "A_STATE_THAT_AWS_MAY_ADD"] {
+        assert_eq!((said(status, None), said(status, Some("no disk"))), (String::new(), ": no disk".to_owned()));
+    }
+}
+
+/// It has no field that names its kind: two of its fields together do.
+#[test]
+fn image_builders_notification_is_known_by_its_state_and_one_field_more() {
+    let code = |message: Value| read(&message, &stack()).map_or_else(|error| error.message, |_| "read".to_owned());
+    let state = json!({ "status": "TESTING" });
+    for field in ["versionlessArn", "outputResources", "imageRecipe"] {
+        assert_eq!(code(json!({ "state": state, field: {} })), "read", "{field}");
+        assert_eq!(code(json!({ field: {} })), format!("the message is an object with `{field}`"));
+    }
+    assert_eq!(code(json!({ "state": state })), "the message is an object with `state`");
+    assert_eq!(code(json!({ "state": state, "arn": "a" })), "the message is an object with `arn`, `state`");
 }
 
 #[test]
@@ -618,6 +666,17 @@ fn a_message_in_too_many_envelopes_is_rejected_and_one_in_fewer_is_read() {
     assert_eq!(read(&wrapped(33), &stack()).unwrap_err().code, "NestedTooDeep");
     let strings = |times| (0..times).fold("{\"Sweep\":{}}".to_owned(), |text, _| Value::from(text).to_string());
     assert!(read_text(&strings(6), &stack()).is_ok());
+}
+
+#[test]
+fn of_an_object_twelve_fields_are_shown() {
+    let message = |fields: usize| {
+        let fields = (10..10 + fields).map(|n| (format!("f{n}"), Value::Null)).collect();
+        read(&Value::Object(fields), &stack()).unwrap_err().message
+    };
+    let twelve = "the message is an object with `f10`, `f11`, `f12`, `f13`, `f14`, `f15`, `f16`, `f17`, `f18`, `f19`, `f20`, `f21`";
+    assert_eq!(message(12), twelve);
+    assert_eq!(message(13), format!("{twelve}, …"));
 }
 
 #[test]
