@@ -31,6 +31,14 @@ system *what:
 torture rounds="30":
     TORTURE_ROUNDS={{ rounds }} cargo test --test it torture -- --nocapture
 
+# Mutants of the pure core, of some files: `just mutants --file core/src/plan.rs`. All of them take hours. Needs cargo-mutants (`cargo install cargo-mutants`).
+mutants *options:
+    tests/mutants/core.sh {{ options }}
+
+# Mutants of the function, by hand: `just mutants-by-hand close` for those of which a line has such a word. All of them take an hour.
+mutants-by-hand *words:
+    tests/mutants/run.py {{ words }}
+
 # The benchmark: the figures of docs/figures.md. `just bench --help` shows its options.
 bench *options:
     cargo build --release --package ami-courier --bin ami-courier
