@@ -113,7 +113,7 @@ def _ec2(call, parameters, context):
     # With SHARE_WITH=all, a copy may be public already when its message is delivered again. The embedded AWS makes no other copy public.
     is_public = (call.get("settings") or {}).get("SHARE_WITH") == "all"
     context = {**context, "ec2:Public": "true"} if is_public else context
-    if action == "DescribeImageAttribute":
+    if action in ("DescribeImageAttribute", "DescribeSnapshotAttribute"):
         for target in call["targets"]:
             yield _on(target, f"ec2:{action}", region, context)
     elif action == "CreateImageUsageReport":
@@ -156,16 +156,40 @@ def _ec2(call, parameters, context):
         "ModifyImageAttribute",
         "ModifySnapshotAttribute",
     ):
-        groups = [value for name, value in parameters.items() if re.search(r"Group(\.\d+)?$", name)]
-        added = {"ec2:Add/group": groups[0]} if groups and action == "ModifySnapshotAttribute" else {}
+        changed = permissions(parameters) if action == "ModifySnapshotAttribute" else {}
         wanted = "snap-" if "Snapshot" in action else "ami-"
         named = [target for target in call["targets"] if target["id"].startswith(wanted)]
         if not named:
             raise ValueError(f"{action} without the target it changes")
         for target in named:
-            yield _on(target, f"ec2:{action}", region, {**context, **added})
+            for attribute in attributes(action, parameters):
+                yield _on(target, f"ec2:{action}", region, {**context, **changed, **attribute})
     else:
         raise NotImplementedError(f"no rule for ec2:{action}")
+
+
+def permissions(parameters):
+    """What ModifySnapshotAttribute says of each change: docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html"""
+    keys = {}
+    for name, value in parameters.items():
+        if found := re.fullmatch(r"CreateVolumePermission\.(Add|Remove)\.\d+\.(UserId|Group)", name):
+            keys[f"ec2:{found[1]}/{found[2][0].lower()}{found[2][1:]}"] = value
+        elif name.startswith(("UserId.", "UserGroup.")):
+            change, key = {"add": "Add", "remove": "Remove"}[parameters["OperationType"]], "userId" if name.startswith("UserId.") else "group"
+            keys[f"ec2:{change}/{key}"] = value
+    return keys
+
+
+def attributes(action, parameters):
+    """The worlds of `ec2:Attribute`: AWS's list has it for ModifyImageAttribute. Whether EC2 sets it for every form of the call is not documented, nor is the
+    case of its value (AWS's example has `Description`, its API `description`): …/AWSEC2/latest/UserGuide/iam-policies-for-amazon-ec2.html. So the call must
+    be allowed in each of these worlds.
+    """
+    if action != "ModifyImageAttribute":
+        return [{}]
+    structures = {"LaunchPermission", "Description", "ImdsSupport"}
+    (name,) = {name.split(".")[0] for name in parameters} & structures or {parameters["Attribute"][0].upper() + parameters["Attribute"][1:]}
+    return [{}, {"ec2:Attribute": name}, {"ec2:Attribute": name[0].lower() + name[1:]}]
 
 
 def _on(target, action, region, context):
@@ -222,8 +246,9 @@ def _kms(key, actions, region, account, service):
 
 
 def _ssm(call, parameters, context):
-    arn = arn_of_parameter(parameters["Name"], call["region"], call["account"])
-    yield Request(f"ssm:{call['action']}", arn, {**context, "aws:ResourceAccount": arn.split(":")[4], "aws:ResourceOrgID": ORGANIZATION})
+    for name in parameters["Names"] if call["action"] == "GetParameters" else [parameters["Name"]]:
+        arn = arn_of_parameter(name, call["region"], call["account"])
+        yield Request(f"ssm:{call['action']}", arn, {**context, "aws:ResourceAccount": arn.split(":")[4], "aws:ResourceOrgID": ORGANIZATION})
 
 
 def arn_of_parameter(name, region, account):

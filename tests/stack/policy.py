@@ -49,6 +49,7 @@ def _compiled(pattern, ignore_case):
 
 _OPERATORS = {
     "StringEquals": lambda wanted, actual: wanted == actual,
+    "StringEqualsIgnoreCase": lambda wanted, actual: wanted.lower() == actual.lower(),
     "StringLike": lambda wanted, actual: _matches(wanted, actual),
     "ArnEquals": lambda wanted, actual: _matches(wanted, actual),
     "ArnLike": lambda wanted, actual: _matches(wanted, actual),
@@ -73,6 +74,9 @@ def _holds(operator, wanted, actual):
         operator = operator.removesuffix("IfExists")
         if actual is None:
             return True
+    if operator == "StringNotEqualsIgnoreCase" and quantifier == "ForAllValues":
+        # Each value differs from all that are named. It holds for no value at all.
+        return all(str(value).lower() not in {str(one).lower() for one in wanted} for value in as_list(actual or []))
     if operator not in _OPERATORS or quantifier not in ("", "ForAllValues", "ForAnyValue"):
         raise NotImplementedError(f"condition operator {quantifier}:{operator}")
     if actual is None:

@@ -31,7 +31,7 @@ STACK = "ami-courier"
 # The last part of AWS::StackId.
 STACK_UUID = "51af3dc0-da77-11e4-872e-1234567db123"
 
-# Each of the stack's options: off and on. What is on needs no other option to be on.
+# Each of the stack's options: off and on. What is on needs no other option to be on, but ShareExactly needs Reconcile.
 OPTIONS = {
     "SourceRegions": ("any", "us-east-1,us-west-2"),
     "RequiredTags": ("", "approved=true"),
@@ -43,10 +43,12 @@ OPTIONS = {
     "KmsKeyId": ("", "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"),
     "SourceKmsKeyArns": ("", "arn:aws:kms:us-east-1:123456789012:key/66666666-7777-8888-9999-000000000000"),
     "ShareWith": ("", "111122223333"),
+    "ShareExactly": ("false", "true"),
     "Deprecate": ("Never", "Source"),
     "DeregistrationProtection": ("Off", "WithCooldown"),
     "ParameterName": ("", "/published/{tag:Role}"),
     "EventBusName": ("", "default"),
+    "Reconcile": ("false", "true"),
     "RetireWithSource": ("false", "true"),
     "SweepRate": ("off", "rate(1 hour)"),
     "AlarmTopicArn": ("", "arn:aws:sns:eu-west-1:123456789012:alarms"),
@@ -282,7 +284,8 @@ def statements(resources):
 def parameters_of(settings):
     """Environment variables (`SHARE_WITH`) as template parameters (`ShareWith`); what the template sets itself is left out."""
     known = template()["Parameters"]
-    named = {"".join(part.capitalize() for part in name.split("_")): value for name, value in settings.items()}
+    # The only parameter without a default. A function without this variable takes events of any Region.
+    named = {"SourceRegions": "any"} | {"".join(part.capitalize() for part in name.split("_")): value for name, value in settings.items()}
     return {name: value for name, value in named.items() if name in known}
 
 

@@ -27,8 +27,12 @@ def image_builder(status, **where):
     return event("aws.imagebuilder", "EC2 Image Builder Image State Change", {"previous-state": {"status": "TESTING"}, "state": {"status": status}}, **where)
 
 
-def tag(service="ec2", kind="image", **where):
-    return event("aws.tag", "Tag Change on Resource", {"changed-tag-keys": ["approved"], "service": service, "resource-type": kind, "tags": {}}, **where)
+def tag(service="ec2", kind="image", changed=("approved",), tags=None, **where):
+    return event("aws.tag", "Tag Change on Resource", {"changed-tag-keys": list(changed), "service": service, "resource-type": kind, "tags": tags or {}}, **where)
+
+
+OF_A_COPY = {"Name": "golden", "ami-courier:source-image": "ami-1"}
+WITHDRAWN = {"changed": ["Name", "ami-courier:withdrawn"], "tags": {**OF_A_COPY, "ami-courier:withdrawn": "bad kernel"}}
 
 
 def parameter(name="/golden/web", operation="Update", data_type="aws:ec2:image", **where):
@@ -66,7 +70,22 @@ COURIER = [
     (image_builder("AVAILABLE", region=REGION), [], []),
     (image_builder("AVAILABLE", region="ap-south-1"), ["SourceRegions"], []),
     (tag(), [], []),
-    (tag(), ["RequiredTags"], ["TagRule"]),
+    (tag(), ["RequiredTags"], ["SourceImageRule"]),
+    (tag(), ["Reconcile"], ["SourceImageRule"]),
+    # A tag that is taken away, when no tag is left.
+    (tag(changed=["Channel"]), ["Reconcile", "SourceRegions"], ["SourceImageRule"]),
+    (tag(changed=["ami-courier:withdrawn"], tags={"ami-courier:withdrawn": ""}), ["Reconcile"], ["SourceImageRule"]),
+    (tag(region="ap-south-1"), ["Reconcile", "SourceRegions"], []),
+    (tag(kind="snapshot"), ["Reconcile"], []),
+    (tag(tags=OF_A_COPY), ["Reconcile", "RequiredTags"], []),
+    (tag(**WITHDRAWN), ["Reconcile"], []),
+    (tag(**WITHDRAWN, region=REGION), ["Reconcile"], ["CopyRule"]),
+    (tag(changed=["ami-courier:withdrawn"], tags=OF_A_COPY, region=REGION), ["Reconcile"], ["CopyRule"]),
+    (tag(**WITHDRAWN, region=REGION), ["RequiredTags"], []),
+    (tag(**WITHDRAWN, region=REGION, account="999999999999"), ["Reconcile"], []),
+    (tag(changed=["ami-courier:finished", "ami-courier:withdrawn-source"], tags=OF_A_COPY, region=REGION), ["Reconcile"], []),
+    (tag(changed=["ami-courier:withdrawn"], tags={"ami-courier:withdrawn": ""}, region=REGION), ["Reconcile"], []),
+    (tag(**WITHDRAWN, kind="snapshot", region=REGION), ["Reconcile"], []),
     (tag(kind="instance"), ["RequiredTags"], []),
     (tag(service="rds"), ["RequiredTags"], []),
     (tag(region=REGION), ["RequiredTags"], []),
@@ -104,6 +123,8 @@ HEARD_FROM_SENDERS = [
     (image_builder("TESTING", account=SENDER), [], False),
     (tag(account=SENDER), [], False),
     (tag(account=SENDER), ["RequiredTags"], True),
+    (tag(account=SENDER), ["Reconcile"], True),
+    (tag(account=SENDER, tags=OF_A_COPY), ["Reconcile", "RequiredTags"], False),
     (tag(service="rds", account=SENDER), ["RequiredTags"], False),
     (parameter(account=SENDER), [], False),
     (parameter(account=SENDER), ["SourceParameterPath"], True),
@@ -133,6 +154,9 @@ FORWARDER = [
     (tag(), {}, True),
     (tag(), {"ForwardTagChanges": "false"}, False),
     (tag(kind="instance"), {}, False),
+    (tag(tags=OF_A_COPY), {}, False),
+    (tag(**WITHDRAWN), {}, False),
+    (tag(changed=["ami-courier:withdrawn"], tags={"ami-courier:withdrawn": ""}), {}, True),
     (parameter(), {}, False),
     (parameter(), {"SourceParameterPath": "/golden/"}, True),
     (parameter(data_type=None), {"SourceParameterPath": "/golden/"}, True),
@@ -177,11 +201,13 @@ def test_the_senders_bus_hears_requests_only_if_any_request_is_carried_out():
 
 
 def test_the_own_region_is_heard_once_source_regions_names_it():
-    resources = rendered(template(), {**options("SenderAccounts", "RequiredTags", "SourceParameterPath", "RetireWithSource"), "SourceRegions": f"us-east-1,{REGION}"})
+    on = ["SenderAccounts", "RequiredTags", "Reconcile", "SourceParameterPath", "RetireWithSource"]
+    resources = rendered(template(), {**options(*on), "SourceRegions": f"us-east-1,{REGION}"})
     for what in [ami("available", region=REGION, account=SENDER), ami("deregistered", region=REGION, account=SENDER), tag(region=REGION, account=SENDER)]:
         assert hearing(resources, what, "SenderEventBus") == ["SenderRule"]
     assert hearing(resources, parameter(region=REGION)) == ["ParameterRule"]
     assert hearing(resources, ami("available", region=REGION)) == ["CopyRule", "SourceImageRule"]
+    assert hearing(resources, tag(**WITHDRAWN, region=REGION)) == ["CopyRule"]
 
 
 def test_the_source_regions_of_any_account_forward_to_the_output_of_the_courier():

@@ -82,7 +82,8 @@ def longest(source):
             values[name] = max((str(value) for value in parameter["AllowedValues"]), key=len)
         else:
             values[name] = str(parameter["MaxValue"])
-    return {**values, **{name: value for name, value in {"RetireWithSource": "true", "CloudTrailEvents": "true"}.items() if name in values}}
+    on = {"RetireWithSource": "true", "CloudTrailEvents": "true", "Reconcile": "true", "ShareExactly": "true"}
+    return {**values, **{name: value for name, value in on.items() if name in values}}
 
 
 PARAMETERS = {
@@ -214,6 +215,14 @@ def the_environment_is_too_large(resources):
         size = len(packed(function["Environment"]["Variables"]).encode())
         if size > limits.ENVIRONMENT:
             yield f"{name}: the environment has {size} bytes, Lambda takes {limits.ENVIRONMENT}"
+
+
+def test_the_environment_has_room_with_every_option_off_at_its_longest():
+    """`false` is longer than `true`."""
+    off = {name: "false" for name in ("Reconcile", "ShareExactly", "RetireWithSource")}
+    for region in REGIONS:
+        resources = created(template(), {**longest(template()), **off}, region=region, stack_name="a" * limits.STACK_NAME, name_limit=limits.name_limit)
+        assert list(the_environment_is_too_large(resources)) == []
 
 
 def an_alarm_has_too_many_metrics(resources):

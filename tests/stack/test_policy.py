@@ -49,6 +49,17 @@ def test_many_values():
     assert not allowing(one, asked(kms__ResourceAliases=["alias/y"]))
 
 
+def test_ignoring_case():
+    named = statement(Condition={"StringEqualsIgnoreCaseIfExists": {"ec2:Attribute": ["description", "imdsSupport"]}})
+    for value, allowed in [("Description", True), ("imdssupport", True), ("launchPermission", False)]:
+        assert bool(allowing(named, asked(ec2__Attribute=value))) == allowed
+    assert allowing(named, asked())
+    others = statement(Condition={"ForAllValues:StringNotEqualsIgnoreCase": {"aws:TagKeys": ["source-image", "source-owner"]}})
+    for keys, allowed in [(["a"], True), (["a", "Source-Image"], False), (["source-owner"], False), ([], True)]:
+        assert bool(allowing(others, asked(aws__TagKeys=keys))) == allowed
+    assert allowing(others, asked())
+
+
 @pytest.mark.parametrize(
     "unknown",
     [

@@ -32,7 +32,7 @@ STACK_ONLY = {
     "NoProxy",
 }
 # Settings that the template gives from its own resources.
-FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "SWEEPS"}
+FROM_RESOURCES = {"QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "SWEEPS", "STACK_NAME"}
 # Variables of every HTTPS client, which src/aws/https.rs reads.
 OF_THE_NETWORK = {"HTTPS_PROXY": "HttpsProxy", "NO_PROXY": "NoProxy"}
 
@@ -591,6 +591,9 @@ def test_what_stops_the_function_is_refused_at_deployment():
         ({"ShareWith": "all", "Encrypted": "true"}, "ShareWith=all"),
         ({"ShareWith": "all", "KmsKeyId": KEY}, "ShareWith=all"),
         ({"KmsKeyId": KEY, "Encrypted": "false"}, "KmsKeyId"),
+        ({"Reconcile": "false"}, None),
+        ({"ShareExactly": "true"}, None),
+        ({"ShareExactly": "true", "Reconcile": "false"}, "Reconcile"),
         ({"VpcSubnetIds": "subnet-1"}, "VpcSubnetIds"),
         ({"VpcSecurityGroupIds": "sg-1"}, "VpcSecurityGroupIds"),
         ({"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, None),
