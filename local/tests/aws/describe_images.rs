@@ -163,6 +163,63 @@ fn ids_and_pages_do_not_go_together() {
     assert_eq!(code(ec2(&mut three_images(), "DescribeImages", &[("NextToken", "?")])), "InvalidParameterValue");
 }
 
+/// The guide: 50 filters in a request, 200 values in a filter, 255 characters in a string.
+#[test]
+fn a_call_has_so_many_filters_and_values_and_no_more() {
+    let asked = |parameters: Vec<(String, String)>| {
+        let parameters: Vec<(&str, &str)> =
+            parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        ec2(&mut three_images(), "DescribeImages", &parameters)
+    };
+    let filter = |number: usize, name: &str, values: usize| {
+        let value = |value: usize| (format!("Filter.{number}.Value.{value}"), format!("ami-{value:08}"));
+        std::iter::once((format!("Filter.{number}.Name"), name.to_owned()))
+            .chain((1..=values).map(value))
+            .collect::<Vec<_>>()
+    };
+    let filters = |count: usize| (1..=count).flat_map(|number| filter(number, "image-id", 1)).collect::<Vec<_>>();
+    assert!(asked(filters(50)).is_ok() && asked(filter(1, "image-id", 200)).is_ok());
+    assert_eq!(code(asked(filters(51))), "FilterLimitExceeded");
+    let error = asked(filter(1, "image-id", 201)).expect_err("too many");
+    assert_eq!(
+        error.to_string(),
+        "FilterLimitExceeded: The maximum number of filter values specified on a single call is 200 (HTTP 400)"
+    );
+    let in_two = [filter(1, "image-id", 200), filter(2, "name", 1)].concat();
+    assert_eq!(code(asked(in_two)), "FilterLimitExceeded", "the limit is the call's");
+    let long = |characters: usize| asked(filter(1, &format!("tag:{}", "x".repeat(characters - 4)), 1));
+    assert!(long(255).is_ok());
+    assert_eq!(code(long(256)), "InvalidParameterValue");
+    let long_value =
+        vec![("Filter.1.Name".to_owned(), "name".to_owned()), ("Filter.1.Value.1".to_owned(), "x".repeat(256))];
+    assert_eq!(code(asked(long_value)), "InvalidParameterValue");
+}
+
+#[test]
+fn a_call_has_so_many_ids_and_no_more() {
+    for (action, parameter, most) in [
+        ("DescribeImages", "ImageId", 1000),
+        ("DescribeSnapshots", "SnapshotId", 1000),
+        ("CreateTags", "ResourceId", 1000),
+        ("DeleteTags", "ResourceId", 1000),
+        ("DescribeImageReferences", "ImageId", 10),
+        ("DescribeImageUsageReports", "ImageId", 200),
+        ("DescribeImageUsageReports", "ReportId", 200),
+        ("DescribeImageUsageReportEntries", "ImageId", 200),
+        ("DescribeImageUsageReportEntries", "ReportId", 200),
+    ] {
+        let refuses = |ids: usize| {
+            let id = if parameter == "SnapshotId" { "snap-00000001" } else { "ami-00000001" };
+            let ids: Vec<String> = (1..=ids).map(|number| format!("{parameter}.{number}")).collect();
+            let mut parameters: Vec<(&str, &str)> = ids.iter().map(|name| (name.as_str(), id)).collect();
+            parameters.extend([("IncludeAllResourceTypes", "true"), ("Tag.1.Key", "a")]);
+            let answer = ec2(&mut three_images(), action, &parameters);
+            answer.is_err_and(|error| error.message.contains(&format!("Expecting at most {most}.")))
+        };
+        assert!(!refuses(most) && refuses(most + 1), "{action} {parameter}");
+    }
+}
+
 #[test]
 fn one_missing_or_malformed_id_refuses_all() {
     let mut world = three_images();

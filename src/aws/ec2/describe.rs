@@ -130,11 +130,17 @@ impl Page {
 
     /// The available AMIs of `owners` that `sources` could want, created on or after `since`. EC2 filters roughly; selection decides.
     pub fn of_sources(sources: &Sources, owners: &[Owner], since: OffsetDateTime, now: OffsetDateTime) -> Self {
-        /// How many values EC2 takes for a filter.
-        const MOST_VALUES: usize = 200;
         let patterns: Vec<String> = sources.name_patterns.iter().map(ToString::to_string).collect();
         let mut filters = vec![filter("state", ["available"])];
-        if patterns.len() <= MOST_VALUES && patterns.iter().all(|pattern| pattern != "*") {
+        let mut days: Vec<String> = Vec::new();
+        let mut day = since.date();
+        while day <= now.date() && days.len() <= MOST_VALUES {
+            days.push(format!("{day}*"));
+            let Some(next) = day.next_day() else { break };
+            day = next;
+        }
+        filters.push(filter("creation-date", days.iter().map(String::as_str)));
+        if patterns.iter().all(|pattern| pattern != "*") {
             filters.push(filter("name", patterns.iter().map(String::as_str)));
         }
         let is_own = owners == [Owner::Myself];
@@ -149,17 +155,7 @@ impl Page {
         if let Some(watermark) = sources.required_watermarks.first() {
             filters.push(filter("image-watermark.watermark-key", [escaped(watermark).as_str()]));
         }
-        let mut days: Vec<String> = Vec::new();
-        let mut day = since.date();
-        while day <= now.date() && days.len() <= MOST_VALUES {
-            days.push(format!("{day}*"));
-            let Some(next) = day.next_day() else { break };
-            day = next;
-        }
-        if days.len() <= MOST_VALUES {
-            filters.push(filter("creation-date", days.iter().map(String::as_str)));
-        }
-        Self::first(owners, filters)
+        Self::first(owners, within_limits(filters))
     }
 
     /// This account's AMIs that were made from another AMI, by anyone. In a filter, `*` stands for any characters.
@@ -167,6 +163,24 @@ impl Page {
     pub fn of_copies() -> Self {
         Self::first(&[Owner::Myself], vec![filter("source-image-id", ["ami-*"])])
     }
+}
+
+/// How many values a call has in its filters. EC2's guide says: in a filter. Its error, as users report it, says: in a call.
+const MOST_VALUES: usize = 200;
+
+/// As many of these as EC2 takes in a call: 50 filters, of strings up to 255 characters. A filter that is left out selects more.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
+fn within_limits(filters: Vec<Filter>) -> Vec<Filter> {
+    let mut room = MOST_VALUES;
+    let fits = |filter: &Filter| {
+        let values = filter.values();
+        let is_short =
+            filter.name().into_iter().chain(values.iter().map(String::as_str)).all(|text| text.chars().count() <= 255);
+        let fits = is_short && values.len() <= room;
+        room -= if fits { values.len() } else { 0 };
+        fits
+    };
+    filters.into_iter().filter(fits).take(50).collect()
 }
 
 /// A filter takes `*` and `?` as wildcards: here they are plain text.

@@ -315,6 +315,66 @@ async fn a_sweep_retires_only_copies_whose_source_is_known_to_be_gone() {
     assert_eq!(left, BTreeSet::from([id_of(2), id_of(3), id_of(4)]));
 }
 
+/// EC2 takes 200 values in the filters of a call.
+#[tokio::test]
+async fn the_sources_of_any_number_of_copies_are_looked_for_by_their_ids() {
+    const COPIES: u32 = 401;
+    let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {
+        for number in 1..=COPIES {
+            world.add_image(HERE, left_behind(number, THERE, ACCOUNT));
+        }
+    });
+    let function = stage.function().await;
+    assert!(swept(&function).await, "{:#?}", function.logs());
+    assert_eq!(figure(&function, "complete"), "true");
+    let announced: BTreeSet<String> = announcements(&stage).iter().map(Value::to_string).collect();
+    assert_eq!(announced, (1..=COPIES).map(|number| source_gone(number).to_string()).collect());
+}
+
+/// The same limit, where AMIs of the source Regions are copies of AMIs of this one.
+#[tokio::test]
+async fn the_origins_of_any_number_of_amis_are_looked_for_by_their_ids() {
+    const SOURCES: u32 = 401;
+    let stage = stage().await.with(|world| {
+        for number in 1..=SOURCES {
+            let of_another = number == SOURCES;
+            let owner = if of_another { STRANGER } else { ACCOUNT };
+            world.add_image(HERE, Image::new(id_of(number), format!("made here {number}")).owner(owner).public());
+            let copy = Image::new(id_of(1000 + number), format!("from here {number}"));
+            world.add_image(THERE, copy.copy_of(&id_of(number), HERE));
+        }
+    });
+    let function = stage.function().await;
+    assert!(swept(&function).await, "{:#?}", function.logs());
+    assert_eq!(announcements(&stage), [missed(1000 + SOURCES, THERE)]);
+}
+
+/// What does not fit into a call is left out of the filters: selection decides.
+#[tokio::test]
+async fn a_listing_stays_within_ec2s_limits_of_filters_whatever_the_settings_are() {
+    let numbered = |count: usize, of: &str| (0..count).map(|n| format!("{of}{n}")).collect::<Vec<_>>().join(",");
+    let (patterns, tags) = (numbered(195, "golden-"), numbered(60, "!tag"));
+    for (variable, value) in [
+        ("NAME_PATTERNS", patterns.clone()),
+        ("NAME_PATTERNS", numbered(201, "golden-")),
+        ("NAME_PATTERNS", format!("golden-1,{}", "x".repeat(256))),
+        // Days in so many filters: with the state, one value too many.
+        ("BACKFILL_DAYS", "199".to_owned()),
+        ("BACKFILL_DAYS", "198".to_owned()),
+        ("REQUIRED_TAGS", tags.replace('!', "")),
+        ("REQUIRED_TAGS", format!("team={}", "*".repeat(200))),
+    ] {
+        let stage = stage().await.set("BACKFILL_DAYS", "7").set(variable, &value).with(|world| {
+            let mut image = Image::new(id_of(1), "golden-1").created(ago(90)).tag("team", &"*".repeat(200));
+            image.tags.extend((0..60).map(|n| (format!("tag{n}"), String::new())));
+            world.add_image(THERE, image);
+        });
+        let function = stage.function().await;
+        assert!(swept(&function).await, "{variable}={value}: {:#?}", function.logs());
+        assert_eq!(announcements(&stage), [missed(1, THERE)], "{variable}={value}");
+    }
+}
+
 #[tokio::test]
 async fn a_sweep_announces_a_marked_copy_whose_source_is_back_before_what_it_retires() {
     let stage = stage().await.set("RETIRE_WITH_SOURCE", "true").with(|world| {

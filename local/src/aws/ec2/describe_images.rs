@@ -12,7 +12,7 @@ use super::image_filter::{IMAGE_FILTERS, values_of};
 use super::image_view::view;
 use super::lookup::{Found, Phase, not_found, unavailable};
 use super::page::page;
-use super::parameters::Parameters;
+use super::parameters::{IDS_IN_A_CALL, Parameters};
 use super::visibility::Look;
 use crate::aws::behaviour::HiddenAs;
 use crate::aws::error::ApiError;
@@ -20,7 +20,7 @@ use crate::aws::request::{Answer, Caller};
 use crate::aws::world::World;
 
 pub(super) fn describe_images(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    let ids = parameters.list("ImageId");
+    let ids = parameters.ids("ImageId", IDS_IN_A_CALL)?;
     for id in &ids {
         check_image_id(id)?;
     }

@@ -1,11 +1,17 @@
 //! Filters of Describe calls: all filters must match, of each any value; `*` and `?` are wildcards, `\` takes their
-//! meaning away. <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
+//! meaning away. A request has 50 filters at most, each with 200 values of 255 characters.
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::parameters::Parameters;
 use crate::aws::error::ApiError;
+
+const MOST_FILTERS: usize = 50;
+/// The guide says: for a filter. The message of EC2's error, as users report it, says: for a call. So here, it is for a call.
+const MOST_VALUES: usize = 200;
+const LONGEST: usize = 255;
 
 /// One filter of a request.
 pub(super) struct Filter<'a> {
@@ -17,13 +23,18 @@ impl<'a> Filter<'a> {
     /// The filters of a request; `known` are the names that the action has, besides `tag:KEY` and `tag-key`.
     ///
     /// # Errors
-    /// `InvalidParameterValue` for a filter that EC2 does not have, or one without values; `FilterLimitExceeded` for more than 50
-    /// filters, or 200 values.
+    /// `FilterLimitExceeded` for too many filters or values. `InvalidParameterValue` for a filter that EC2 does not have, one without
+    /// values, or one that is too long (the code is assumed).
     pub(super) fn read(parameters: &Parameters<'a>, known: &[&str]) -> Result<Vec<Filter<'a>>, ApiError> {
         let filters = parameters.structures("Filter");
-        let values: usize = filters.iter().map(|filter| filter.list("Value").len()).sum();
-        if filters.len() > 50 || values > 200 {
-            return Err(ApiError::client("FilterLimitExceeded", "The request has too many filters or filter values"));
+        for (counted, count, most) in [
+            ("filters", filters.len(), MOST_FILTERS),
+            ("filter values", filters.iter().map(|filter| filter.list("Value").len()).sum(), MOST_VALUES),
+        ] {
+            if count > most {
+                let message = format!("The maximum number of {counted} specified on a single call is {most}");
+                return Err(ApiError::client("FilterLimitExceeded", message));
+            }
         }
         filters
             .into_iter()
@@ -32,10 +43,15 @@ impl<'a> Filter<'a> {
                 if !known.contains(&name) && name != "tag-key" && !name.starts_with("tag:") {
                     return Err(ApiError::invalid_value(format!("The filter '{name}' is invalid")));
                 }
-                let patterns: Vec<Pattern<'_>> = filter.list("Value").into_iter().map(Pattern::new).collect();
-                if patterns.is_empty() {
+                let values = filter.list("Value");
+                if values.is_empty() {
                     return Err(ApiError::invalid_value(format!("The filter '{name}' has no value")));
                 }
+                if [name].iter().chain(&values).any(|text| text.chars().count() > LONGEST) {
+                    let message = format!("The filter '{name}' has a string of more than {LONGEST} characters");
+                    return Err(ApiError::invalid_value(message));
+                }
+                let patterns = values.into_iter().map(Pattern::new).collect();
                 Ok(Filter { name, patterns })
             })
             .collect()

@@ -9,6 +9,11 @@ use time::OffsetDateTime;
 use crate::aws::error::ApiError;
 use crate::aws::timestamp::parse_time;
 
+/// How many resources a call describes or tags by id.
+/// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-pagination.html>,
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateTags.html>
+pub(super) const IDS_IN_A_CALL: usize = 1000;
+
 /// The parameters, or those below a prefix.
 pub(super) struct Parameters<'a> {
     all: Option<&'a Map<String, Value>>,
@@ -68,6 +73,20 @@ impl<'a> Parameters<'a> {
     /// `NAME.1`, `NAME.2`, ... in order.
     pub(super) fn list(&self, name: &str) -> Vec<&'a str> {
         self.indices(name).into_iter().filter_map(|index| self.text(&format!("{name}.{index}"))).collect()
+    }
+
+    /// The ids in `NAME.1`, `NAME.2`, ... in order: so many at most.
+    ///
+    /// # Errors
+    /// `InvalidParameterValue` (assumed: the limits are documented, the code is not)
+    pub(super) fn ids(&self, name: &str, most: usize) -> Result<Vec<&'a str>, ApiError> {
+        let ids = self.list(name);
+        if ids.len() > most {
+            let message =
+                format!("{} values for parameter {}{name}. Expecting at most {most}.", ids.len(), self.prefix);
+            return Err(ApiError::invalid_value(message));
+        }
+        Ok(ids)
     }
 
     /// The parameters below `NAME.1.`, `NAME.2.`, ... in order.

@@ -16,9 +16,12 @@ const RESOURCE_TYPES: [&str; 5] =
 /// How many versions of each launch template EC2 looks at, unless the caller says otherwise (documented).
 const DEFAULT_DEPTH: u32 = 10;
 
+/// How many AMIs a request asks about (API model).
+const MOST_IDS: usize = 10;
+
 /// All references come in one page; of the options, `state-name` is ignored.
 pub(super) fn describe_image_references(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    let ids = parameters.list("ImageId");
+    let ids = parameters.ids("ImageId", MOST_IDS)?;
     if ids.is_empty() {
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter ImageId"));
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::filter::Filter;
 use super::page::page;
-use super::parameters::Parameters;
+use super::parameters::{IDS_IN_A_CALL, Parameters};
 use super::snapshot::{Snapshot, SnapshotState};
 use super::store::Store;
 use super::tags;
@@ -17,7 +17,7 @@ use crate::aws::timestamp::ec2_time;
 use crate::aws::world::World;
 
 pub(super) fn describe_snapshots(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    let ids = parameters.list("SnapshotId");
+    let ids = parameters.ids("SnapshotId", IDS_IN_A_CALL)?;
     for id in &ids {
         world.visible_snapshot(caller, id)?;
     }

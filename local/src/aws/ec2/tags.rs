@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::image::Image;
-use super::parameters::Parameters;
+use super::parameters::{IDS_IN_A_CALL, Parameters};
 use super::usage_report::report;
 use crate::aws::error::ApiError;
 use crate::aws::request::{Answer, Caller};
@@ -200,7 +200,7 @@ pub(super) fn delete_tags(world: &mut World, caller: &Caller, parameters: &Param
 
 /// The ids in `ResourceId.N`, each an image or a snapshot that the caller owns.
 fn resources<'a>(world: &mut World, caller: &Caller, parameters: &Parameters<'a>) -> Result<Vec<&'a str>, ApiError> {
-    let ids = parameters.list("ResourceId");
+    let ids = parameters.ids("ResourceId", IDS_IN_A_CALL)?;
     if ids.is_empty() {
         return Err(ApiError::client("MissingParameter", "The request must contain the parameter resourceIdSet"));
     }

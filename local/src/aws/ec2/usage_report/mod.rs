@@ -27,6 +27,8 @@ use crate::aws::world::World;
 /// What a report can be about (documented).
 const RESOURCE_TYPES: [&str; 4] =
     ["ec2:Instance", "ec2:LaunchTemplate", "imagebuilder:ImageRecipe", "imagebuilder:ContainerRecipe"];
+/// How many ids of reports, and of AMIs, a request has (API model).
+const MOST_IDS: usize = 200;
 /// How many versions of each launch template EC2 looks at, unless the caller says otherwise (documented).
 const DEFAULT_DEPTH: u32 = 20;
 
@@ -111,7 +113,7 @@ fn report_tags(parameters: &Parameters<'_>) -> Result<Tags, ApiError> {
 }
 
 pub(super) fn describe_image_usage_reports(world: &mut World, caller: &Caller, parameters: &Parameters<'_>) -> Answer {
-    let (image_ids, ids) = (parameters.list("ImageId"), parameters.list("ReportId"));
+    let (image_ids, ids) = (parameters.ids("ImageId", MOST_IDS)?, parameters.ids("ReportId", MOST_IDS)?);
     let filters = Filter::read(parameters, &["creation-time", "state"])?;
     check_report_ids(world, caller, &ids)?;
     parameters.stop_if_dry_run()?;
@@ -158,7 +160,7 @@ pub(super) fn describe_image_usage_report_entries(
     caller: &Caller,
     parameters: &Parameters<'_>,
 ) -> Answer {
-    let (image_ids, ids) = (parameters.list("ImageId"), parameters.list("ReportId"));
+    let (image_ids, ids) = (parameters.ids("ImageId", MOST_IDS)?, parameters.ids("ReportId", MOST_IDS)?);
     let filters = Filter::read(parameters, &["account-id", "creation-time", "resource-type"])?;
     check_report_ids(world, caller, &ids)?;
     parameters.stop_if_dry_run()?;
