@@ -307,6 +307,16 @@ async fn a_client_token_that_ec2_refuses_is_no_error_where_a_second_look_can_fol
 }
 
 #[tokio::test]
+async fn an_answer_to_a_dry_run_that_nobody_asked_for_is_a_bug_and_is_retried() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        world.fault(Fault::on("CopyImage").error(412, "DryRunOperation", "Request would have succeeded"));
+    });
+    let (seen, message) = kind(stage.function().await.invoke(&announced()).await);
+    assert_eq!(seen, RetryInMinutes, "{message}");
+    assert!(message.starts_with("InternalError: ") && message.contains("DryRun was not set"), "{message}");
+}
+
+#[tokio::test]
 async fn an_error_of_a_look_is_sorted_as_well_and_names_the_look() {
     for (region, looking) in [(THERE, "describing the source AMI"), (HERE, "looking for copies of")] {
         for (status, code, expected) in [

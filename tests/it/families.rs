@@ -109,6 +109,18 @@ async fn a_sibling_waits_as_long_as_the_copy_of_its_origin_may_be_invisible() {
     assert_eq!(made_by_the_courier(&stage).len(), 1);
 }
 
+#[tokio::test]
+async fn a_request_is_not_answered_with_the_copy_of_a_sibling_even_if_that_has_the_name() {
+    let stage = with_both().await;
+    let function = stage.function().await;
+    stage.aws.world().advance(HOUR);
+    assert!(is_done(&function, &announced(ALSO_THERE, SIBLING)).await);
+    let request = json!({ "Name": "golden-1", "SourceImageId": ORIGIN, "SourceRegion": THERE });
+    let answer = function.invoke(&request).await.expect("an outcome");
+    assert_eq!((&answer["Outcome"], &answer["SourceImageId"]), (&json!("Started"), &json!(ORIGIN)), "{answer}");
+    assert_eq!(made_by_the_courier(&stage).len(), 2);
+}
+
 /// The limit that the documents name. With the first copy visible, there would be one.
 #[tokio::test]
 async fn two_amis_of_a_build_that_are_both_late_and_close_together_may_have_a_copy_each() {
@@ -225,6 +237,26 @@ async fn a_copy_of_an_ami_that_another_account_shares_here_is_copied_by_event_an
     assert_eq!(missed(&stage), [SIBLING]);
     let answer = outcome(&function, &state_change(THERE, SIBLING, "available")).await;
     assert_eq!(answer["Outcome"], "Started", "{answer}");
+}
+
+/// What it was copied from may be another account's, and not visible yet.
+#[tokio::test]
+async fn a_young_ami_that_was_copied_from_an_invisible_one_of_this_region_waits_and_an_old_one_comes_from_here() {
+    let theirs = ami(7);
+    for is_shown in [true, false] {
+        let stage = stage().await.with(|world| {
+            world.add_image(THERE, Image::new(SIBLING, "ours").created(START - 5 * MINUTE).copy_of(&theirs, HERE));
+        });
+        let function = stage.function().await;
+        assert!(!is_done(&function, &announced(THERE, SIBLING)).await, "it waits");
+        if is_shown {
+            stage.aws.world().add_image(HERE, Image::new(&theirs, "public").owner(OTHERS).public());
+        } else {
+            stage.aws.world().advance(25 * MINUTE);
+        }
+        assert!(is_done(&function, &announced(THERE, SIBLING)).await);
+        assert_eq!(made_by_the_courier(&stage).len(), usize::from(is_shown));
+    }
 }
 
 #[tokio::test]

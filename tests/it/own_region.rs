@@ -99,9 +99,13 @@ async fn an_ami_of_this_account_in_the_own_region_is_never_copied() {
             let answer = function.invoke(&message).await.unwrap();
             assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
         }
-        let (kind, message) = error(function.invoke(&requested(AMI, HERE)).await);
-        assert_eq!(kind, "Rejected");
-        assert!(message.contains("it is in eu-west-1 already, and belongs to this account"), "{message}");
+        let mut in_time = requested(AMI, HERE);
+        in_time["SnapshotCopyCompletionDurationMinutes"] = json!(30);
+        for request in [requested(AMI, HERE), in_time] {
+            let (kind, message) = error(function.invoke(&request).await);
+            assert_eq!(kind, "Rejected");
+            assert!(message.contains("it is in eu-west-1 already, and belongs to this account"), "{message}");
+        }
         stage.sweep(&function).await.unwrap();
         assert_eq!(stage.copy_image_calls().len(), 0);
     }
@@ -210,6 +214,19 @@ async fn to_a_local_zone_or_an_outpost_an_ami_of_any_trusted_owner_in_the_own_re
         for call in stage.copy_image_calls() {
             assert_eq!((&call[name], &call["SourceRegion"]), (value, &json!(HERE)));
         }
+    }
+}
+
+#[tokio::test]
+async fn an_ami_with_the_tag_skip_is_not_copied_to_a_local_zone_or_an_outpost_either() {
+    let skip = Image::new(AMI, "golden-1").tag("ami-courier:skip", "");
+    for destination in narrower() {
+        let stage = Stage::new().await.with(|world| {
+            world.add_image(HERE, skip.clone());
+        });
+        let (_, message) = error(stage.function().await.invoke(&to(&destination, AMI, HERE)).await);
+        assert!(message.contains("it has the tag `ami-courier:skip`"), "{message}");
+        assert_eq!(stage.copy_image_calls().len(), 0);
     }
 }
 

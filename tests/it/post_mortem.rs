@@ -317,6 +317,24 @@ async fn a_failed_copy_that_is_gone_already_or_whose_deregistration_is_throttled
     }
 }
 
+/// `DeregisterImage` may not find a young AMI that a look by id has shown.
+#[tokio::test]
+async fn a_failed_copy_that_ec2_does_not_find_yet_is_removed_by_the_next_delivery_and_one_of_an_old_message_is_gone() {
+    for (age, is_done) in [(Duration::ZERO, false), (Duration::from_secs(16 * 60), true)] {
+        let (stage, function) = doomed(1).await;
+        let copy = ended(&stage, &function, AMI).await;
+        let sent_at = stage.aws.world().now() - age;
+        let mut message = told(&copy, "failed", 1);
+        message["Records"][0]["attributes"]["SentTimestamp"] = (sent_at.unix_timestamp() * 1000).to_string().into();
+        let not_found = Fault::on("DeregisterImage").nth(1);
+        stage.aws.world().fault(not_found.error(400, "InvalidAMIID.NotFound", "The image id does not exist"));
+        assert_eq!(done(&function, &message).await, is_done, "{age:?}");
+        assert_eq!(stage.copies().len(), 1);
+        assert!(done(&function, &told(&copy, "failed", 2)).await);
+        assert_eq!(stage.copies().len(), 0);
+    }
+}
+
 #[tokio::test]
 async fn a_deregistration_that_leaves_snapshots_behind_names_them_in_the_log() {
     for deletion in

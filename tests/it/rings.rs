@@ -10,7 +10,8 @@ use local::aws::{ACCOUNT, Image, ImageState, World};
 use local::host::Host;
 use serde_json::{Value, json};
 
-use crate::stage::{HERE, Stage, THERE, ami, failures, state_change};
+use crate::selection::{AMI, OTHERS, announced};
+use crate::stage::{HERE, Stage, THERE, ami, failures, request, state_change};
 
 const ACCOUNTS: [&str; 3] = [ACCOUNT, "111122223333", "444455556666"];
 /// More rounds of events than any honest way of copying takes.
@@ -231,5 +232,48 @@ async fn an_ami_and_its_copy_in_another_account_lead_to_one_copy_even_while_ec2_
             assert!(deliver(&ring, third, event).await, "{:#?}", ring.stacks[third].1.logs());
         }
         assert_eq!(copies_of_the_first(&ring, third, HERE).len(), 1);
+    }
+}
+
+/// EC2 shows of another account's AMI what it was copied from. Only an AMI of this account has been here before.
+#[tokio::test]
+async fn an_ami_that_was_copied_from_an_ami_of_this_region_comes_from_here_only_if_that_belongs_to_this_account() {
+    const HERE_FIRST: &str = "ami-0000000000000b001";
+    for (owner, outcome) in [(ACCOUNT, "Ignored"), ("999988887777", "Started"), ("amazon", "Started")] {
+        let stage = Stage::new().await.set("SOURCE_OWNERS", &format!("self,{OTHERS}")).with(|world| {
+            world.behaviour.source_fields_visible = true;
+            world.add_image(HERE, Image::new(HERE_FIRST, "base").owner(owner).public());
+            let hardened = Image::new(AMI, "golden-1").owner(OTHERS).shared_with(ACCOUNT);
+            world.add_image(THERE, hardened.copy_of(HERE_FIRST, HERE));
+        });
+        let answer = stage.function().await.invoke(&announced()).await.unwrap();
+        assert_eq!(answer[0]["Outcome"], outcome, "{owner}: {answer}");
+        let reason = answer[0]["Reason"].as_str().unwrap_or_default();
+        assert_eq!(reason.contains("which belongs to this account"), owner == ACCOUNT, "{answer}");
+    }
+}
+
+/// The name decides only where nothing else does.
+#[tokio::test]
+async fn an_ami_of_the_same_name_is_an_answer_only_to_an_announced_ami_without_an_origin_and_only_while_it_lives() {
+    const ORIGIN: (&str, &str) = ("ec2:SharedTag/ami-courier:origin", "999988887777/us-west-2/ami-0fedcba9876543210");
+    for (is_requested, has_origin, state, outcome) in [
+        (false, false, ImageState::Available, "Ignored"),
+        (true, false, ImageState::Available, "Started"),
+        (false, true, ImageState::Available, "Started"),
+        (false, false, ImageState::Failed, "Started"),
+    ] {
+        let stage = Stage::new().await.set("SOURCE_OWNERS", &format!("self,{OTHERS}")).with(|world| {
+            world.add_image(HERE, Image::new("ami-0000000000000b001", "golden-1").state(state));
+            let source = Image::new(AMI, "golden-1").owner(OTHERS).shared_with(ACCOUNT);
+            world.add_image(THERE, if has_origin { source.tag(ORIGIN.0, ORIGIN.1) } else { source });
+        });
+        let function = stage.function().await;
+        let answer = if is_requested {
+            json!([function.invoke(&request(AMI, "golden-1")).await.unwrap()])
+        } else {
+            function.invoke(&announced()).await.unwrap()
+        };
+        assert_eq!(answer[0]["Outcome"], outcome, "{is_requested} {has_origin} {state}: {answer}");
     }
 }

@@ -1,9 +1,9 @@
 //! The first rule: a copy of the source that exists is the answer.
 
-use local::aws::{Image, ImageState};
+use local::aws::{Fault, Image, ImageState};
 use serde_json::{Value, json};
 
-use super::{AMI, DONE, HOUR, announced, copy_by_hand, rejection};
+use super::{AMI, DONE, HOUR, announced, copy_by_hand, own_messages, rejection};
 use crate::stage::{HERE, Stage, THERE, ami, request};
 
 #[tokio::test]
@@ -55,6 +55,33 @@ async fn of_several_copies_the_available_one_is_the_answer() {
     });
     let answer = stage.function().await.invoke(&announced()).await.unwrap();
     assert_eq!(answer[0]["ImageId"], ami(3), "{answer}");
+}
+
+/// Requests alone ask for a copy that is encrypted. The setting is for copies that are made from now on.
+#[tokio::test]
+async fn an_announcement_is_answered_by_an_unencrypted_copy_of_the_time_before_the_setting() {
+    let stage = Stage::new().await.set("ENCRYPTED", "true").source(AMI, "golden-1").with(|world| {
+        world.add_image(HERE, Image::new(ami(1), "golden-1").copy_of(AMI, THERE));
+    });
+    let answer = stage.function().await.invoke(&announced()).await.unwrap();
+    assert_eq!((&answer[0]["Outcome"], &answer[0]["ImageId"]), (&json!("AlreadyCopied"), &json!(ami(1))), "{answer}");
+}
+
+/// Another delivery was first: its copy has become visible between the look and the call.
+#[tokio::test]
+async fn a_copy_that_is_visible_once_ec2_refuses_the_token_is_the_answer() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        let made_meanwhile = Fault::on("CopyImage").nth(1);
+        world.fault(made_meanwhile.error_after_effect(
+            400,
+            "IdempotentParameterMismatch",
+            "Arguments are inconsistent",
+        ));
+    });
+    let answer = stage.function().await.invoke(&announced()).await.unwrap();
+    let [copy] = stage.copies().try_into().expect("one copy");
+    assert_eq!((&answer[0]["Outcome"], &answer[0]["ImageId"]), (&json!("AlreadyCopied"), &json!(copy.id)), "{answer}");
+    assert_eq!(own_messages(&stage).len(), 0, "no second look is needed");
 }
 
 #[tokio::test]
