@@ -357,7 +357,7 @@ pub fn changes(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings, n
     }
     let source = source.filter(|source| matches!(source.image.state, State::Available | State::Disabled));
     // What a request asked for stays as it was asked for.
-    let announced = source.filter(|_| copy.is_announced);
+    let announced = source.filter(|_| copy.is_announced && settings.reconcile);
     let (tags, left_out) = tags(copy, source, settings);
     Some(Changes {
         tags,
@@ -376,7 +376,8 @@ pub fn changes(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings, n
 /// The tags that are missing or have another value, as far as the copy has places for them; and the keys that have none.
 fn tags(copy: &Shown, source: Option<&Source<'_>>, settings: &Settings) -> (Vec<(TagOf, Tag)>, Vec<String>) {
     let couriers = couriers_tags(copy, source, settings).into_iter().map(|tag| (TagOf::Courier, tag));
-    let is_announced = copy.is_announced;
+    // Without RECONCILE a copy keeps what its CopyImage call gave it, and the role allows no more.
+    let is_announced = copy.is_announced && settings.reconcile;
     let extra = settings.copying.extra_tags.iter().filter(|_| is_announced);
     let extra = extra.map(|tag| (TagOf::ExtraTags, tag.clone()));
     let own = source.filter(|_| is_announced && settings.copying.copy_tags);

@@ -295,6 +295,11 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Whether copies come back with their source: those that were marked or disabled while another setting said so, too.
+    pub fn brings_back(&self) -> bool {
+        self.reconcile || self.retire_with_source
+    }
+
     /// What may go wrong with these settings later, for the log at the start.
     pub fn warnings(&self) -> Vec<&'static str> {
         let shares = !self.finishing.share_with.is_empty() && !self.finishing.is_public();

@@ -84,6 +84,9 @@ impl Retirements<'_> {
     /// The source is in service: what was done to its copies because it was not is undone.
     pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
         let courier = self.courier;
+        if !courier.settings.brings_back() {
+            return Ok(());
+        }
         for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
             let retirement = Retirement { courier, copy: copy.clone(), source, trigger: Trigger::Event };
             let report = retirement.follow(SourceState::InService, None).await?;
@@ -100,6 +103,10 @@ impl Retirement<'_> {
         let (courier, source) = (self.courier, self.source);
         let followed = match self.source_state().await {
             // What was done because the source was out of service is undone whatever the setting is by now.
+            Ok(_) if !courier.settings.brings_back() => {
+                let reason = format!("the copy {} stays (RETIRE_WITH_SOURCE and RECONCILE are off)", self.copy.id);
+                Ok(courier.ignored(Some(source), reason))
+            }
             Ok((state, _)) if !courier.settings.retire_with_source && !state.is_in_service() => {
                 let reason = format!("the copy {} stays (RETIRE_WITH_SOURCE is not set)", self.copy.id);
                 Ok(courier.ignored(Some(source), reason))

@@ -9,18 +9,6 @@ from calls import LOOKED_AT_FOR_REFERENCES, asked, policy_of, requests, stacks_f
 from policy import Request, allowing, allows
 from stack import ACCOUNT, OPTIONS, REGION, as_list, options, rendered, statements, template
 
-# What AWS does in the function's name, by statement: no call of ours shows it.
-# docs.aws.amazon.com/lambda/latest/dg/: services-sqs-configure.html, configuration-vpc.html, monitoring-cloudwatchlogs.html, services-xray.html;
-# docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html (producer and consumer of an encrypted queue).
-# Calls that keep a copy in step, by statement, which no test makes yet. Once a test makes one, it goes from here.
-AWAITED = {
-    ("PublishInParameter", "ssm:GetParameters"),
-    ("DescribeAndRequireImdsV2", "ec2:ModifyImageAttribute"),
-    ("SeeWhoMayUseACopy", "ec2:DescribeImageAttribute"),
-    ("SeeWhoMayUseACopy", "ec2:DescribeSnapshotAttribute"),
-    ("TakeImagesAway", "ec2:ModifyImageAttribute"),
-    ("TakeSnapshotsAway", "ec2:ModifySnapshotAttribute"),
-}
 
 BY_AWS = {
     "TakeMessages": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
@@ -270,16 +258,13 @@ def problems(role):
             found.append(f"not allowed: {request} (test {test})")
         else:
             used.add((sid, request.action))
-    found += [f"{sid}: a test makes the awaited call {action}" for sid, action in sorted(used & AWAITED)]
     widest, _ = role.changed(with_every_option())
-    allowed = {(statement["Sid"], action) for statement in widest for action in as_list(statement["Action"])}
-    found += [f"{sid}: the awaited call {action} is not allowed" for sid, action in sorted(AWAITED - allowed)]
     for statement in widest:
         actions = set(as_list(statement["Action"]))
         found += [f"{statement['Sid']}: {action} is a pattern" for action in actions if "*" in action]
         by_aws = BY_AWS.get(statement["Sid"], set())
         found += [f"{statement['Sid']}: AWS needs {action} there" for action in by_aws - actions]
-        needless = sorted(action for action in actions - by_aws if (statement["Sid"], action) not in used | AWAITED)
+        needless = sorted(action for action in actions - by_aws if (statement["Sid"], action) not in used)
         found += [f"{statement['Sid']}: no test uses {action}" for action in needless]
         if "*" in as_list(statement["Resource"]) and statement["Sid"] not in STAR_BY_AWS:
             found += [f"{statement['Sid']}: {action} could be on certain resources" for action in actions if knows_resources(action)]

@@ -212,7 +212,10 @@ fn without_reconcile_a_copy_is_finished_once() {
     case.settings.reconcile = false;
     with(&mut case.source, "Release", "7");
     assert_eq!(case.look(), None);
-    assert_eq!(case.unfinished().changes().parts(), [Part::Tags]);
+    let mut first = case.unfinished();
+    assert_eq!(first.changes().parts(), [], "it keeps what its CopyImage call gave it");
+    first.copy.tags.remove(tag::STACK);
+    assert_eq!(tags(&first.changes()), [(TagOf::Courier, tag::STACK, STACK)]);
 }
 
 #[test]

@@ -132,7 +132,7 @@ impl<'a> Findings<'a> {
     pub(super) fn compare(&mut self, copy: &Follower, source: Sight<'_>) {
         let is_in_service = |image: &Image| matches!(image.state, State::Available | State::Pending);
         match source {
-            Sight::Shown(image) if is_in_service(image) && copy.is_marked => {
+            Sight::Shown(image) if is_in_service(image) && copy.is_marked && self.settings.brings_back() => {
                 self.first.push((copy.created, OwnMessage::SourceBack { copy: copy.copy.clone() }));
             }
             Sight::Shown(image) if is_in_service(image) => {}

@@ -187,9 +187,10 @@ impl Sweep<'_> {
         let settings = &self.courier.settings;
         let mut rest: Vec<(ImageId, Vec<&Follower>)> = rest.into_iter().collect();
         rest.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        let (mut asked, mut others): (Vec<_>, Vec<_>) =
-            rest.into_iter().partition(|(_, copies)| copies.iter().any(|copy| copy.is_marked));
-        if settings.reconcile || settings.retire_with_source {
+        let (mut asked, mut others): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|(_, copies)| settings.brings_back() && copies.iter().any(|copy| copy.is_marked));
+        if settings.brings_back() {
             let room = LOOKED_FOR.saturating_sub(asked.len());
             turned(&mut others, self.turn().wrapping_mul(room));
             let left = others.split_off(others.len().min(room));
