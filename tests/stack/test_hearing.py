@@ -200,6 +200,15 @@ def test_the_senders_bus_hears_requests_only_if_any_request_is_carried_out():
         assert hearing(resources, REQUEST) == ["RequestRule"], "this account's own are heard, and pass the gate"
 
 
+@pytest.mark.parametrize("on", [(), ("Reconcile",), ("SenderAccounts",), ("all",)], ids=str)
+def test_every_or_has_two_branches_at_least(on):
+    """EventBridge takes an $or of one for the name of a field (github.com/aws/event-ruler, "The $or Primitive"), and moto does not."""
+    rules = of_type(rendered(template(), options(*on)), "AWS::Events::Rule")
+    branches = {name: len(rule["EventPattern"]["$or"]) for name, rule in rules.items() if "$or" in rule.get("EventPattern", {})}
+    assert {"SourceImageRule", "CopyRule"} <= branches.keys()
+    assert all(count >= 2 for count in branches.values()), branches
+
+
 def test_the_own_region_is_heard_once_source_regions_names_it():
     on = ["SenderAccounts", "RequiredTags", "Reconcile", "SourceParameterPath", "RetireWithSource"]
     resources = rendered(template(), {**options(*on), "SourceRegions": f"us-east-1,{REGION}"})

@@ -64,7 +64,7 @@ def test_the_alarms_name_each_queue_rule_and_function_of_the_stacks_and_nothing_
     named = {(namespace, dimensions) for namespace, _, dimensions in of_alarms(courier) if namespace != OWN}
     queues = {(("QueueName", url.rpartition("/")[2]),) for url in courier.resources("AWS::SQS::Queue").values()}
     found = set(rules(courier))
-    assert (len(found), len(queues)) == (10, 2)
+    assert (len(found), len(queues)) == (len(courier.resources("AWS::Events::Rule")), 2)
     assert {dimensions for namespace, dimensions in named if namespace == "AWS/Events"} == found
     assert {dimensions for namespace, dimensions in named if namespace == "AWS/SQS"} == queues
     assert {dimensions for namespace, dimensions in named if namespace == "AWS/Lambda"} == {(("FunctionName", courier.outputs["FunctionName"]),)}
