@@ -11,7 +11,8 @@
 //!    says what to write. The own copy counts as the caller has just written it, whatever a listing shows.
 //! 3. *Sweep.* EC2 and Parameter Store have no conditional write, so two elections may overtake each other. A sweep collects the
 //!    [`Members`] of all names, and sends the name of each parameter that is wrong, or that its messages can touch, to the
-//!    courier's own queue: last, and with [`NAME_DELAY`]. By then everything that the sweep found is visible.
+//!    courier's own queue: last, and with [`NAME_DELAY`]. By then everything that the sweep found is visible. What its other
+//!    messages write a while later is not, so the election waits until the message is as old as [`Timing::settled`].
 //! 4. *Leave service.* A copy is disabled or deregistered only after [`may_leave_service`]: the parameter holds another AMI, and
 //!    every election that did not see the withdrawal has ended.
 //!

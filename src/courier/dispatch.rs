@@ -229,7 +229,7 @@ impl Courier {
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
                 return vec![Retirements { courier: self }.of_copy(copy).await];
             }
-            OwnMessage::Elect { name } => return vec![self.elect(name).await],
+            OwnMessage::Elect { name } => return vec![self.elect(name, delivery).await],
             OwnMessage::Missed { source } => (source, Why::Announced(AnnouncedBy::Sweep), Resume::FromStart),
             OwnMessage::NextTry { source, next, request } => {
                 let why = request.clone().map_or(Why::Announced(AnnouncedBy::Publisher), Why::Requested);
@@ -243,13 +243,18 @@ impl Courier {
     }
 
     /// Elects what the parameter of this name holds, as a sweep asks for.
-    async fn elect(&self, name: &ParameterName) -> Report {
+    async fn elect(&self, name: &ParameterName, delivery: &Delivery<'_>) -> Report {
         let finishing = &self.settings.finishing;
         if finishing.parameter_name.as_ref().is_none_or(|template| !template.can_make(name.as_str())) {
             return self.ignored(None, format!("the parameter `{name}` is none of PARAMETER_NAME any more"));
         }
         if self.settings.copying.dry_run {
             return self.ignored(None, format!("DRY_RUN is on, so the parameter `{name}` stays as it is"));
+        }
+        if let Some(at) = delivery.until_settled(self.aws.now()) {
+            let message =
+                format!("what the sweep changed of the copies of the parameter `{name}` may not be visible yet");
+            return self.failed(None, Error::retry(RetryAfter::Until(at), code::NOT_VISIBLE_YET, message));
         }
         match (Publish { courier: self, name }).elect(Own::Nobody).await {
             Ok(Elected::Wrote(copy)) => self.ignored(None, format!("the parameter `{name}` holds {copy} now")),

@@ -55,6 +55,13 @@ impl Delivery<'_> {
         self.queued.is_some_and(|queued| now - queued.sent_at < election::Timing::EC2.visible)
     }
 
+    /// Until when what was written by messages that were sent with this one, and are handled within a quarter of an hour, may be
+    /// invisible.
+    pub(super) fn until_settled(&self, now: OffsetDateTime) -> Option<OffsetDateTime> {
+        let settled = self.queued?.sent_at + election::Timing::EC2.settled;
+        (now < settled).then_some(settled)
+    }
+
     /// Whether an AMI belongs to another account. Not known where the invocation does not name this one.
     pub(super) fn is_of_another_account(&self, image: &Image) -> bool {
         let (mine, owner) = (self.stack.account.as_ref(), image.owner.as_ref());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use courier_core::announcement::OwnMessage;
 use courier_core::copy_state::CopyState;
-use courier_core::election::{Members, Own};
+use courier_core::election::{Members, Own, Steps};
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{AccountId, Identity, ImageId, ParameterName};
 use courier_core::image::{Image, State, tag};
@@ -141,9 +141,14 @@ impl<'a> Findings<'a> {
             }
             _ => {}
         }
-        let Some(kept) = copy.followed.as_ref().filter(|kept| !kept.shown.is_unfinished()) else { return };
+        let Some(kept) = copy.followed.as_ref() else { return };
         let image = if let Sight::Shown(image) = source { Some(image) } else { None };
         let steps = kept.steps(&copy.source, image, self.settings, self.now).filter(|steps| !steps.are_none());
+        if kept.shown.is_unfinished() {
+            // It is announced already. Its finish, and another one's at the same time, do not see each other in a name.
+            self.names.extend(steps.iter().flat_map(Steps::names).cloned());
+            return;
+        }
         if let Some(steps) = steps {
             self.names.extend(steps.names().cloned());
             self.first.push((copy.created, OwnMessage::Unfinished { copy: copy.copy.clone() }));

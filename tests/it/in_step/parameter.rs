@@ -1,5 +1,7 @@
 //! The parameter: promotion is a tag, and so is going back.
 
+use std::sync::Arc;
+
 use local::aws::{Image, ImageState};
 use local::host::Host;
 use serde_json::json;
@@ -8,6 +10,7 @@ use super::{
     AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with,
 };
 use crate::life::{built, ended, finished};
+use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, Stage, THERE, state_change};
 
 const NEWER: &str = "ami-0abcdef1234567899";
@@ -202,4 +205,45 @@ async fn a_name_that_changes_with_the_setting_is_left_without_writing() {
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "it does not walk back to the oldest image");
     assert_eq!(held(&stage, "/images/beta").as_ref(), Some(&newer));
     assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+}
+
+/// Delivers what is in the courier's own queue as SQS does, each message at its time.
+async fn delivered(stage: &Stage, function: Host) {
+    let habits = Habits { hears_events: false, ..Habits::default() };
+    let mut poller = Poller::new(&stage.aws, &stage.queue, vec![Arc::new(function)], 1).habits(habits);
+    poller.run_to_rest(2 * HOUR).await.expect("the queue is empty");
+}
+
+#[tokio::test]
+async fn the_election_of_a_sweep_sees_what_the_messages_of_that_sweep_wrote() {
+    let (stage, function, [older, _]) = two(Stage::new().await).await;
+    stage.aws.world().behaviour.hide_changes_for(15 * MINUTE);
+    untag(&stage, THERE, NEWER, "Channel");
+    stage.aws.world().take_events();
+    stage.aws.world().advance(HOUR);
+    function.invoke(&json!({ "Sweep": {} })).await.expect("a sweep");
+    // The copy leaves its name a minute after the sweep, and EC2 shows it as a member for a quarter of an hour more.
+    stage.aws.world().advance(MINUTE);
+    delivered(&stage, function).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));
+}
+
+#[tokio::test]
+async fn a_sweep_elects_anew_for_the_copies_that_it_has_finished_as_well() {
+    let stage = Stage::new().await.set("SOURCE_REGIONS", THERE).set("PARAMETER_NAME", "/golden/{tag:Channel}");
+    let stage = stage.with(|world| {
+        world.add_image(THERE, source());
+        world.add_image(THERE, newer());
+    });
+    let function = stage.function().await;
+    // The copies are finished in the order in which they were made: first that of the newer source.
+    let newer = ended(&stage, &function, NEWER).await;
+    ended(&stage, &function, AMI).await;
+    stage.aws.world().take_events();
+    stage.aws.world().behaviour.hide_changes_for(15 * MINUTE);
+    stage.sweep(&function).await.expect("a sweep");
+    // The second one did not see the first one in its parameter's name.
+    assert_ne!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
+    delivered(&stage, function).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
 }
