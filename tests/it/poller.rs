@@ -29,6 +29,8 @@ use crate::stage::HERE;
 pub struct Habits {
     /// Whether EC2's events are put on the queue, as the rules of the stack do.
     pub hears_events: bool,
+    /// Whether the rules let changes of tags and disabled AMIs through as well.
+    pub hears_changes: bool,
     /// The share of those events that are lost.
     pub lost_events: f64,
     /// The share of messages that are delivered a second time at once, to another execution.
@@ -49,6 +51,7 @@ impl Default for Habits {
     fn default() -> Self {
         Self {
             hears_events: true,
+            hears_changes: false,
             lost_events: 0.0,
             delivered_twice: 0.0,
             lost_deletions: 0.0,
@@ -139,6 +142,11 @@ impl Poller {
     pub fn habits(mut self, habits: Habits) -> Self {
         self.habits = habits;
         self
+    }
+
+    /// From now on, these execute the function: a deployment has ended.
+    pub fn deploy(&mut self, executions: Vec<Arc<Host>>) {
+        self.executions = executions;
     }
 
     pub fn send(&self, body: &str) {
@@ -233,15 +241,17 @@ impl Poller {
     }
 
     /// The rules of the stack: AMIs of the source Regions that became available or were deregistered, and AMIs of this
-    /// Region that became available or failed.
+    /// Region that became available or failed. With `hears_changes`, also AMIs of the source Regions that were disabled or tagged.
     fn hear(&mut self) {
         let mut world = self.aws.world();
         for event in world.take_events() {
             let states: &[&str] =
                 if event["region"] == HERE { &["available", "failed"] } else { &["available", "deregistered"] };
-            let is_heard = self.habits.hears_events
-                && event["detail-type"] == "EC2 AMI State Change"
+            let is_of_state = event["detail-type"] == "EC2 AMI State Change"
                 && states.iter().any(|state| event["detail"]["State"] == *state);
+            let is_change = event["region"] != HERE
+                && (event["detail"]["State"] == "disabled" || event["detail"]["resource-type"] == "image");
+            let is_heard = self.habits.hears_events && (is_of_state || (self.habits.hears_changes && is_change));
             if !is_heard {
                 continue;
             }

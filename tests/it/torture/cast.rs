@@ -16,6 +16,8 @@ const ALSO_THERE: &str = "us-west-2";
 const ELSEWHERE: &str = "ap-south-1";
 /// An account that nobody trusts.
 const STRANGER: &str = "000000000666";
+/// People's tag, on a source or on a copy: no parameter may hold it.
+const WITHDRAWN: &str = "ami-courier:withdrawn";
 /// How many copies may fail in an epoch before an operator has to look.
 const TRIES: usize = 5;
 /// An epoch of the copy protocol.
@@ -62,6 +64,16 @@ pub enum Act {
     CompleteByHand(String),
     /// Or it is given up.
     GiveUpByHand(String),
+    /// What people change of the source AMI; `None`: the tag is removed.
+    TagSource(&'static str, Option<String>),
+    Describe(String),
+    RequireImdsV2,
+    /// It is deprecated from so long after this moment.
+    Deprecate(Duration),
+    /// And of its copies.
+    TagCopy(&'static str, Option<String>),
+    /// Somebody writes its copy into a parameter.
+    HoldByHand(String),
 }
 
 /// What must be so in the end.
@@ -87,6 +99,8 @@ pub enum End {
     InUse,
     /// One copy, disabled as its source is.
     Disabled,
+    /// One copy, in step with its source; none, or one that is disabled, if the source is disabled.
+    InStep,
 }
 
 /// Puts a case on stage: the AMI into the world, the rest into the case.
@@ -97,6 +111,7 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
         (Roles::HeldAndMissed, _) if number <= 2 => return part.held(world),
         (Roles::HeldAndMissed, 0..80) => return part.missed_later(),
         (Roles::OutOfService, 0..50) => return part.out_of_service(world),
+        (Roles::Changing, 0..85) => return part.changing(world),
         (Roles::DeadCopies, 0..60) => return part.deregistered_by_hand(world),
         _ => {}
     }
@@ -155,7 +170,11 @@ impl<'a> Part<'a> {
     }
 
     fn image(&self) -> Image {
-        Image::new(&self.id, &self.name).created(self.created).tag("team", "platform").tag("role", self.role)
+        Image::new(&self.id, &self.name)
+            .created(self.created)
+            .tag("team", "platform")
+            .tag("role", self.role)
+            .tag("release", "0")
     }
 
     fn case(self, what: &'static str, end: End, story: Vec<(Duration, Act)>) -> Case {
@@ -189,6 +208,50 @@ impl<'a> Part<'a> {
         world.add_image(self.region, image);
         let story = self.announced(world);
         self.case("built", End::Copied, story)
+    }
+
+    /// It and its copy change at any time, from before the copy on.
+    fn changing(mut self, world: &mut World) -> Case {
+        let channel = self.channel();
+        let image = self
+            .image()
+            .tag("Channel", &channel)
+            .tag("release", "0")
+            .snapshots((0..self.random.u8(1..=2)).map(|n| Snapshot::new(format!("snap-{:016x}{n}", self.number))));
+        world.add_image(self.region, image);
+        let mut story = if self.random.u8(0..4) == 0 { Vec::new() } else { self.announced(world) };
+        // Of several AMIs at the same time, or nearly so.
+        let mut times: Vec<u64> = (0..self.random.u8(3..=10))
+            .map(|_| self.random.u64(0..4) * 4 * 3600 + self.random.u64(0..3) * 600 + self.random.u64(0..30))
+            .collect();
+        times.sort_unstable();
+        let mut is_disabled = false;
+        for at in times {
+            let act = match self.random.u8(0..20) {
+                0..5 => Act::TagSource("Channel", Some(self.channel())),
+                5 => Act::TagSource("Channel", None),
+                6..8 => Act::TagSource("late", Some(self.random.u8(0..3).to_string())),
+                8..10 => Act::TagSource(WITHDRAWN, Some("bad kernel".to_owned())),
+                10..12 => Act::TagSource(WITHDRAWN, None),
+                12 => Act::TagCopy(WITHDRAWN, self.random.bool().then(String::new)),
+                13 => Act::TagCopy("team", Some("by hand".to_owned())),
+                14 if self.random.bool() => Act::Describe(format!("release {}", self.random.u8(..))),
+                14 => Act::TagSource("release", Some(self.random.u8(..).to_string())),
+                15 => Act::RequireImdsV2,
+                16 => Act::Deprecate(Duration::from_secs(self.random.u64(1..100) * 24 * 3600)),
+                17 => Act::HoldByHand(format!("/golden/{}", self.channel())),
+                _ => {
+                    is_disabled = !is_disabled;
+                    if is_disabled { Act::Disable } else { Act::Enable }
+                }
+            };
+            story.push((Duration::from_secs(at), act));
+        }
+        self.case("that goes on changing", End::InStep, story)
+    }
+
+    fn channel(&mut self) -> String {
+        (*self.random.choice(&["beta", "beta", "prod"]).expect("a choice")).to_owned()
     }
 
     /// Its builder has put it into both source Regions. Messages about the two AMIs come hours apart: closer together, and both late, each

@@ -5,6 +5,7 @@
 //! killed. (Only the jitter of the function's own back-off does not.) A round that fails prints its seed.
 //!
 //! - `cargo test`: some small rounds; `TORTURE_ROUNDS=300` for more.
+//! - `TORTURE_STACK=9 TORTURE_ROUNDS=3000 cargo test --test it torture`: of these, the rounds of one stack in `setting`.
 //! - `TORTURE_SEED=17 cargo test --test it torture -- --nocapture`: that round again.
 //! - `TORTURE_ANNOUNCEMENTS=10000 TORTURE_FAULTS=0.3 cargo test --test it torture -- --nocapture`: a long run.
 
@@ -13,6 +14,7 @@
 #![allow(clippy::unused_self, reason = "a setting makes its world, whatever it needs of itself for it")]
 
 mod cast;
+mod in_step;
 mod setting;
 mod verdict;
 
@@ -22,17 +24,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use courier_core::settings::Settings;
 use fastrand::Rng;
 use local::aws::{Aws, Caller, Image, ImageState, Reference, START, World};
 use local::host::Host;
 use serde_json::json;
+use time::format_description::well_known::Rfc3339;
 
 use crate::poller::{Poller, Tally};
 use crate::stage::HERE;
 use cast::{Act, Case, End, cast};
-use setting::{DEAD_LETTERS, FRIEND, QUEUE, SETTINGS, Setting, chaos};
+use in_step::not_in_step;
+use setting::{DEAD_LETTERS, FRIEND, QUEUE, Roles, SETTINGS, Setting, chaos};
 use verdict::verdict;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// More than an AMI needs whose copies fail at first.
@@ -46,6 +52,8 @@ struct Plan {
     /// The first round's seed; the others count on from it.
     seed: u64,
     rounds: u64,
+    /// Only the rounds of this stack, by its place in [`SETTINGS`].
+    stack: Option<u64>,
     /// Of a round; with `None` a few, as the seed says.
     announcements: Option<u64>,
     /// The share of calls that fail; with `None` as the seed says.
@@ -56,6 +64,12 @@ struct Plan {
     executions: usize,
     /// How often the function makes a call before it takes it for failed. One shows the most, three are the SDK's default.
     attempts: u8,
+}
+
+impl Plan {
+    fn is_of_stack(&self, seed: u64) -> bool {
+        self.stack.is_none_or(|stack| seed % SETTINGS.len() as u64 == stack)
+    }
 }
 
 /// What a run was made of.
@@ -79,9 +93,10 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     let few = Plan {
         seed: 1,
         rounds: 200,
+        stack: count("TORTURE_STACK"),
         announcements: None,
         faults: number("TORTURE_FAULTS"),
-        lanes: 16,
+        lanes: 20,
         executions: 2,
         attempts: 1,
     };
@@ -106,13 +121,15 @@ fn nothing_is_lost_and_nothing_doubled_whatever_fails() {
     let sum = run(plan);
     println!("{}", told(&sum, began.elapsed()));
     assert!(sum.failures.is_empty(), "{}", sum.failures.join("\n"));
-    assert_eq!(sum.rounds, plan.rounds);
+    let seeds = plan.seed..plan.seed + plan.rounds;
+    assert_eq!(sum.rounds, seeds.filter(|seed| plan.is_of_stack(*seed)).count() as u64);
 }
 
 /// Each lane has a stack of its own, and takes the next seed of that stack until there is none.
 fn run(plan: Plan) -> Sum {
     let stacks = SETTINGS.len() as u64;
-    let next: Vec<AtomicU64> = (plan.seed..plan.seed + stacks).map(AtomicU64::new).collect();
+    let first = (plan.seed..plan.seed + stacks).filter(|seed| plan.is_of_stack(*seed));
+    let next: Vec<AtomicU64> = first.map(AtomicU64::new).collect();
     let lane = &|lane: usize| {
         let next = &next[lane % next.len()];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -168,15 +185,23 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
         *aws.world() = world;
         (cases, bystanders)
     };
-    let mut poller = Poller::new(aws, QUEUE, executions, seed).habits(setting.habits(&mut random));
+    let mut poller = Poller::new(aws, QUEUE, executions.clone(), seed).habits(setting.habits(&mut random));
     // Lambda counts a batch as its longest chain, so the stack allows loops. With a message at a time, the courier's own bound is enough.
     if poller.habits.batch_size == 1 {
         aws.world().behaviour.invocations_in_a_chain = Some(16);
     }
-    let unrest = play(&mut poller, &cases, setting).await.err();
+    let is_deployed = !setting.deploying.is_empty() && random.bool();
+    let settings = setting.settings(is_deployed);
+    let deployed: Vec<Arc<Host>> = executions.iter().skip(usize::from(is_deployed)).step_by(2).cloned().collect();
+    let peace =
+        Peace { executions: if setting.deploying.is_empty() { executions } else { deployed }, settings: &settings };
+    let played = play(&mut poller, &cases, setting, &peace).await;
     let world = aws.world();
-    let mut wrong = verdict(&cases, setting, &bystanders, &world);
-    wrong.extend(unrest);
+    let mut wrong = verdict(&cases, setting, &settings, &bystanders, &world);
+    match played {
+        Ok(out_of_step) => wrong.extend(out_of_step),
+        Err(unrest) => wrong.push(unrest),
+    }
     if setting.deploying.is_empty() && poller.tally.mismatches > 0 {
         wrong.push(format!("{} calls have the token of a call with other parameters", poller.tally.mismatches));
     }
@@ -207,8 +232,22 @@ async fn round(seed: u64, plan: Plan, aws: &Aws, executions: Vec<Arc<Host>>, sum
     }
 }
 
-/// Lets everything happen at its time, first among faults, then without, until nothing changes any more.
-async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<(), String> {
+/// What a round ends with, when nobody changes anything any more.
+struct Peace<'a> {
+    /// All with the same settings.
+    executions: Vec<Arc<Host>>,
+    settings: &'a Settings,
+}
+
+/// Lets everything happen at its time, first among faults, then without, until nothing changes any more. Returns what was not in step
+/// after one sweep in peace.
+async fn play(
+    poller: &mut Poller,
+    cases: &[Case],
+    setting: &Setting,
+    peace: &Peace<'_>,
+) -> Result<Vec<String>, String> {
+    let mut out_of_step = Vec::new();
     let mut story: Vec<(Duration, &Case, &Act)> =
         cases.iter().flat_map(|case| case.story.iter().map(move |(at, act)| (*at, case, act))).collect();
     story.sort_by_key(|(at, _, _)| *at);
@@ -219,13 +258,25 @@ async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<
     if setting.sweeps_once {
         poller.send_sweep();
     }
-    let now = poller.aws.world().now();
-    poller.run_until(now + 3 * HOUR).await;
+    if setting.roles != Roles::Changing {
+        let now = poller.aws.world().now();
+        poller.run_until(now + 3 * HOUR).await;
+    }
     // From here on, sweeps come one at a time: an AMI whose copies always fail would keep them busy for ever.
     poller.habits.sweep_every = None;
     poller.run_to_rest(30 * DAY).await?;
     poller.aws.world().clear_faults();
     poller.habits.kills = 0.0;
+    poller.deploy(peace.executions.clone());
+    if setting.roles == Roles::Changing {
+        poller.habits.lost_events = 0.0;
+        // By then, everybody sees the last change.
+        poller.aws.world().advance(22 * MINUTE);
+        poller.send_sweep();
+        poller.run_to_rest(2 * DAY).await?;
+        let told = |what| format!("after one sweep in peace, {what}");
+        out_of_step = not_in_step(peace.settings, &poller.aws.world()).into_iter().map(told).collect();
+    }
     if setting.retires {
         // One sweep marks a copy. A day later, another one orders a report on its use, and one more reads it. What a report
         // shows is a day old.
@@ -245,7 +296,7 @@ async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<
             poller.send_sweep();
             poller.run_to_rest(2 * DAY).await?;
             if picture(cases, &poller.aws.world()) == before {
-                return Ok(());
+                return Ok(out_of_step);
             }
         }
         return Err("every sweep still changes something".to_owned());
@@ -256,7 +307,7 @@ async fn play(poller: &mut Poller, cases: &[Case], setting: &Setting) -> Result<
         send_back(&mut poller.aws.world());
         poller.run_to_rest(2 * DAY).await?;
     }
-    Ok(())
+    Ok(out_of_step)
 }
 
 fn perform(case: &Case, act: &Act, world: &mut World) {
@@ -295,6 +346,24 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
             let parameters = json!({ "ImageId": copy, "DeleteAssociatedSnapshots": "true" });
             world.call(&Caller::in_region(HERE), "ec2", "DeregisterImage", &parameters).expect("it is there");
         }
+        Act::TagSource(key, value) => tag(world, region, id, key, value.as_deref()),
+        Act::TagCopy(key, value) => {
+            for copy in copies_of(id, world) {
+                tag(world, HERE, &copy, key, value.as_deref());
+            }
+        }
+        Act::Describe(text) => modify(world, region, id, "Description.Value", text),
+        Act::RequireImdsV2 => modify(world, region, id, "ImdsSupport.Value", "v2.0"),
+        Act::Deprecate(after) => {
+            let at = (world.now() + *after).format(&Rfc3339).expect("a time");
+            let parameters = json!({ "ImageId": id, "DeprecateAt": at });
+            let _ = world.call(&Caller::in_region(region), "ec2", "EnableImageDeprecation", &parameters);
+        }
+        Act::HoldByHand(name) => {
+            for copy in copies_of(id, world) {
+                world.set_parameter(HERE, name, &copy, "aws:ec2:image");
+            }
+        }
         Act::BuildIn(region, image) => {
             world.add_image(region, (**image).clone());
         }
@@ -326,6 +395,27 @@ fn perform(case: &Case, act: &Act, world: &mut World) {
 fn copies_of(source: &str, world: &World) -> Vec<String> {
     let is_copy = |image: &Image| image.source_image_id.as_deref() == Some(source);
     world.images(HERE).into_iter().filter(is_copy).map(|copy| copy.id).collect()
+}
+
+/// Sets a tag, or removes it.
+fn tag(world: &mut World, region: &str, id: &str, key: &str, value: Option<&str>) {
+    let caller = Caller::in_region(region);
+    let _ = match value {
+        // An AMI that EC2 does not show yet cannot be tagged.
+        Some(value) => world.call(
+            &caller,
+            "ec2",
+            "CreateTags",
+            &json!({ "ResourceId.1": id, "Tag.1.Key": key, "Tag.1.Value": value }),
+        ),
+        None => world.call(&caller, "ec2", "DeleteTags", &json!({ "ResourceId.1": id, "Tag.1.Key": key })),
+    };
+}
+
+fn modify(world: &mut World, region: &str, id: &str, attribute: &str, value: &str) {
+    let parameters = json!({ "ImageId": id, attribute: value });
+    // A disabled AMI cannot be changed.
+    let _ = world.call(&Caller::in_region(region), "ec2", "ModifyImageAttribute", &parameters);
 }
 
 fn change(world: &mut World, region: &str, action: &str, id: &str) {

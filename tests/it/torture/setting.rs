@@ -1,9 +1,11 @@
 //! The stacks that are tortured: each has other options, other weak points and another world around it. What AWS leaves open
 //! is drawn for each round, the weakest most often.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use courier_core::settings::Settings;
 use fastrand::Rng;
 use local::aws::{
     ApiError, Aws, Behaviour, Chaos, Effect, HiddenAs, Key, Queue, SnapshotIdsAt, TokenOfDeadImage, World,
@@ -18,6 +20,8 @@ use crate::stage::HERE;
 pub const TRUSTED: &str = "999988887777";
 /// An account that copies are shared with.
 pub const FRIEND: &str = "111122223333";
+
+const BOTH_FRIENDS: &str = "111122223333,444455556666";
 
 /// A stack's settings, as far as the outcome depends on them.
 #[derive(Debug)]
@@ -37,7 +41,8 @@ pub struct Setting {
     /// `EVENT_BUS_NAME` is not empty.
     pub tells: bool,
     pub encrypts: bool,
-    /// Other settings of every second execution: a deployment is under way, and two parameter sets are in use.
+    /// Other settings of every second execution: a deployment is under way, and two parameter sets are in use. In the end it has
+    /// succeeded or was rolled back, as the seed says.
     pub deploying: &'static [(&'static str, &'static str)],
     /// One sweep, ever: what it finds it must announce.
     pub sweeps_once: bool,
@@ -58,6 +63,8 @@ pub enum Roles {
     DeadCopies,
     /// First AMIs whose copies must be kept although they are gone themselves, then AMIs of which nobody tells.
     HeldAndMissed,
+    /// Mostly AMIs that go on changing, as do their copies.
+    Changing,
 }
 
 const PLAIN: Setting = Setting {
@@ -78,7 +85,7 @@ const PLAIN: Setting = Setting {
     roles: Roles::All,
 };
 
-pub static SETTINGS: [Setting; 8] = [
+pub static SETTINGS: [Setting; 10] = [
     // Everything is on.
     Setting {
         variables: &[
@@ -160,6 +167,33 @@ pub static SETTINGS: [Setting; 8] = [
         roles: Roles::HeldAndMissed,
         ..PLAIN
     },
+    // Copies follow their sources and the settings, and each channel's parameter holds the newest of its members.
+    Setting {
+        variables: &[
+            ("PARAMETER_NAME", "/golden/{tag:Channel}"),
+            ("SHARE_WITH", FRIEND),
+            ("EXTRA_TAGS", "cost=1"),
+            ("DEPRECATE", "Source"),
+        ],
+        deploying: &[("SHARE_WITH", BOTH_FRIENDS), ("EXTRA_TAGS", "cost=2,late=extra"), ("DEPRECATE", "30")],
+        shares: true,
+        roles: Roles::Changing,
+        ..PLAIN
+    },
+    // The same, out of service and back as well.
+    Setting {
+        variables: &[
+            ("PARAMETER_NAME", "/golden/{tag:Channel}"),
+            ("RETIRE_WITH_SOURCE", "true"),
+            ("EVENT_BUS_NAME", ""),
+            ("COPY_DESCRIPTION", "{name}, release {tag:release}"),
+        ],
+        deploying: &[("PARAMETER_NAME", "/images/{tag:Channel}"), ("RETIRE_WITH_SOURCE", "false")],
+        lost_events: 0.7,
+        tells: false,
+        roles: Roles::Changing,
+        ..PLAIN
+    },
 ];
 
 pub const QUEUE: &str = "http://sqs.eu-west-1.localhost/123456789012/announcements";
@@ -185,20 +219,38 @@ impl Setting {
                 .timeout(Duration::from_secs(30))
                 .set("AWS_MAX_ATTEMPTS", attempts.to_string())
                 // To read the machine's root certificates takes a debug build longer than all else at its start; here is no TLS.
-                .set("SSL_CERT_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/torture/root.pem"))
-                .set("QUEUE_URL", QUEUE)
-                .set("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS)
-                .set("SOURCE_REGIONS", "us-east-1,us-west-2")
-                .set("NAME_PATTERNS", "golden-*")
-                .set("COPY_NAME", self.copy_name)
-                .set("BACKFILL_DAYS", "3650")
-                .set("SWEEPS", self.sweeps.to_string());
-            let deploying = if number % 2 == 1 { self.deploying } else { &[] };
-            let variables = self.variables.iter().chain(deploying);
-            let function = variables.fold(function, |function, (name, value)| function.set(*name, *value));
+                .set("SSL_CERT_FILE", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/torture/root.pem"));
+            let variables = self.variables_of(number % 2 == 1);
+            let function = variables.into_iter().fold(function, |function, (name, value)| function.set(name, value));
             hosts.push(Arc::new(function.start().await.expect("the function starts with these settings")));
         }
         hosts
+    }
+
+    /// As the function reads them, before the deployment or after it.
+    pub fn settings(&self, is_deployed: bool) -> Settings {
+        let variables = BTreeMap::from_iter(self.variables_of(is_deployed));
+        let settings = Settings::read(|name| match name {
+            "AWS_REGION" => Some(HERE.to_owned()),
+            name => variables.get(name).cloned(),
+        });
+        settings.expect("the function starts with these settings")
+    }
+
+    /// Of two with the same name, the later one counts.
+    fn variables_of(&self, is_deployed: bool) -> Vec<(&'static str, String)> {
+        let of_all = [
+            ("QUEUE_URL", QUEUE),
+            ("DEAD_LETTER_QUEUE_URL", DEAD_LETTERS),
+            ("SOURCE_REGIONS", "us-east-1,us-west-2"),
+            ("NAME_PATTERNS", "golden-*"),
+            ("COPY_NAME", self.copy_name),
+            ("BACKFILL_DAYS", "3650"),
+            ("SWEEPS", if self.sweeps { "true" } else { "false" }),
+        ];
+        let deploying = if is_deployed { self.deploying } else { &[] };
+        let variables = of_all.iter().chain(self.variables).chain(deploying);
+        variables.map(|(name, value)| (*name, (*value).to_owned())).collect()
     }
 
     /// A fresh world: the stack's queues and keys, and what AWS leaves open chosen at random.
@@ -216,6 +268,11 @@ impl Setting {
         );
         world.add_key(HERE, Key::new("0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e").alias("golden"));
         world.behaviour = weak_behaviour(random);
+        if self.roles == Roles::Changing {
+            world.behaviour.hide_changes_for(world.behaviour.invisible_by_id_for);
+            world.behaviour.changes_invisible_by_filter_for = world.behaviour.invisible_by_filter_for;
+            world.behaviour.tag_events = random.u32(0..=2);
+        }
         // The courier's bound is 1,000.
         world.behaviour.messages_counted_too_many = self.room.map_or(0, |room| 1000 - room);
         // Time runs on while the function works, or stands still. Its 30 seconds are 300 here: less than the queue's visibility timeout,
@@ -227,6 +284,7 @@ impl Setting {
 
     pub fn habits(&self, random: &mut Rng) -> Habits {
         Habits {
+            hears_changes: self.roles == Roles::Changing,
             lost_events: self.lost_events,
             delivered_twice: random.f64() * 0.2,
             lost_deletions: random.f64() * 0.1,

@@ -2,15 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use courier_core::settings::Settings;
 use local::aws::{Image, ImageState, LaunchPermission, SnapshotState, World};
 use serde_json::{Value, json};
 
 use super::cast::{Act, Case, End};
+use super::in_step::{is_held, not_in_step};
 use super::setting::{DEAD_LETTERS, FRIEND, QUEUE, Setting};
 use crate::stage::HERE;
 
 /// Everything that is wrong; empty if the promise was kept.
-pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>, world: &World) -> Vec<String> {
+pub fn verdict(
+    cases: &[Case],
+    setting: &Setting,
+    settings: &Settings,
+    bystanders: &BTreeSet<String>,
+    world: &World,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let images = world.images(HERE);
     let mut expected: BTreeMap<&str, &Image> = BTreeMap::new();
@@ -20,7 +28,14 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
             (End::Disabled, [copy]) if copy.state == ImageState::Disabled => {
                 expected.insert(&copy.id, copy);
             }
-            (End::Copied | End::CopiedAtLast | End::InUse, [copy]) => {
+            (End::InStep, []) if is_disabled(case, world) => {}
+            (End::InStep, [copy]) if copy.state == ImageState::Disabled && is_disabled(case, world) => {
+                expected.insert(&copy.id, copy);
+            }
+            (End::Copied | End::CopiedAtLast | End::InUse | End::InStep, [copy]) => {
+                if settings.retire_with_source && is_disabled(case, world) && !is_held(copy, settings, world) {
+                    wrong.push(format!("the copy {} is not disabled as its source ({}) is", copy.id, case.name));
+                }
                 expected.insert(&copy.id, copy);
                 let told =
                     |fault: String| format!("the copy {} of an AMI {} ({}): {fault}", copy.id, case.what, case.name);
@@ -39,7 +54,13 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
             (End::CopiedByHand, [copy]) if copy.tags.is_empty() => {}
             (End::CopiedByHand, [copy]) => wrong.push(format!("the copy {} made by hand was changed", copy.id)),
             (
-                End::Copied | End::CopiedAtLast | End::CopiedByHand | End::Requested | End::InUse | End::Disabled,
+                End::Copied
+                | End::CopiedAtLast
+                | End::CopiedByHand
+                | End::Requested
+                | End::InUse
+                | End::Disabled
+                | End::InStep,
                 copies,
             ) => {
                 wrong.push(format!("an AMI {} ({}) has {} copies, not one", case.what, case.name, copies.len()));
@@ -64,6 +85,7 @@ pub fn verdict(cases: &[Case], setting: &Setting, bystanders: &BTreeSet<String>,
         wrong.push(format!("still in the queue: {}", message.body));
     }
     wrong.extend(parameters(cases, setting, &images, world));
+    wrong.extend(not_in_step(settings, world));
     wrong.extend(dead_letters(cases, world));
     wrong
 }
@@ -78,6 +100,12 @@ fn is_one_of_each_order(copies: &[&Image]) -> bool {
 
 fn copies_of<'a>(case: &Case, images: &'a [Image]) -> Vec<&'a Image> {
     images.iter().filter(|image| source_of(case, image).is_some()).collect()
+}
+
+/// Whether the source AMI is disabled.
+fn is_disabled(case: &Case, world: &World) -> bool {
+    let source = case.source.as_ref().and_then(|(region, id)| world.image(region, id));
+    source.is_some_and(|source| source.state == ImageState::Disabled)
 }
 
 /// Which AMI of the case an AMI is a copy of.
@@ -177,7 +205,7 @@ fn dead_letters(cases: &[Case], world: &World) -> Vec<String> {
                 End::CopiedByHand => names_source && code == "LooksSpent",
                 // An event of an AMI that was deregistered long ago: EC2 answers as if it had never existed.
                 End::Retired => announced && code == "InvalidAMIID.NotFound",
-                End::Copied | End::Requested | End::NotCopied | End::InUse | End::Disabled => false,
+                End::Copied | End::Requested | End::NotCopied | End::InUse | End::Disabled | End::InStep => false,
             }
         };
         match cases.iter().find(is_about) {
