@@ -138,6 +138,9 @@ impl<'a> Findings<'a> {
             Sight::Shown(image) if is_in_service(image) => {}
             Sight::Shown(_) | Sight::Absent if self.settings.retire_with_source => {
                 self.gone.push((copy.created, copy.copy.clone()));
+                // It may leave its name.
+                let name = copy.followed.as_ref().and_then(|followed| followed.parameter());
+                self.names.extend(name.and_then(|name| name.parse().ok()));
             }
             _ => {}
         }

@@ -229,7 +229,7 @@ async fn the_election_of_a_sweep_sees_what_the_messages_of_that_sweep_wrote() {
 }
 
 #[tokio::test]
-async fn a_sweep_elects_anew_for_the_copies_that_it_has_finished_as_well() {
+async fn a_sweep_elects_again_for_the_copies_that_it_has_finished_as_well() {
     let stage = Stage::new().await.set("SOURCE_REGIONS", THERE).set("PARAMETER_NAME", "/golden/{tag:Channel}");
     let stage = stage.with(|world| {
         world.add_image(THERE, source());

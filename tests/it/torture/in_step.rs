@@ -64,7 +64,7 @@ fn steps(
     election::steps(&look, &Timing::EC2).described()
 }
 
-/// Whom it is not shared with, whatever its hint says.
+/// Who it is not shared with, whatever its hint says.
 fn not_shared(copy: &Image, settings: &Settings) -> Vec<String> {
     let accounts = settings.finishing.share_with.iter().map(|principal| principal.as_str().to_owned());
     let lacks = |account: &String| {
@@ -132,7 +132,7 @@ pub fn is_held(copy: &Image, settings: &Settings, world: &World) -> bool {
     names.iter().any(|name| holds(&name) && !members.names().any(|other| other.as_str() == name))
 }
 
-/// An AMI as EC2 would show it at once. Another account's tags are not to be seen.
+/// An AMI as EC2 would show it at once. Another account's tags are not visible.
 fn seen(image: &Image) -> image::Image {
     let identity =
         |id: &String, region: &String| Some(Identity { region: region.parse().ok()?, image: id.parse().ok()? });
