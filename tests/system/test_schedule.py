@@ -30,10 +30,10 @@ def test_the_schedule_sends_a_sweep_which_copies_what_nobody_announced(courier):
 
 
 def test_what_a_sweep_announced_and_the_function_rejects_is_no_letter(courier):
-    # Its copy would need the tag `Role` for its name.
-    image = courier.unheard("without-a-role")
+    # The tag `Role` is a part of the copy's name, and no name has this character.
+    image = courier.unheard("with-a-strange-role", Role="a?")
     until(lambda: image in str(courier.client("ec2", "us-east-1").describe_images(Owners=["self"])), "the AMI to be visible")
     courier.send({"Sweep": {}})
-    assert "Role" in courier.outcome(image, "Rejected")["explanation"]
+    assert "COPY_NAME makes a name" in courier.outcome(image, "Rejected")["explanation"]
     until(lambda: courier.waiting() == [], "an empty queue")
     courier.letters(0)
