@@ -4,6 +4,7 @@
 mod many;
 mod parameter;
 mod parts;
+mod shown;
 mod whose;
 
 use std::time::Duration;
