@@ -112,6 +112,15 @@ fn a_picture_needs_until() {
 }
 
 #[test]
+fn a_tag_that_follows_needs_until_finished_and_the_form_of_a_tag() {
+    let output = invoke(r#"{"echo": 1}"#, &["--then-tag", "Channel=prod"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("add --until finished"), "{}", text(&output.stderr));
+    let output = invoke(r#"{"echo": 1}"#, &["--until", "finished", "--then-tag", "prod"]);
+    assert!(text(&output.stderr).contains("KEY=VALUE"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn status_names_the_region_whose_function_did_not_answer_with_exit_code_1() {
     let server = Server::start(&[]);
     let endpoint = format!("http://127.0.0.1:{}", server.port);

@@ -1,12 +1,13 @@
 """The commands of docs/in-step.md, run with the AWS CLI: each leaves the tags that the page says, and makes an event that the stack hears."""
 
+import re
 import subprocess
 
 import boto3
 import pytest
 from pages import read
 from stack import REGION, options, rendered, template
-from test_commands import TARGET
+from test_commands import TARGET, run_here
 from test_courier import VERSION_1
 from test_hearing import hearing, tag
 from aws_on_loopback import Aws
@@ -83,3 +84,10 @@ def test_promotion_and_going_back_are_tags_that_the_stack_hears(served):
     # What keeps hands off a copy, and what adopts it, is seen by the next sweep.
     of_copy = [heard(REGION, *pair) for pair in zip(copies, copies[1:])]
     assert of_copy == [[], [], [], ["CopyRule"], ["CopyRule"], [], []]
+
+
+def test_the_time_line_of_local_shows_a_promotion(tmp_path):
+    (script,) = [block.script for block in read("docs/in-step.md").blocks if "--then-tag" in block.script]
+    shown = run_here(script, tmp_path).stdout
+    assert re.search(r"owner +tags ami-\w+ in us-east-1: Channel=prod", shown), shown
+    assert re.search(r"result +the parameter /golden/prod holds ami-\w+", shown), shown

@@ -19,6 +19,7 @@ Examples:
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until failed
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --weak
   cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --picture life.svg
+  cargo run -p local -- invoke events/ec2-ami-state-change.json --until finished --set 'PARAMETER_NAME=/golden/{tag:Channel}' --then-tag Channel=prod
   echo '{\"Sweep\":{}}' | cargo run -p local -- invoke - --set SOURCE_REGIONS=us-east-1
 
 Exit code: 0 if the function answered and --until was reached, else 1. Failed messages of a batch are printed and do not
@@ -32,6 +33,11 @@ pub(in crate::cli) struct Arguments {
     #[arg(long, value_enum, default_value_t = Goal::Answer)]
     pub(super) until: Goal,
 
+    /// Once the copy is finished, tag its source AMI, and follow that too: a promotion, where the name of the parameter has the placeholder
+    /// `{tag:KEY}`; can be repeated.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = tag)]
+    pub(super) then_tag: Vec<(String, String)>,
+
     /// Use the weakest EC2 that its documentation permits: names are not unique, a new AMI is not visible for 15 minutes,
     /// a deregistered AMI is InvalidAMIID.NotFound immediately, and the client token of a dead AMI is an error.
     #[arg(long)]
@@ -43,6 +49,11 @@ pub(in crate::cli) struct Arguments {
 
     #[command(flatten)]
     pub(super) function: FunctionOptions,
+}
+
+fn tag(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a tag has the form KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// When a run ends.

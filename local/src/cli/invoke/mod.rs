@@ -48,6 +48,9 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     if arguments.picture.is_some() && arguments.until == Goal::Answer {
         return output::fail("--picture draws what --until prints: add --until finished");
     }
+    if !arguments.then_tag.is_empty() && arguments.until != Goal::Finished {
+        return output::fail("--then-tag follows a copy that is finished: add --until finished");
+    }
     if let Some(Err(reason)) = arguments.picture.as_deref().map(picture::check) {
         return output::fail(reason);
     }
@@ -110,7 +113,12 @@ async fn on_embedded_aws(arguments: &Arguments, payload: &[u8]) -> Result<(), St
     )
     .await?;
     let mut simulation = Simulation::new(aws, host, queues, &options.region, arguments.until);
-    let outcome = simulation.run(event, payload).await;
+    let mut outcome = simulation.run(event, payload).await;
+    for (key, value) in &arguments.then_tag {
+        if outcome.is_ok() {
+            outcome = simulation.tag_sources(&seeding, key, value).await;
+        }
+    }
     print_logs(options, simulation.host());
     simulation.print_images(&seeding, outcome.is_ok());
     let drawn = arguments.picture.as_deref().map_or(Ok(()), |path| picture::write(path, simulation.moments()));

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::arguments::Goal;
 use super::queues::{Queues, batch_of};
-use crate::aws::{Aws, Image, ImageState};
+use crate::aws::{Aws, Caller, Image, ImageState};
 use crate::cli::picture::Moment;
 use crate::cli::seeding::Seeding;
 use crate::cli::{options, output, report, timeline};
@@ -145,6 +145,12 @@ impl Simulation {
     /// Regions, all.
     fn forward_events(&mut self) {
         let events = self.aws.world().take_events();
+        // The rules leave out the tags of copies.
+        let of_sources =
+            |event: &&Value| event["region"] != self.region.as_str() && event["detail"]["resource-type"] == "image";
+        for event in events.iter().filter(|event| event["detail-type"] == "Tag Change on Resource").filter(of_sources) {
+            self.aws.world().send(&self.queues.work, &event.to_string());
+        }
         for event in events.iter().filter(|event| event["detail-type"] == "EC2 AMI State Change") {
             let is_from_stack_region = event["region"] == self.region.as_str();
             let state = &event["detail"]["State"];
@@ -154,6 +160,29 @@ impl Simulation {
                 self.aws.world().send(&self.queues.work, &event.to_string());
             }
         }
+    }
+
+    /// Tags the source AMIs, as their owner does, and moves on until the function has handled what follows.
+    pub(super) async fn tag_sources(&mut self, seeding: &Seeding, key: &str, value: &str) -> Result<(), String> {
+        for source in &seeding.images {
+            let parameters = json!({ "ResourceId.1": source.image_id, "Tag.1.Key": key, "Tag.1.Value": value });
+            let caller = Caller { region: source.region.clone(), account: seeding.account.clone() };
+            let tagged = self.aws.world().call(&caller, "ec2", "CreateTags", &parameters);
+            tagged.map_err(|why| format!("the source AMI {} cannot be tagged: {}", source.image_id, why.message))?;
+            self.print("owner", &format!("tags {} in {}: {key}={value}", source.image_id, source.region));
+        }
+        let calls_before = self.printed.calls;
+        self.forward_events();
+        while self.deliver().await? {
+            self.forward_events();
+        }
+        let calls = self.aws.world().calls();
+        let put = calls.iter().skip(calls_before).filter(|call| call.action == "PutParameter");
+        for parameters in put.map(|call| &call.parameters) {
+            let text = |field: &str| parameters[field].as_str().unwrap_or("?").to_owned();
+            self.print("result", &format!("the parameter {} holds {}", text("Name"), text("Value")));
+        }
+        Ok(())
     }
 
     fn is_goal_reached(&self) -> bool {
@@ -319,8 +348,6 @@ fn announcement(event: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
