@@ -357,6 +357,21 @@ async fn in_a_dry_run_no_copy_is_changed_and_the_outcome_says_what_would_be() {
     assert!(stage.aws.world().parameter(HERE, "/golden/beta").is_none());
 }
 
+/// The one real copy of docs/production.md, which shows whether the key and the sharing are right.
+#[tokio::test]
+async fn in_a_dry_run_the_copy_of_a_request_that_asks_for_a_real_one_is_finished() {
+    let stage = Stage::new().await.set("DRY_RUN", "true").set("SHARE_WITH", PARTNER).source(AMI, "golden-1");
+    let function = stage.function().await;
+    let mut request = crate::stage::request(AMI, "golden-1");
+    request["DryRun"] = json!(false);
+    let answer = function.invoke(&request).await.expect("an outcome");
+    let copy = answer["ImageId"].as_str().expect("a copy").to_owned();
+    stage.aws.world().advance(30 * MINUTE);
+    let available = crate::stage::batch([("m1", crate::stage::state_change(HERE, &copy, "available").to_string())]);
+    assert!(crate::life::done(&function, &available).await);
+    assert!(is_finished(&stage, &copy) && is_shared_with(&stage, &copy, PARTNER), "{:?}", function.logs());
+}
+
 #[tokio::test]
 async fn a_name_that_waits_for_late_tags_is_made_once_they_are_there() {
     let stage = Stage::new().await.set("SOURCE_REGIONS", THERE).set("COPY_NAME", "{name}-{tag:Release}");
