@@ -20,8 +20,10 @@ pub struct Stage {
     pub aws: Aws,
     pub queue: String,
     pub dead_letters: String,
-    settings: BTreeMap<String, String>,
+    settings: Mutex<BTreeMap<String, String>>,
     timeout: Duration,
+    /// Whether the proof of permissions reads its calls.
+    is_recorded: bool,
     /// Where functions were started: Region and account.
     stacks: Mutex<BTreeSet<(String, String)>>,
 }
@@ -34,8 +36,9 @@ impl Stage {
             aws,
             queue,
             dead_letters,
-            settings: BTreeMap::new(),
+            settings: Mutex::default(),
             timeout: Duration::from_secs(60),
+            is_recorded: true,
             stacks: Mutex::default(),
         };
         let (queue, dead_letters) = (stage.queue.clone(), stage.dead_letters.clone());
@@ -51,12 +54,32 @@ impl Stage {
     }
 
     /// A setting of the function. An empty value takes it away.
-    pub fn set(mut self, variable: &str, value: &str) -> Self {
+    pub fn set(self, variable: &str, value: &str) -> Self {
+        self.put(variable, value);
+        self
+    }
+
+    fn put(&self, variable: &str, value: &str) {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
         if value.is_empty() && variable != "EVENT_BUS_NAME" {
-            self.settings.remove(variable);
+            settings.remove(variable);
         } else {
-            self.settings.insert(variable.to_owned(), value.to_owned());
+            settings.insert(variable.to_owned(), value.to_owned());
         }
+    }
+
+    /// A deployment: functions that are started from now on have these settings as well. The calls so far are kept, and forgotten.
+    pub fn deploy(&self, settings: &[(&str, &str)]) {
+        self.keep_calls();
+        self.aws.world().forget_calls();
+        for (variable, value) in settings {
+            self.put(variable, value);
+        }
+    }
+
+    /// With settings that the template's parameters do not take: its proof of permissions could not set them.
+    pub fn beyond_the_template(mut self) -> Self {
+        self.is_recorded = false;
         self
     }
 
@@ -91,7 +114,8 @@ impl Stage {
             .account(account)
             .endpoint_url(&self.aws.endpoint())
             .timeout(self.timeout);
-        self.settings.iter().fold(function, |function, (variable, value)| function.set(variable, value))
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        settings.iter().fold(function, |function, (variable, value)| function.set(variable, value))
     }
 
     pub async fn function(&self) -> Host {
@@ -178,9 +202,12 @@ impl Drop for Stage {
 impl Stage {
     /// Keeps the calls, one JSON line each, for the proof that the template allows them all and no more.
     fn keep_calls(&self) {
+        if !self.is_recorded {
+            return;
+        }
         let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("aws-calls.jsonl");
-        let settings: BTreeMap<_, _> =
-            self.settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings: BTreeMap<_, _> = settings.iter().filter(|(variable, _)| !variable.starts_with("AWS_")).collect();
         let stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Where several stacks share a world, a call does not say which of them made it.
         let Ok([(here, _)]) = <[(String, String); 1]>::try_from(stacks.into_iter().collect::<Vec<_>>()) else { return };

@@ -318,7 +318,7 @@ async fn an_announced_ami_is_copied_as_the_settings_say() {
         (vec![("COPY_TAGS", "false")], json!({}), &[]),
         (vec![("COPY_TAGS", "true")], json!({}), own),
         (
-            vec![("EXTRA_TAGS", "team=sre, url=https://x/?a=b,empty=")],
+            vec![("EXTRA_TAGS", "team=sre,url=https://x/?a=b,empty=")],
             json!({}),
             &[("team", "sre"), ("url", "https://x/?a=b"), ("empty", ""), ("Name", "golden")],
         ),

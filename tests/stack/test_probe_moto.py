@@ -55,8 +55,8 @@ def test_the_run_ends_by_itself_and_answers_every_question(run):
     done, answers, *_ = run
     # Moto does not have every call, so some questions have no answer.
     assert done.returncode == 2, done.stderr
-    assert len(answers) == 31, done.stderr
-    assert "31/31" in done.stderr and "Removed:" in done.stdout
+    assert len(answers) == 34, done.stderr
+    assert "34/34" in done.stderr and "Removed:" in done.stdout
 
 
 def test_it_leaves_nothing_behind(run):

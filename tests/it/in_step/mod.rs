@@ -14,7 +14,7 @@ use local::host::Host;
 use serde_json::{Value, json};
 
 use crate::life::{built, ended, finished, image};
-use crate::stage::{HERE, Stage, THERE};
+use crate::stage::{Stage, THERE};
 
 const AMI: &str = "ami-0abcdef1234567890";
 const MINUTE: Duration = Duration::from_secs(60);
@@ -92,8 +92,8 @@ async fn announced_by_sweep(stage: &Stage, function: &Host) -> usize {
 
 /// The same stack with other settings.
 async fn with(stage: &Stage, settings: &[(&str, &str)]) -> Host {
-    let function = settings.iter().fold(stage.function_in(HERE), |function, (name, value)| function.set(*name, *value));
-    function.start().await.expect("the function starts with these settings")
+    stage.deploy(settings);
+    stage.function().await
 }
 
 fn copy_of(stage: &Stage, id: &str) -> Image {

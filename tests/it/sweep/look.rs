@@ -364,7 +364,7 @@ async fn a_listing_stays_within_ec2s_limits_of_filters_whatever_the_settings_are
         ("REQUIRED_TAGS", tags.replace('!', "")),
         ("REQUIRED_TAGS", format!("team={}", "*".repeat(200))),
     ] {
-        let stage = stage().await.set("BACKFILL_DAYS", "7").set(variable, &value).with(|world| {
+        let stage = stage().await.beyond_the_template().set("BACKFILL_DAYS", "7").set(variable, &value).with(|world| {
             let mut image = Image::new(id_of(1), "golden-1").created(ago(90)).tag("team", &"*".repeat(200));
             image.tags.extend((0..60).map(|n| (format!("tag{n}"), String::new())));
             world.add_image(THERE, image);
