@@ -5,7 +5,7 @@ import subprocess
 
 import boto3
 import pytest
-from pages import read
+from pages import blocks, read
 from stack import REGION, options, rendered, template
 from test_commands import TARGET, run_here
 from test_courier import VERSION_1
@@ -13,7 +13,7 @@ from test_hearing import hearing, tag
 from aws_on_loopback import Aws
 
 SOURCE_REGION = "us-east-1"
-STEPS = [block.script for block in read("docs/in-step.md").blocks if block.mark == "in-step"]
+STEPS = [block.script for block in blocks("in-step")]
 
 
 class Page:
