@@ -100,7 +100,7 @@ def test_it_creates_what_the_source_creates(plain, parameters):
     ids=str,
 )
 def test_the_code_comes_from_the_bucket(plain, parameters, bucket, key):
-    function = rendered(plain, {**CODE, **parameters})["Function"]["Properties"]
+    function = rendered(plain, {**CODE, "SourceRegions": "us-east-1", **parameters})["Function"]["Properties"]
     assert function["Code"] == {"S3Bucket": bucket, "S3Key": key}
 
 
