@@ -221,6 +221,8 @@ class Sam:
         path.write_text(event)
         command = [TOOLS / "sam", "local", "invoke", "--template", self.build / "template.yaml", "--event", path]
         command += ["--env-vars", self.environment, "--docker-network", Network.name, "--region", REGION]
+        # The one parameter without a default.
+        command += ["--parameter-overrides", "SourceRegions=us-east-1"]
         if self.docker.stand_in:
             command += ["--skip-pull-image"]
         # Without credentials, SAM passes its own to the function; they mean ACCOUNT here. With credentials, it would ask STS for their account.
