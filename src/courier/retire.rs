@@ -84,7 +84,7 @@ impl Retirements<'_> {
     /// The source is in service: what was done to its copies because it was not is undone.
     pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
         let courier = self.courier;
-        if !courier.settings.brings_back() {
+        if !courier.settings.brings_back() || courier.settings.copying.dry_run {
             return Ok(());
         }
         for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
@@ -101,6 +101,10 @@ impl Retirements<'_> {
 impl Retirement<'_> {
     async fn run(self) -> Report {
         let (courier, source) = (self.courier, self.source);
+        if courier.settings.copying.dry_run {
+            return courier
+                .ignored(Some(source), format!("DRY_RUN is on, so the copy {} stays as it is", self.copy.id));
+        }
         let followed = match self.source_state().await {
             // What was done because the source was out of service is undone whatever the setting is by now.
             Ok(_) if !courier.settings.brings_back() => {

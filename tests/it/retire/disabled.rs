@@ -200,6 +200,22 @@ async fn a_copy_that_the_courier_disabled_is_enabled_again_whatever_the_setting_
 }
 
 #[tokio::test]
+async fn in_a_dry_run_no_copy_follows_its_source_out_of_service_or_back() {
+    let (stage, function, copy) = our_own().await;
+    stage.deploy(&[("DRY_RUN", "true")]);
+    let dry = stage.function().await;
+    ec2(&stage, THERE, "DisableImage", AMI);
+    assert_stays(&stage, &copy, &event(&dry, "disabled").await, "DRY_RUN is on");
+    assert_stays(&stage, &copy, &swept(&stage, &dry).await, "DRY_RUN is on");
+    both_disabled(&stage, &function, &copy).await;
+    ec2(&stage, THERE, "EnableImage", AMI);
+    event(&dry, "available").await;
+    sweep(&stage, &dry).await;
+    // The one call asks EC2 for permission only.
+    assert_eq!((image(&stage, &copy).state, changes(&stage)), (ImageState::Disabled, vec!["CopyImage".to_owned()]));
+}
+
+#[tokio::test]
 async fn disabled_then_deregistered_a_source_takes_the_disabled_copy_with_it_after_the_wait() {
     let (stage, function, copy) = shared_by_setting().await;
     ec2(&stage, THERE, "DisableImage", AMI);
