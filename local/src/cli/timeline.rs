@@ -51,9 +51,9 @@ fn subjects(parameters: &Value) -> Vec<&str> {
     let mut subjects = Vec::new();
     for (name, value) in parameters.as_object().into_iter().flatten() {
         let Some(text) = value.as_str() else { continue };
-        let is_subject =
-            text.starts_with("ami-") && !text.contains(' ') && !text.contains(':') || text.starts_with("snap-");
-        if (is_subject || name == "Name") && !subjects.contains(&text) {
+        let id = text.strip_prefix("ami-").or_else(|| text.strip_prefix("snap-"));
+        let is_id = id.is_some_and(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        if (is_id || name == "Name") && !subjects.contains(&text) {
             subjects.push(text);
         }
     }
@@ -155,7 +155,9 @@ mod tests {
             ["/golden/ami", "ami-2"]
         );
         assert_eq!(
-            subjects(&json!({"TagKey": "ami-courier:finished at noon", "T": "ami-courier:finished"})),
+            subjects(
+                &json!({"TagKey": "ami-courier:finished at noon", "T": "ami-courier:stack", "Value": "ami-courier"})
+            ),
             Vec::<&str>::new()
         );
     }
