@@ -108,7 +108,7 @@ impl Courier {
             State::Deregistered if is_local => {
                 vec![self.ignored(None, format!("{ami} is deregistered; no action needed"))]
             }
-            _ if is_local => self.changed_here(&ami.image, delivery).await,
+            _ if is_local => self.changed_here(&ami.image, &[], delivery).await,
             State::Available | State::Pending => {
                 self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await
             }
@@ -126,7 +126,7 @@ impl Courier {
         delivery: &Delivery<'_>,
     ) -> Vec<Report> {
         if ami.region == self.settings.stack_region {
-            return self.changed_here(&ami.image, delivery).await;
+            return self.changed_here(&ami.image, changed, delivery).await;
         }
         let copies = match self.copies_to_follow(ami, changed, announced_by, delivery).await {
             Ok(copies) => copies,
@@ -174,17 +174,31 @@ impl Courier {
         let source = self.aws.ec2(&ami.region).image(&ami.image, None).await;
         let source = source.when(format_args!("describing the source AMI {ami}"))?;
         // Of another account's AMI, only shared tags are visible.
-        let is_own = announced_by == AnnouncedBy::Ec2;
-        let shows = |change: &TagChange| source.as_ref().is_some_and(|image| change.is_visible(image));
-        if is_own && delivery.is_young(self.aws.now()) && !changed.iter().all(shows) {
-            let message = format!("the new tags of {ami} are not visible yet");
-            return Err(Error::retry(RetryAfter::Seconds, code::NOT_VISIBLE_YET, message));
+        if announced_by == AnnouncedBy::Ec2 {
+            self.shows(changed, ami, source.as_ref(), delivery)?;
         }
         Ok(copies.into_iter().map(|copy| (copy, source.clone())).collect())
     }
 
-    /// An AMI of this Region changed state, as EC2 or a sweep reports. That is a hint; the AMI itself decides what to do.
-    async fn changed_here(&self, id: &ImageId, delivery: &Delivery<'_>) -> Vec<Report> {
+    /// What an event says of tags may not be visible yet: comparing too early would miss it.
+    fn shows(
+        &self,
+        changed: &[TagChange],
+        ami: &Identity,
+        image: Option<&Image>,
+        delivery: &Delivery<'_>,
+    ) -> Result<(), Error> {
+        let is_visible = |change: &TagChange| image.is_some_and(|image| change.is_visible(image));
+        if changed.iter().all(is_visible) || !delivery.is_young(self.aws.now()) {
+            return Ok(());
+        }
+        let message = format!("the new tags of {ami} are not visible yet");
+        Err(Error::retry(RetryAfter::Seconds, code::NOT_VISIBLE_YET, message))
+    }
+
+    /// An AMI of this Region changed its state, or these tags, as EC2 or a sweep reports. That is a hint; the AMI itself decides what to
+    /// do.
+    async fn changed_here(&self, id: &ImageId, changed: &[TagChange], delivery: &Delivery<'_>) -> Vec<Report> {
         let ec2 = self.local_ec2();
         let nothing = |reason: &str| vec![self.ignored(None, format!("{id} in {}: {reason}", ec2.region))];
         let image = match ec2.image(id, None).await.when(format_args!("describing {id} in {}", ec2.region)) {
@@ -202,6 +216,9 @@ impl Courier {
             return self.copy(&image.identity(&ec2.region), &why, Resume::FromStart, delivery).await;
         }
         let Some(source) = image.courier_source() else { return nothing("not a copy of the courier's") };
+        if let Err(error) = self.shows(changed, &image.identity(&ec2.region), Some(&image), delivery) {
+            return vec![self.failed(Some(&source), error)];
+        }
         let span = info_span!("source", image = %source.image, region = %source.region);
         vec![self.copy_changed(&image, &source).instrument(span).await]
     }
@@ -225,7 +242,7 @@ impl Courier {
     /// Does what the courier has asked itself to do.
     async fn own(&self, message: &OwnMessage, hops: u32, delivery: &Delivery<'_>) -> Vec<Report> {
         let (source, why, resume) = match message {
-            OwnMessage::Unfinished { copy } => return self.changed_here(copy, delivery).await,
+            OwnMessage::Unfinished { copy } => return self.changed_here(copy, &[], delivery).await,
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
                 return vec![Retirements { courier: self }.of_copy(copy).await];
             }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{
     AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with,
 };
-use crate::life::{built, ended, finished};
+use crate::life::{built, done, ended, finished};
 use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, Stage, THERE, state_change};
 
@@ -246,4 +246,21 @@ async fn a_sweep_elects_again_for_the_copies_that_it_has_finished_as_well() {
     assert_ne!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
     delivered(&stage, function).await;
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
+}
+
+#[tokio::test]
+async fn a_withdrawal_of_a_copy_that_ec2_does_not_show_yet_is_waited_for() {
+    let (stage, function, [older, newer]) = two(Stage::new().await).await;
+    tag(&stage, HERE, &newer, WITHDRAWN, "");
+    let mut events = stage.aws.world().take_events();
+    events.retain(|event| event["detail"]["changed-tag-keys"] == json!([WITHDRAWN]));
+    let [event] = events.try_into().expect("one event");
+    let mut message = crate::stage::batch([("m1", event.to_string())]);
+    let sent = stage.aws.world().now().unix_timestamp() * 1000;
+    message["Records"][0]["attributes"]["SentTimestamp"] = json!(sent.to_string());
+    stage.aws.world().image_mut(HERE, &newer).unwrap().tags.remove(WITHDRAWN);
+    assert!(!done(&function, &message).await, "compared now, the copy would be in step");
+    stage.aws.world().image_mut(HERE, &newer).unwrap().tags.insert(WITHDRAWN.to_owned(), String::new());
+    assert!(done(&function, &message).await);
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));
 }
