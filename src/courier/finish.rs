@@ -45,19 +45,11 @@ struct Done {
 }
 
 impl Done {
-    /// Whether it is done.
-    fn note(&mut self, part: Part, done: Result<(), Error>) -> bool {
+    fn note(&mut self, part: Part, done: Result<(), Error>) {
         match done {
-            Ok(()) => {
-                if !self.changed.contains(&part) {
-                    self.changed.push(part);
-                }
-                true
-            }
-            Err(error) => {
-                self.errors.push(error);
-                false
-            }
+            Ok(()) if self.changed.contains(&part) => {}
+            Ok(()) => self.changed.push(part),
+            Err(error) => self.errors.push(error),
         }
     }
 }
@@ -213,7 +205,7 @@ impl Finish<'_> {
         true
     }
 
-    /// Snapshots first: the tags of the image show whether all have them.
+    /// Snapshots first: the tags of the image show whether all have them. Returns whether all are on.
     async fn tag(&self, tags: &[Tag], done: &mut Done) -> bool {
         let (copy, ec2) = (self.copy, self.courier.local_ec2());
         let of_snapshots: Vec<Tag> = tags.iter().filter(|tag| may_be_on_snapshots(tag)).cloned().collect();
@@ -224,11 +216,15 @@ impl Finish<'_> {
                 are_on = ec2.tag_all(resources, tags).await.when_seen(format_args!("{doing}"));
             }
         }
-        match are_on {
-            // The name of its parameter is a part of its own.
-            Ok(()) if tags.iter().all(|tag| tag.key == tag::PARAMETER) => true,
-            are_on => done.note(Part::Tags, are_on),
+        if let Err(error) = are_on {
+            done.errors.push(error);
+            return false;
         }
+        for tag in tags {
+            // The name of its parameter is a part of its own.
+            done.note(if tag.key == tag::PARAMETER { Part::Parameter } else { Part::Tags }, Ok(()));
+        }
+        true
     }
 
     /// Snapshots first, so that an account that can launch the AMI can copy it as well. A blank volume has no snapshot.

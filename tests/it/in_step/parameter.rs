@@ -264,3 +264,14 @@ async fn a_withdrawal_of_a_copy_that_ec2_does_not_show_yet_is_waited_for() {
     assert!(done(&function, &message).await);
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));
 }
+
+#[tokio::test]
+async fn a_copy_that_gets_another_name_and_is_not_the_newest_there_is_updated_all_the_same() {
+    let (stage, function, [_, newer]) = two(Stage::new().await).await;
+    tag(&stage, THERE, NEWER, "Channel", "prod");
+    events(&stage, &function).await;
+    tag(&stage, THERE, AMI, "Channel", "prod");
+    let outcomes = events(&stage, &function).await;
+    assert_eq!(outcomes[0]["Changed"], json!(["Parameter", "Tags"]), "{outcomes:?}");
+    assert_eq!(held(&stage, "/golden/prod").as_ref(), Some(&newer));
+}
