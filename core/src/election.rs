@@ -26,11 +26,12 @@ use time::{Duration, OffsetDateTime};
 
 use crate::error::minute;
 use crate::finish::never_published;
-use crate::identity::{ImageId, Malformed, ParameterName, Region};
+use crate::identity::{Identity, ImageId, Malformed, ParameterName, Region};
 use crate::image::{Image, MadeFor, State, tag};
 use crate::naming::{Missing, Template};
+use crate::settings::Settings;
 
-/// The delay of a sweep's message with the name of a parameter: the longest that SQS has, and the bound of visibility.
+/// The delay of a sweep's message with the name of a parameter: the longest that SQS has. It is too young before [`Timing::settled`].
 pub const NAME_DELAY: Duration = Duration::minutes(15);
 
 /// The bounds that the rules rest on.
@@ -93,9 +94,8 @@ pub fn name_of(copy: &Image) -> Option<ParameterName> {
 
 /// The name for which it is a member, if it is one.
 fn membership(copy: &Image, stack: &str) -> Option<ParameterName> {
-    let is_of_stack = copy.tags.get(tag::STACK).is_some_and(|of| of == stack);
     let may_be_held = copy.state == State::Available && !is_withdrawn(copy) && never_published(copy).is_none();
-    name_of(copy).filter(|_| is_of_stack && may_be_held)
+    name_of(copy).filter(|_| copy.is_of_stack(stack) && may_be_held)
 }
 
 /// The newest member of each name, collected copy by copy.
@@ -140,7 +140,7 @@ impl Members {
             return;
         }
         let source = hash_of_source(copy);
-        if !is_requested(copy) && copy.state.is_live() && copy.tags.get(tag::STACK) == Some(&self.stack) {
+        if !is_requested(copy) && copy.state.is_live() && copy.is_of_stack(&self.stack) {
             self.announced.extend(source);
         }
         let Some(name) = membership(copy, &self.stack) else { return };
@@ -306,12 +306,11 @@ impl Election<'_> {
             let is_young = self.now - parameter.written < timing.visible;
             return Ok(if is_young { Standing::NotVisibleYet } else { Standing::NoHolder });
         };
-        let is_of_stack = image.tags.get(tag::STACK).is_some_and(|of| of == self.stack);
         let is_dead = matches!(image.state, State::Disabled | State::Failed | State::Deregistered);
         Ok(match membership(image, self.stack) {
             _ if is_dead || is_withdrawn(image) => Standing::NoHolder,
             Some(name) if name == *self.name && !self.has_announced_copy(image) => Standing::Counts(Newness::of(image)),
-            _ if is_of_stack => Standing::NoHolder,
+            _ if image.is_of_stack(self.stack) => Standing::NoHolder,
             _ => Standing::Counts(Newness::of_foreign(image, holder.source_created)),
         })
     }
@@ -360,6 +359,27 @@ pub struct Look<'a> {
     /// The time of the copy to be retired has come.
     pub is_due: bool,
     pub now: OffsetDateTime,
+}
+
+impl<'a> Look<'a> {
+    /// Of a copy whose time has not come. `None` without `PARAMETER_NAME`. `image`: the source, if it is in sight.
+    pub fn new(
+        copy: &'a Image,
+        source: &'a Identity,
+        image: Option<&'a Image>,
+        settings: &'a Settings,
+        now: OffsetDateTime,
+    ) -> Option<Self> {
+        Some(Self {
+            copy,
+            source: image,
+            source_region: &source.region,
+            parameter_name: settings.finishing.parameter_name.as_ref()?,
+            retire_with_source: settings.retire_with_source,
+            is_due: false,
+            now,
+        })
+    }
 }
 
 /// One call, or one election, that brings the membership of a copy in step.

@@ -227,6 +227,16 @@ impl Image {
         self.source.as_ref().is_none_or(|source| *source == tagged).then_some(tagged)
     }
 
+    /// Whether its tag says that this stack looks after it.
+    pub fn is_of_stack(&self, stack: &str) -> bool {
+        self.tags.get(tag::STACK).is_some_and(|of| of == stack)
+    }
+
+    /// The other stack that looks after it, if one does.
+    pub fn other_stack(&self, stack: &str) -> Option<&str> {
+        self.tags.get(tag::STACK).map(String::as_str).filter(|of| *of != stack)
+    }
+
     /// Whether this AMI is a copy of `source`, by what EC2 records or by the courier's tags.
     pub fn is_copy_of(&self, source: &Identity) -> bool {
         self.source.as_ref() == Some(source) || self.courier_source().as_ref() == Some(source)

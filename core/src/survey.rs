@@ -79,9 +79,8 @@ impl Followed {
     pub fn of(image: &Image, settings: &Settings) -> Option<Box<Self>> {
         const DECIDE: [&str; 4] = [tag::PARAMETER, tag::WITHDRAWN, tag::WITHDRAWN_SOURCE, tag::TRY];
         let stack = settings.copying.stack_name.as_str();
-        let is_ours = image.tags.get(tag::STACK).is_some_and(|of| of == stack);
         let tags = DECIDE.into_iter().filter_map(|key| Some((key, image.tags.get(key)?.as_str().into())));
-        (is_ours && settings.reconcile)
+        (image.is_of_stack(stack) && settings.reconcile)
             .then(|| Box::new(Self { shown: Shown::of(image, stack), state: image.state, tags: tags.collect() }))
     }
 
@@ -95,15 +94,7 @@ impl Followed {
     ) -> Option<Steps> {
         let tags = self.tags.iter().map(|(key, value)| ((*key).to_owned(), value.to_string()));
         let copy = Image { state: self.state, tags: tags.collect(), ..Image::new(self.shown.id.clone()) };
-        let look = Look {
-            copy: &copy,
-            source: image,
-            source_region: &source.region,
-            parameter_name: settings.finishing.parameter_name.as_ref()?,
-            retire_with_source: settings.retire_with_source,
-            is_due: false,
-            now,
-        };
+        let look = Look::new(&copy, source, image, settings, now)?;
         Some(election::steps(&look, &election::Timing::EC2))
     }
 

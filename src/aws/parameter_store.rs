@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{Parameter as SsmParameter, ParameterType};
-use courier_core::identity::ParameterName;
-use courier_core::identity::{ImageId, Region};
+use courier_core::identity::{ImageId, ParameterName, Region};
 use time::OffsetDateTime;
 
 use crate::aws::error::{CallError, failed};

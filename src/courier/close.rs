@@ -210,7 +210,8 @@ impl Close<'_> {
     }
 }
 
-/// A second look waits until the bound of visibility has passed, and so does an election: by then, what the same sweep found is done.
+/// A second look waits until the bound of visibility has passed. An election waits as long as SQS lets it; the dispatcher makes it
+/// wait for the rest.
 fn delay(message: &OwnMessage) -> Duration {
     match message {
         OwnMessage::SecondLook(_) => Duration::from_secs(Timing::EC2.second_look),

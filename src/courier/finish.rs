@@ -105,11 +105,12 @@ impl Finish<'_> {
     /// Whether the copy is this stack's to look after.
     fn is_followed(&self, is_first: bool) -> Result<(), Stop> {
         let (copy, settings) = (self.copy, &self.courier.settings);
-        Err(Stop::Ignored(match copy.tags.get(tag::STACK) {
-            Some(other) if *other != settings.copying.stack_name => {
-                format!("it is a copy of the stack `{other}` (tag `{}`)", tag::STACK)
+        let stack = settings.copying.stack_name.as_str();
+        Err(Stop::Ignored(match copy.other_stack(stack) {
+            Some(other) => format!("it is a copy of the stack `{other}` (tag `{}`)", tag::STACK),
+            _ if !is_first && !copy.is_of_stack(stack) => {
+                format!("it is finished, and not kept in step: it has no tag `{}`", tag::STACK)
             }
-            None if !is_first => format!("it is finished, and not kept in step: it has no tag `{}`", tag::STACK),
             _ if !is_first && !settings.reconcile => {
                 "it is finished, and not kept in step (RECONCILE=false)".to_owned()
             }

@@ -13,7 +13,7 @@ use time::Duration;
 use tokio::time::{Instant, Interval, interval_at};
 
 use super::stack::{Courier, Delivery};
-use crate::aws::ec2::Page;
+use crate::aws::ec2::{MOST_VALUES, Page};
 use crate::aws::error::When;
 
 /// How long a page of a listing takes at least, on average: five a second. EC2 gives an account 20 calls of an action a second, in
@@ -77,8 +77,6 @@ impl Courier {
         region: &Region,
         delivery: &Delivery<'_>,
     ) -> Result<HashSet<ImageId>, Error> {
-        /// How many ids EC2 takes for a filter.
-        const IDS_IN_A_FILTER: usize = 200;
         let (stack, ec2) = (delivery.stack, self.local_ec2());
         let origin = |image: &Image| {
             let recorded = family::recorded_origin(image, region, stack.account.as_ref())?;
@@ -86,7 +84,7 @@ impl Courier {
         };
         let mut origins: HashSet<ImageId> = images.iter().filter_map(origin).collect();
         let ids: Vec<ImageId> = origins.iter().cloned().collect();
-        for some in ids.chunks(IDS_IN_A_FILTER) {
+        for some in ids.chunks(MOST_VALUES) {
             let some: Vec<&ImageId> = some.iter().collect();
             let visible = ec2.visible(&some).await;
             let visible =

@@ -29,17 +29,9 @@ impl Membership<'_> {
     /// What brings the membership in step with the source. `None` where no parameter is asked for, or the copy is not this stack's.
     pub(super) fn steps(&self, source: &Identity, source_image: Option<&Image>, is_due: bool) -> Option<Steps> {
         let settings = &self.courier.settings;
-        let look = Look {
-            copy: &self.copy,
-            source: source_image,
-            source_region: &source.region,
-            parameter_name: settings.finishing.parameter_name.as_ref()?,
-            retire_with_source: settings.retire_with_source,
-            is_due,
-            now: self.courier.aws.now(),
-        };
-        let is_ours = self.copy.tags.get(tag::STACK) == Some(&settings.copying.stack_name);
-        is_ours.then(|| election::steps(&look, &Timing::EC2))
+        let look = Look::new(&self.copy, source, source_image, settings, self.courier.aws.now())?;
+        let is_ours = self.copy.is_of_stack(&settings.copying.stack_name);
+        is_ours.then(|| election::steps(&Look { is_due, ..look }, &Timing::EC2))
     }
 
     /// Does one step.

@@ -336,7 +336,7 @@ fn how(done: Deregistered) -> String {
 impl Courier {
     /// Whether this is a live copy of `source` that the courier made, and not one of another stack.
     fn is_own_copy(&self, copy: &Image, source: &Identity) -> bool {
-        let is_of_another_stack = copy.tags.get(tag::STACK).is_some_and(|of| *of != self.settings.copying.stack_name);
+        let is_of_another_stack = copy.other_stack(&self.settings.copying.stack_name).is_some();
         copy.state.is_live() && copy.courier_source().as_ref() == Some(source) && !is_of_another_stack
     }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use courier_core::announcement::{Question, StatusRequest, WidgetRequest};
 use courier_core::error::{Error, RetryAfter, code};
-use courier_core::identity::ParameterName;
-use courier_core::identity::Region;
+use courier_core::identity::{ParameterName, Region};
 use courier_core::status::{Ledger, NotListed, Row, Status};
 use courier_core::widget::{DOCUMENTATION, Widget};
 use futures_util::future::join_all;

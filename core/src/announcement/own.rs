@@ -12,8 +12,7 @@ use super::announced_by::AnnouncedBy;
 use super::document::{fields_of, not_understood, shown};
 use super::request::{self, CopyRequest};
 use crate::error::{Error, code};
-use crate::identity::ParameterName;
-use crate::identity::{Identity, ImageId, Region, shortened};
+use crate::identity::{Identity, ImageId, ParameterName, Region, shortened};
 use crate::protocol::Try;
 
 const ENVELOPE: &str = "AmiCourier";

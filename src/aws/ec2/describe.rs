@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_ec2::types::{DeviceType, Filter, Image as Ec2Image, ImageState, ImdsSupportValues};
 use courier_core::error::code;
-use courier_core::identity::ParameterName;
-use courier_core::identity::{Identity, ImageId};
+use courier_core::identity::{Identity, ImageId, ParameterName};
 use courier_core::image::{Image, State, Volume, tag};
 use courier_core::origin::Origin;
 use courier_core::settings::{Owner, Sources};
@@ -166,7 +165,7 @@ impl Page {
 }
 
 /// How many values a call has in its filters. EC2's guide says: in a filter. Its error, as users report it, says: in a call.
-const MOST_VALUES: usize = 200;
+pub const MOST_VALUES: usize = 200;
 
 /// As many of these as EC2 takes in a call: 50 filters, of strings up to 255 characters. A filter that is left out selects more.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html>

@@ -9,6 +9,6 @@ mod usage;
 
 pub use change::Deregistered;
 pub use client::Ec2;
-pub use describe::Page;
+pub use describe::{MOST_VALUES, Page};
 pub use snapshots::SnapshotState;
 pub use usage::{Reference, UseByAccount};

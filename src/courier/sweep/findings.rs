@@ -98,7 +98,7 @@ impl<'a> Findings<'a> {
     /// Sorts in a copy of the courier's by its state.
     pub(super) fn sort_in(&mut self, image: &Image, copy: Copy) {
         let (tally, created) = (&mut self.tally, image.created);
-        let is_of_another_stack = image.tags.get(tag::STACK).is_some_and(|of| *of != self.settings.copying.stack_name);
+        let is_of_another_stack = image.other_stack(&self.settings.copying.stack_name).is_some();
         match copy.state {
             CopyState::Pending => {
                 tally.in_progress += 1;

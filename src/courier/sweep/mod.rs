@@ -30,13 +30,12 @@ use self::findings::{Findings, Follower, Sight, turned};
 use super::publish::as_seen;
 use super::report::Report;
 use super::stack::{Courier, Delivery};
+use crate::aws::ec2::MOST_VALUES;
 use crate::aws::error::When;
 use crate::aws::parameter_store::NAMES_IN_A_CALL;
 
 /// How many messages the courier's own queue may hold, so that sweeps do not pile up.
 const QUEUE_HOLDS: usize = 1000;
-/// How many ids EC2 takes for a filter.
-const IDS_IN_A_FILTER: usize = 200;
 /// How many sources of a Region are looked for by their ids in one sweep: ten calls. The others have their turn.
 const LOOKED_FOR: usize = 2000;
 
@@ -200,7 +199,7 @@ impl Sweep<'_> {
             found.borrow_mut().compare(copy, Sight::NotLooked);
         }
         let ec2 = self.courier.aws.ec2(region);
-        for some in asked.chunks(IDS_IN_A_FILTER) {
+        for some in asked.chunks(MOST_VALUES) {
             let ids: Vec<&ImageId> = some.iter().map(|(source, _)| source).collect();
             let seen = ec2.of_owners(&ids, &owners(some.iter().flat_map(|(_, copies)| copies))).await;
             let seen = seen.when(format_args!("looking for the sources of copies in {region}"))?;
