@@ -30,11 +30,14 @@ def sorted_codes():
     return named | {re.search(r'CATCH_ALL: &str = "(\w+)"', source("core/src/refusal.rs"))[1], *re.findall(r'Some\("(\w+)"\) =>', table)}
 
 
+def outcomes():
+    return set(re.findall(r'=> "(\w+)"', re.search(r"pub fn name.*?\n    \}", source("core/src/outcome.rs"), re.DOTALL)[0]))
+
+
 def metrics():
     written = set(re.findall(r'(?:counter|histogram)!\("(\w+)"', rust("src")))
     measured = set(re.findall(r'\("(\w+Seconds)", \w+_seconds\)', source("src/courier/log.rs")))
-    outcomes = re.search(r"pub fn name.*?\n    \}", source("core/src/outcome.rs"), re.DOTALL)[0]
-    return written | measured | set(re.findall(r'=> "(\w+)"', outcomes))
+    return written | measured | outcomes()
 
 
 def named(heading):
@@ -60,3 +63,12 @@ def test_each_row_says_what_happened_and_what_to_do(heading):
 def test_the_metrics_of_the_code_are_those_that_its_alarms_and_dashboard_use():
     used = set(re.findall(r'"ami-courier", "(\w+)"', source("template.yaml"))) | set(re.findall(r"Namespace: ami-courier\n\s+MetricName: (\w+)", source("template.yaml")))
     assert used and used <= metrics()
+
+
+def test_each_outcome_is_explained_and_on_the_dashboard():
+    rows = {row[0].strip("`"): row[1] for row in read("docs/messages.md").table("## Outcomes")}
+    assert len(outcomes()) == 7
+    assert set(rows) == outcomes()
+    assert outcomes() <= set(re.findall(r'\["ami-courier", "(\w+)", "FunctionName"', source("template.yaml")))
+    parts = re.search(r"pub enum Part \{(.*?)\n\}", source("core/src/in_step.rs"), re.DOTALL)[1]
+    assert re.findall(r"`(\w+)`", rows["Updated"])[1:] == re.findall(r"^    (\w+),$", parts, re.MULTILINE)

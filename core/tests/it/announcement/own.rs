@@ -23,13 +23,14 @@ fn sample(name: &str) -> OwnMessage {
     (**message).clone()
 }
 
-const SAMPLES: [&str; 6] = [
+const SAMPLES: [&str; 7] = [
     "courier-missed",
     "courier-unfinished",
     "courier-source-gone",
     "courier-source-back",
     "courier-next-try",
     "courier-second-look",
+    "courier-elect",
 ];
 
 #[test]
@@ -56,7 +57,7 @@ fn a_message_without_a_count_is_read_as_the_first_of_its_chain() {
 #[test]
 fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
     let from_sweep = |name| Announcement::Own { message: Box::new(sample(name)), hops: 1 }.is_from_sweep();
-    assert_eq!(SAMPLES.map(from_sweep), [true, true, true, true, false, false]);
+    assert_eq!(SAMPLES.map(from_sweep), [true, true, true, true, false, false, true]);
     let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
     look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
     assert!(OwnMessage::SecondLook(look).is_from_sweep());
@@ -66,7 +67,7 @@ fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
 #[test]
 fn only_a_message_about_a_source_names_it() {
     let named = SAMPLES.map(|name| sample(name).source().is_some());
-    assert_eq!(named, [true, false, false, false, true, true]);
+    assert_eq!(named, [true, false, false, false, true, true, false]);
 }
 
 #[test]
@@ -83,6 +84,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
     let second = with(&next, json!({ "AnnouncedBy": "Ec2" }));
     let request = with(&source, json!({ "Name": "golden" }));
     let requested = with(&next, json!({ "Request": request }));
+    let name = json!({ "ParameterName": "/golden/prod" });
     for (kind, fields) in [
         ("Missed", &source),
         ("Unfinished", &copy),
@@ -92,6 +94,7 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         ("NextTry", &requested),
         ("SecondLook", &second),
         ("SecondLook", &requested),
+        ("Elect", &name),
     ] {
         let body = json!({ "AmiCourier": { kind: fields } }).to_string();
         assert!(matches!(read_text(&body, &stack()).as_deref(), Ok([Announcement::Own { .. }])), "{body} is refused");
@@ -125,6 +128,9 @@ fn a_message_that_the_courier_would_not_write_is_rejected() {
         json!({ "SourceGone": with(&copy, json!({ "Epoch": 0, "Try": 1 })) }),
         json!({ "SourceGone": { "ImageId": "i-5731123e" } }),
         json!({ "SourceBack": source }),
+        json!({ "Elect": copy }),
+        json!({ "Elect": with(&name, copy.clone()) }),
+        json!({ "Elect": { "ParameterName": "" } }),
         json!({ "NextTry": source }),
         json!({ "NextTry": with(&source, json!({ "Epoch": 0 })) }),
         json!({ "NextTry": with(&source, json!({ "Try": 0 })) }),
