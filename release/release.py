@@ -2,7 +2,7 @@
 """Makes the files of a release, so that users need neither Rust nor SAM.
 
     release.py zip BOOTSTRAP ARCHITECTURE FOLDER   the function's code as ami-courier-VERSION-ARCHITECTURE.zip
-    release.py template FOLDER                     ami-courier.template.json, source-region.yaml
+    release.py template FOLDER [ADDRESS]           ami-courier.template.json, source-region.yaml; ADDRESS: of the repository, for the alarms
     release.py sums FOLDER                         SHA256SUMS of all files in the folder
     release.py notes [VERSION]                     the notes of this version in CHANGELOG.md
     release.py tag TAG                             fails unless TAG is the version of Cargo.toml
@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import re
-import shutil
 import sys
 import tomllib
 import zipfile
@@ -146,13 +145,19 @@ def code_parameters():
     }
 
 
-def write_template(folder):
-    plain = expand((ROOT / "template.yaml").read_text())
+def named_by_alarms(name, repository):
+    """The text of a template. Alarms name their section of the runbook by its whole address, since who gets the mail may have no clone."""
+    at = f"{repository}/blob/v{version()}/" if repository else ""
+    return (ROOT / name).read_text().replace("docs/operations.md#", f"{at}docs/operations.md#")
+
+
+def write_template(folder, repository=""):
+    plain = expand(named_by_alarms("template.yaml", repository))
     path = Path(folder) / "ami-courier.template.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     # For people to read: CloudFormation takes it from a bucket, where 1 MB is allowed (tests/release).
     path.write_text(json.dumps(plain, indent=2, ensure_ascii=False) + "\n")
-    shutil.copy(ROOT / "source-region.yaml", folder)
+    (Path(folder) / "source-region.yaml").write_text(named_by_alarms("source-region.yaml", repository))
     return path
 
 
@@ -203,8 +208,8 @@ def main(arguments):
     match arguments:
         case ["zip", bootstrap, architecture, folder]:
             print(zip_code(bootstrap, architecture, folder))
-        case ["template", folder]:
-            print(write_template(folder))
+        case ["template", folder, *repository] if len(repository) < 2:
+            print(write_template(folder, *repository))
         case ["sums", folder]:
             write_sums(folder)
         case ["notes"]:

@@ -44,6 +44,15 @@ def test_two_runs_write_the_same_bytes(released, tmp_path):
     assert (tmp_path / "ami-courier.template.json").read_bytes() == (released / "ami-courier.template.json").read_bytes()
 
 
+def test_with_the_address_of_the_repository_each_alarm_names_a_whole_one(plain, released, tmp_path):
+    subprocess.run([sys.executable, ROOT / "release" / "release.py", "template", tmp_path, "https://git.example.com/team/ami-courier"], check=True)
+    at = f"https://git.example.com/team/ami-courier/blob/v{release.version()}/docs/operations.md#"
+    for name, alarms in {"ami-courier.template.json": len([1 for resource in plain["Resources"].values() if resource["Type"] == "AWS::CloudWatch::Alarm"]), "source-region.yaml": 1}.items():
+        with_address = (tmp_path / name).read_text()
+        assert with_address.count(at) == alarms
+        assert with_address.replace(at, "docs/operations.md#") == (released / name).read_text()
+
+
 # ---- It says the same
 
 

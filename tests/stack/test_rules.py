@@ -132,7 +132,8 @@ def queues_are_closed(stack):
         for policy in of_type(stack.resources, "AWS::SQS::QueuePolicy").values()
         for name in policy["Queues"]
     }
-    rules = {f"{name}.Arn" for name in of_type(stack.resources, "AWS::Events::Rule")}
+    tells = {"FailureRule": {"FailureRule.Arn"}}
+    hears = {"RulesOfThisStack": {f"{name}.Arn" for name in of_type(stack.resources, "AWS::Events::Rule")} - tells["FailureRule"]}
     for name in of_type(stack.resources, "AWS::SQS::Queue"):
         arn = f"{name}.Arn"
         tls = {"Bool": {"aws:SecureTransport": "false"}}
@@ -144,8 +145,10 @@ def queues_are_closed(stack):
             of_organization = {"StringEquals": {"aws:PrincipalOrgID": options("all")["SenderOrganizationId"]}}
             if statement["Principal"] == "*" and (statement["Sid"], statement.get("Condition")) != ("SenderOrganization", of_organization):
                 yield f"{name}: it is open to everybody"
-            if "Service" in statement["Principal"] and set(statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])) != rules:
-                yield f"{name}: its policy does not name the rules of this stack, and no others"
+        of_services = [s for s in policies.get(name, []) if s["Effect"] == "Allow" and "Service" in s["Principal"]]
+        named = {s["Sid"]: set(s.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn", [])) for s in of_services}
+        if named != (hears if name == "Queue" else hears | tells):
+            yield f"{name}: its policy does not name the rules of this stack, and no others"
     for encrypted_by, parameters in {"SQS": options(), "a key": options("QueueKmsKeyArn")}.items():
         for name, queue in of_type(rendered(stack.source, parameters), "AWS::SQS::Queue").items():
             if ("KmsMasterKeyId" in queue) == (encrypted_by == "SQS"):
@@ -199,8 +202,25 @@ def metrics_are_written_at_every_log_level(stack):
 def every_target_has_a_dead_letter_queue(stack):
     for name, rule in of_type(stack.resources, "AWS::Events::Rule").items():
         for target in rule["Targets"]:
-            if target.get("DeadLetterConfig") != {"Arn": "DeadLetterQueue.Arn"} or target["Arn"] != "Queue.Arn":
+            if target.get("DeadLetterConfig") != {"Arn": "DeadLetterQueue.Arn"}:
                 yield f"{name} can lose events"
+            if target["Arn"] != "Queue.Arn" and name != "FailureRule":
+                yield f"{name} goes past the queue"
+
+
+def reasons_are_mailed_where_alarms_are(stack):
+    def rule(**parameters):
+        return of_type(rendered(stack.source, options() | parameters), "AWS::Events::Rule").get("FailureRule")
+
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
+    for name in ("alarms", topic):
+        mails = rule(AlarmTopicArn=name, EventBusName="audit")
+        if mails is None or (mails["EventBusName"], mails["Targets"][0]["Arn"], mails["Targets"][0]["InputPath"]) != ("audit", topic, "$.detail"):
+            yield f"with the topic {name}, failures on the bus of the courier's events do not reach it"
+        elif mails["EventPattern"].get("source") != ["ami-courier"] or mails["EventPattern"].get("detail") != {"Outcome": ["Rejected"]}:
+            yield "the topic gets other events than the courier's failures"
+    if rule() or rule(AlarmTopicArn="alarms", EventBusName="") or rule(AlarmTopicArn="alarms", EventBusName=f"arn:aws:events:{REGION}:111122223333:event-bus/audit"):
+        yield "there is a rule for mails where no topic is, or no bus that can have a rule"
 
 
 def every_setting_is_a_parameter_and_every_parameter_a_setting(stack):
@@ -347,6 +367,7 @@ RULES = [
     asynchronous_failures_are_kept,
     queues_are_closed,
     every_target_has_a_dead_letter_queue,
+    reasons_are_mailed_where_alarms_are,
     every_setting_is_a_parameter_and_every_parameter_a_setting,
     every_parameter_is_explained,
     every_alarm_has_its_place_in_the_runbook,
@@ -425,6 +446,12 @@ BROKEN = [
     (alarms_bridge_the_time_between_two_sweeps, "RejectionAlarm/Statistic", "Maximum"),
     (alarms_bridge_the_time_between_two_sweeps, "RejectionAlarm/DatapointsToAlarm", None),
     (every_target_has_a_dead_letter_queue, "SweepRule/Targets/0/DeadLetterConfig", None),
+    (every_target_has_a_dead_letter_queue, "CopyRule/Targets/0/Arn", "other"),
+    (reasons_are_mailed_where_alarms_are, "FailureRule/Targets/0/InputPath", "$"),
+    (reasons_are_mailed_where_alarms_are, "FailureRule/EventPattern/detail", None),
+    (reasons_are_mailed_where_alarms_are, "FailureRule/EventBusName", "default"),
+    (reasons_are_mailed_where_alarms_are, "Conditions/MailsReasons", {"Condition": "HasAlarmTopic"}),
+    (queues_are_closed, "DeadLetterQueuePolicy/PolicyDocument/Statement/2", None),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/SHARE_WITH", None),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/NEW_SETTING", "x"),
     (every_setting_is_a_parameter_and_every_parameter_a_setting, "Function/Environment/Variables/SHARE_WITH", {"Ref": "ExtraTags"}),

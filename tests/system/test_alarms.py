@@ -1,5 +1,6 @@
 """The metrics that the function really emits are those that the alarms name, with the same dimensions."""
 
+import json
 import time
 
 import pytest
@@ -69,3 +70,20 @@ def test_the_alarms_name_each_queue_rule_and_function_of_the_stacks_and_nothing_
     assert {dimensions for namespace, dimensions in named if namespace == "AWS/SQS"} == queues
     assert {dimensions for namespace, dimensions in named if namespace == "AWS/Lambda"} == {(("FunctionName", courier.outputs["FunctionName"]),)}
     assert {dimensions for _, _, dimensions in of_alarms(courier, US)} == set(rules(courier, US))
+
+
+def test_the_topic_of_the_alarms_gets_the_reason_of_each_failure(new_courier):
+    courier = new_courier()
+    sns, sqs = courier.client("sns"), courier.client("sqs")
+    topic = sns.create_topic(Name="alarms")["TopicArn"]
+    mails = sqs.create_queue(QueueName="mails")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=mails, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"})
+    courier.create(AlarmTopicArn="alarms").forward()
+    courier.finished(courier.register("golden-and-well"))
+    courier.send({"SourceImageID": "ami-0123456789abcdef0"})
+    until(lambda: courier.aws.messages(mails, EU), "a mail")
+    ((_, letter),) = courier.letters()
+    (mail,) = [json.loads(found["Body"]) for found in courier.aws.messages(mails, EU)]
+    assert (mail["Outcome"], mail["Code"]) == ("Rejected", letter["Code"])
+    assert "did you mean `SourceImageId`?" in mail["Explanation"] and mail["Advice"]
