@@ -271,7 +271,7 @@ impl Election<'_> {
             Own::Joining(own) => match self.standing(timing) {
                 Err(next) => next,
                 Ok(Standing::Counts(holder)) => write_if_newer(&Newness::of(own), &holder),
-                Ok(standing) => self.elect(held, standing),
+                Ok(standing) => self.elect(standing),
             },
             Own::Nobody if self.members.is_none() => Next::List,
             Own::Nobody => match self.members.and_then(|members| members.newest(self.name)) {
@@ -279,18 +279,17 @@ impl Election<'_> {
                 Some(newest) if held == Some(&newest.id) => Next::End(End::Holds),
                 Some(_) => match self.standing(timing) {
                     Err(next) => next,
-                    Ok(standing) => self.elect(held, standing),
+                    Ok(standing) => self.elect(standing),
                 },
             },
         }
     }
 
-    fn elect(&self, held: Option<&ImageId>, standing: Standing) -> Next {
+    fn elect(&self, standing: Standing) -> Next {
         let Some(members) = self.members else { return Next::List };
         match (members.newest(self.name), standing) {
             (_, Standing::NotVisibleYet) => Next::Retry,
             (None, _) => Next::End(End::NoMember),
-            (Some(newest), _) if held == Some(&newest.id) => Next::End(End::Holds),
             (Some(newest), Standing::NoHolder) => Next::Write(newest.id.clone()),
             (Some(newest), Standing::Counts(holder)) => write_if_newer(newest, &holder),
         }

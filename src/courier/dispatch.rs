@@ -159,7 +159,7 @@ impl Courier {
         announced_by: AnnouncedBy,
         delivery: &Delivery<'_>,
     ) -> Result<Vec<(Image, Option<Image>)>, Error> {
-        if !self.settings.reconcile || selection::region_is_allowed(&ami.region, &self.settings).is_err() {
+        if selection::region_is_allowed(&ami.region, &self.settings).is_err() {
             return Ok(Vec::new());
         }
         let ec2 = self.local_ec2();

@@ -414,6 +414,21 @@ fn a_withdrawal_is_taken_back_once_the_source_cannot_look_as_it_was_before() {
 }
 
 #[test]
+fn what_differs_is_said_in_plain_words() {
+    let words = |copy: &Image, source: &Image| steps_of(copy, Some(source), "/golden/{tag:Channel}").described();
+    let of = |channel: &str| with(copy(3), tag::PARAMETER, &format!("/golden/{channel}"));
+    let source = with(source(), "Channel", "prod");
+    assert_eq!(words(&of("prod"), &source), [""; 0]);
+    assert_eq!(words(&of("beta"), &source), ["it belongs to the parameter `/golden/prod`"]);
+    assert_eq!(words(&of("beta"), &without(source.clone(), "Channel")), ["it belongs to no parameter any more"]);
+    assert_eq!(words(&of("prod"), &with(source.clone(), tag::WITHDRAWN, "")), ["its source is withdrawn"]);
+    let withdrawn = |minutes| with(of("prod"), tag::WITHDRAWN_SOURCE, &tag::time(NOW - Duration::minutes(minutes)));
+    assert_eq!(words(&withdrawn(15), &source), ["its source is not withdrawn any more"]);
+    let soon = words(&withdrawn(5), &source);
+    assert_eq!(soon, ["it is a member of its parameter again from 2026-11-30 12:10 UTC"]);
+}
+
+#[test]
 fn a_copy_leaves_service_once_nothing_can_write_it_to_its_parameter_any_more() {
     // 25, 27'', 27g
     let withdrawn = |minutes| with(copy(3), tag::WITHDRAWN_SOURCE, &tag::time(NOW - Duration::minutes(minutes)));

@@ -46,6 +46,10 @@ fn a_copy_is_shared_as_the_setting_says() {
 #[test]
 fn what_cannot_be_public_is_not_shared_for_a_reason() {
     assert!(why_not(&encrypted(), PUBLIC).contains("encrypted"));
+    for encrypted in [None, Some(false)] {
+        let volume = Volume { snapshot: Some("snap-1".to_owned()), encrypted, size_gib: 8 };
+        assert_eq!(why_not(&Image { volumes: vec![volume], ..copy() }, PUBLIC), "");
+    }
     assert_eq!(why_not(&encrypted(), ACCOUNTS), "");
     let watermarks = ["123456789012:scanned".to_owned()].into();
     let marked = Image { watermarks, ..copy() };

@@ -65,6 +65,18 @@ fn a_copy_of_the_couriers_is_known_by_its_tags_unless_ec2_records_another_source
 }
 
 #[test]
+fn a_copy_belongs_to_the_stack_that_its_tag_names_and_without_the_tag_to_none() {
+    let of = |stack: Option<&str>| {
+        let tags = stack.map(|stack| (tag::STACK.to_owned(), stack.to_owned())).into_iter().collect();
+        let copy = Image { tags, ..image() };
+        (copy.is_of_stack("mine"), copy.other_stack("mine").map(str::to_owned))
+    };
+    assert_eq!(of(None), (false, None));
+    assert_eq!(of(Some("mine")), (true, None));
+    assert_eq!(of(Some("theirs")), (false, Some("theirs".to_owned())));
+}
+
+#[test]
 fn a_copy_is_marked_by_either_tag_of_retirement() {
     let with = |keys: &[&str]| {
         let tags = keys.iter().map(|key| ((*key).to_owned(), "2026-01-01T00:00:00Z".to_owned())).collect();

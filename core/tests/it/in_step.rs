@@ -480,12 +480,30 @@ fn of_a_requests_copy_only_permissions_and_the_couriers_tags_follow() {
     assert_eq!(case.changes().parts(), [Part::Tags]);
 }
 
+/// An organization's policy that refuses people's tags keeps none of the courier's off.
+#[test]
+fn the_couriers_tags_are_put_on_apart_from_those_of_people() {
+    let mut case = in_step(&[("EXTRA_TAGS", "Team=images")]);
+    case.copy.tags.remove(tag::SOURCE_CREATED);
+    with(&mut case.source, "Release", "7");
+    let [of_courier, of_people] = case.changes().tags_by_writer();
+    let keys = |tags: &[Tag]| tags.iter().map(|tag| tag.key.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (keys(&of_courier), keys(&of_people)),
+        (vec![tag::SOURCE_CREATED.to_owned()], vec!["Team".to_owned(), "Release".to_owned()])
+    );
+}
+
 #[test]
 fn the_first_finish_differs_from_later_ones() {
     // 6
     let case = in_step(&[]);
-    assert!(!Shown::of(&case.copy, STACK).is_unfinished());
-    assert!(Shown::of(&case.unfinished().copy, STACK).is_unfinished());
+    let finished = Shown::of(&case.copy, STACK);
+    let unfinished = Shown::of(&case.unfinished().copy, STACK);
+    assert_eq!((finished.is_unfinished(), unfinished.is_unfinished()), (false, true));
+    // Which permissions were looked at longest ago.
+    let last = tag::read_time(&tag::time(NOW - Duration::hours(1)));
+    assert_eq!((finished.finished_at(), unfinished.finished_at()), (last, None));
 }
 
 #[test]

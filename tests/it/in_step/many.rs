@@ -50,6 +50,8 @@ async fn after_one_change_of_share_with_missed_amis_come_first_and_every_copy_ha
     while announced.len() < size as usize {
         function.invoke(&json!({ "Sweep": {} })).await.expect("a sweep");
         sweeps += 1;
+        // Also those of the sources that this sweep has no calls left to look for.
+        assert_eq!(crate::sweep::figure(&function, "out_of_step"), size.to_string());
         assert!(sweeps <= 2 * size / 950 + 2, "{} of {size} had their turn in {sweeps} sweeps", announced.len());
         stage.aws.world().advance(MINUTE);
         let messages: Vec<Value> = {

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
-use local::aws::{Image, ImageState};
+use local::aws::{Fault, Image, ImageState};
 use local::host::Host;
 use serde_json::json;
 
 use super::{
     AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with,
 };
-use crate::life::{built, done, ended, finished};
+use crate::life::{announced, built, done, ended, finished};
 use crate::poller::{Habits, Poller};
 use crate::stage::{HERE, Stage, THERE, state_change};
 
 const NEWER: &str = "ami-0abcdef1234567899";
 const WITHDRAWN: &str = "ami-courier:withdrawn";
+const IMAGE: &str = "aws:ec2:image";
 const BY_SOURCE: &str = "ami-courier:withdrawn-source";
+const PARAMETER: &str = "ami-courier:parameter";
 
 fn held(stage: &Stage, name: &str) -> Option<String> {
     stage.aws.world().parameter(HERE, name).map(|parameter| parameter.value)
@@ -205,6 +207,69 @@ async fn a_name_that_changes_with_the_setting_is_left_without_writing() {
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer), "it does not walk back to the oldest image");
     assert_eq!(held(&stage, "/images/beta").as_ref(), Some(&newer));
     assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+    // What a sweep before the update sent.
+    stage.aws.world().set_parameter(HERE, "/golden/beta", "ami-00000000000000009", IMAGE);
+    assert!(why_nothing(&function, "/golden/beta").await.contains("is none of PARAMETER_NAME any more"));
+    assert_eq!(held(&stage, "/golden/beta").as_deref(), Some("ami-00000000000000009"));
+}
+
+/// Why an election writes nothing.
+async fn why_nothing(function: &Host, name: &str) -> String {
+    let message = json!({ "AmiCourier": { "Elect": { "ParameterName": name } } });
+    let answer = function.invoke(&message).await.expect("an outcome");
+    answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test]
+async fn in_a_dry_run_no_election_writes() {
+    let (stage, _, [older, _]) = two(Stage::new().await).await;
+    let function = with(&stage, &[("DRY_RUN", "true")]).await;
+    stage.aws.world().set_parameter(HERE, "/golden/beta", &older, IMAGE);
+    assert!(why_nothing(&function, "/golden/beta").await.contains("DRY_RUN is on"));
+    assert_eq!(held(&stage, "/golden/beta"), Some(older));
+}
+
+#[tokio::test]
+async fn a_sweep_with_little_room_sends_the_names_of_parameters_all_the_same() {
+    const ROOM: usize = 4;
+    let (stage, function, [older, _]) = two(Stage::new().await).await;
+    stage.aws.world().set_parameter(HERE, "/golden/beta", &older, IMAGE);
+    for number in 0..10 {
+        let missed = built(&format!("ami-0000000000000010{number}"), &format!("missed-{number}"), 60);
+        stage.aws.world().add_image(THERE, missed);
+    }
+    crate::sweep::announce::fill(&stage, 1000 - ROOM);
+    function.invoke(&json!({ "Sweep": {} })).await.expect("a sweep");
+    let messages = stage.aws.world().messages(&stage.queue);
+    let sent = |kind: &str| messages.iter().filter(|message| message.body.contains(kind)).count();
+    assert_eq!((sent("Missed"), sent("Elect")), (ROOM - 1, 1));
+}
+
+#[tokio::test]
+async fn a_withdrawal_reaches_a_copy_that_is_disabled_too() {
+    let (stage, function, [_, newer]) = two(Stage::new().await).await;
+    ec2(&stage, HERE, "DisableImage", json!({ "ImageId": newer }));
+    stage.aws.world().take_events();
+    tag(&stage, THERE, NEWER, WITHDRAWN, "bad kernel");
+    events(&stage, &function).await;
+    assert!(copy_of(&stage, &newer).tags.contains_key(BY_SOURCE));
+}
+
+/// Somebody copied an older image by hand, later: by the source it is older.
+#[tokio::test]
+async fn a_holder_of_somebody_else_counts_by_its_source() {
+    const BY_HAND: &str = "ami-00000000000000009";
+    let (stage, function, [_, newer]) = two(Stage::new().await).await;
+    let copy = built(BY_HAND, "by hand", 0).copy_of("ami-0abcdef1234567891", THERE);
+    {
+        let mut world = stage.aws.world();
+        world.add_image(THERE, built("ami-0abcdef1234567891", "golden-0", OLD + 60));
+        world.add_image(HERE, copy);
+        world.set_parameter(HERE, "/golden/beta", BY_HAND, IMAGE);
+        world.advance(20 * MINUTE);
+    }
+    swept(&stage, &function).await;
+    assert_eq!(held(&stage, "/golden/beta"), Some(newer));
 }
 
 /// Delivers what is in the courier's own queue as SQS does, each message at its time.
@@ -274,4 +339,68 @@ async fn a_copy_that_gets_another_name_and_is_not_the_newest_there_is_updated_al
     let outcomes = events(&stage, &function).await;
     assert_eq!(outcomes[0]["Changed"], json!(["Parameter", "Tags"]), "{outcomes:?}");
     assert_eq!(held(&stage, "/golden/prod").as_ref(), Some(&newer));
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_leave_its_parameter_keeps_its_name_and_joins_no_other_until_it_can() {
+    let (stage, function, [older, newer]) = two(Stage::new().await).await;
+    let refused = Fault::on("PutParameter").error(400, "AccessDeniedException", "a policy denies it");
+    stage.aws.world().fault(refused.every());
+    tag(&stage, THERE, NEWER, "Channel", "prod");
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    function.invoke(&message).await.expect_err("refused");
+    assert_eq!(copy_of(&stage, &newer).tags[PARAMETER], "/golden/beta");
+    assert_eq!((held(&stage, "/golden/beta"), held(&stage, "/golden/prod")), (Some(newer.clone()), None));
+    stage.aws.world().clear_faults();
+    swept(&stage, &function).await;
+    assert_eq!((held(&stage, "/golden/beta"), held(&stage, "/golden/prod")), (Some(older), Some(newer)));
+}
+
+#[tokio::test]
+async fn a_copy_that_is_adopted_counts_with_the_tags_that_it_gets() {
+    let (stage, function, [older, newer]) = two(Stage::new().await).await;
+    tag(&stage, HERE, &newer, WITHDRAWN, "");
+    events(&stage, &function).await;
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));
+    // As a version before this one made it.
+    for key in ["ami-courier:stack", "ami-courier:source-created", PARAMETER, WITHDRAWN] {
+        untag(&stage, HERE, &newer, key);
+    }
+    tag(&stage, HERE, &newer, "ami-courier:stack", "ami-courier");
+    stage.aws.world().take_events();
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    function.invoke(&message).await.expect("adopted");
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
+}
+
+#[tokio::test]
+async fn a_source_that_is_back_too_soon_is_waited_for_and_its_copy_joins_without_a_sweep() {
+    let (stage, function, [older, newer]) = two(Stage::new().await).await;
+    tag(&stage, THERE, NEWER, WITHDRAWN, "bad kernel");
+    events(&stage, &function).await;
+    untag(&stage, THERE, NEWER, WITHDRAWN);
+    stage.aws.world().take_events();
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    let early = function.invoke(&message).await.expect_err("too soon").to_string();
+    assert!(early.contains("becomes a member of its parameter again once"), "{early}");
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));
+    stage.aws.world().advance(16 * MINUTE);
+    function.invoke(&message).await.expect("a member");
+    assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
+}
+
+#[tokio::test]
+async fn a_requests_copy_that_ends_first_leaves_the_parameter_to_the_announced_copy() {
+    let stage = Stage::new().await.set("PARAMETER_NAME", "/golden/{tag:Channel}").with(|world| {
+        world.add_image(THERE, source());
+    });
+    let function = stage.function().await;
+    let announced = announced(&function, AMI).await;
+    let request = json!({ "Name": "by-hand", "SourceImageId": AMI, "SourceRegion": THERE });
+    let requested = function.invoke(&request).await.expect("started")["ImageId"].as_str().expect("a copy").to_owned();
+    stage.aws.world().advance(20 * MINUTE);
+    finished(&function, &requested).await;
+    assert_eq!(held(&stage, "/golden/beta"), None);
+    finished(&function, &announced).await;
+    assert_eq!(held(&stage, "/golden/beta"), Some(announced));
 }

@@ -259,6 +259,44 @@ async fn a_part_that_ec2_refuses_for_good_stops_no_other_and_is_reported() {
 }
 
 #[tokio::test]
+async fn tags_that_the_snapshots_are_refused_are_not_on_the_image_so_that_the_next_sweep_sees_them() {
+    let (stage, function, copy) = copied(Stage::new().await, source()).await;
+    let snapshot = copy_of(&stage, &copy).snapshots[0].id.clone();
+    let refused = Fault::on("CreateTags").error(400, "TagPolicyViolation", "the tag policy does not allow it");
+    stage.aws.world().fault(refused.naming(&snapshot).every());
+    tag(&stage, THERE, AMI, "Release", "7");
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    function.invoke(&message).await.expect_err("refused");
+    assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
+    assert_eq!(announced_by_sweep(&stage, &function).await, 1);
+}
+
+#[tokio::test]
+async fn a_copy_that_ec2_refuses_to_share_is_announced_by_each_sweep_until_it_is_shared() {
+    let (stage, _, copy) = copied(Stage::new().await, source()).await;
+    let function = with(&stage, &[("SHARE_WITH", PARTNER)]).await;
+    let refused = Fault::on("ModifyImageAttribute").error(400, "UnauthorizedOperation", "a policy denies it");
+    stage.aws.world().fault(refused.first(1));
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    function.invoke(&message).await.expect_err("refused");
+    assert_eq!(announced_by_sweep(&stage, &function).await, 1);
+    function.invoke(&message).await.expect("shared");
+    assert!(is_shared_with(&stage, &copy, PARTNER));
+    assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+}
+
+/// Snapshots are shared with accounts only.
+#[tokio::test]
+async fn an_organization_that_a_snapshot_cannot_be_shared_with_is_no_difference_day_after_day() {
+    let organization = "arn:aws:organizations::444455556666:organization/o-a1b2c3d4e5";
+    let settings = [("SHARE_WITH", organization), ("SHARE_EXACTLY", "true")];
+    let (stage, function, _) = copied(stage_with(&settings).await, source()).await;
+    stage.aws.world().advance(25 * HOUR);
+    assert_eq!(announced_by_sweep(&stage, &function).await, 1, "the daily look");
+    assert_eq!(swept(&stage, &function).await, Vec::<Value>::new(), "nothing has changed");
+}
+
+#[tokio::test]
 async fn nothing_is_taken_back() {
     let built = source().tag("Gone", "soon").description("Base image 7");
     let settings = [("SHARE_WITH", PARTNER), ("EXTRA_TAGS", "Team=images"), ("DEREGISTRATION_PROTECTION", "On")];

@@ -1,11 +1,19 @@
 //! Whose copies are kept in step: this stack's own, and nobody else's.
 
-use serde_json::Value;
+use local::host::Host;
+use serde_json::{Value, json};
 
 use super::{AMI, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with};
-use crate::stage::{HERE, Stage, THERE};
+use crate::stage::{HERE, Stage, THERE, state_change};
 
 const STACK: &str = "ami-courier:stack";
+
+/// Why nothing is done for a copy that somebody says is out of step.
+async fn why_ignored(function: &Host, copy: &str) -> String {
+    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let answer = function.invoke(&message).await.expect("an outcome");
+    answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
 
 #[tokio::test]
 async fn a_copy_of_the_last_version_is_left_as_it_is_until_somebody_puts_the_tag_on() {
@@ -20,6 +28,7 @@ async fn a_copy_of_the_last_version_is_left_as_it_is_until_somebody_puts_the_tag
     let before = copy_of(&stage, &copy);
     assert_eq!(events(&stage, &function_now).await, Vec::<Value>::new());
     assert_eq!(announced_by_sweep(&stage, &function_now).await, 0);
+    assert!(why_ignored(&function_now, &copy).await.contains("not kept in step: it has no tag `ami-courier:stack`"));
     assert_eq!(copy_of(&stage, &copy).tags, before.tags);
     assert!(copy_of(&stage, &copy).launch_permissions.is_empty());
     // Adopted.
@@ -32,24 +41,73 @@ async fn a_copy_of_the_last_version_is_left_as_it_is_until_somebody_puts_the_tag
 }
 
 #[tokio::test]
+async fn a_copy_that_the_last_version_began_is_adopted_as_it_is_finished() {
+    let stage = Stage::new().await.set("PARAMETER_NAME", "/golden").with(|world| {
+        world.add_image(THERE, source());
+    });
+    let function = stage.function().await;
+    let copy = crate::life::ended(&stage, &function, AMI).await;
+    for key in [STACK, "ami-courier:source-created"] {
+        untag(&stage, HERE, &copy, key);
+    }
+    crate::life::finished(&function, &copy).await;
+    assert_eq!(copy_of(&stage, &copy).tags[STACK], "ami-courier");
+    assert_eq!(stage.aws.world().parameter(HERE, "/golden").map(|parameter| parameter.value), Some(copy));
+}
+
+#[tokio::test]
+async fn a_finished_copy_of_the_last_version_is_retired_without_a_membership() {
+    let stage = Stage::new().await.set("PARAMETER_NAME", "/golden").set("RETIRE_WITH_SOURCE", "true");
+    let (stage, function, copy) = copied(stage, source()).await;
+    untag(&stage, HERE, &copy, STACK);
+    ec2(&stage, THERE, "DisableImage", json!({ "ImageId": AMI }));
+    function.invoke(&state_change(THERE, AMI, "disabled")).await.ok();
+    assert!(!copy_of(&stage, &copy).tags.contains_key("ami-courier:withdrawn-source"));
+}
+
+#[tokio::test]
 async fn two_stacks_in_one_region_do_not_undo_each_others_copies() {
     let (stage, mine, copy) = copied(Stage::new().await.set("STACK_NAME", "mine"), source()).await;
     tag(&stage, THERE, AMI, "Release", "7");
     let theirs =
         with(&stage, &[("STACK_NAME", "theirs"), ("EXTRA_TAGS", "Team=theirs"), ("SHARE_EXACTLY", "true")]).await;
     assert_eq!(announced_by_sweep(&stage, &theirs).await, 0);
-    let message = serde_json::json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
-    let answer = theirs.invoke(&message).await.expect("an outcome");
-    assert!(answer[0]["Reason"].as_str().unwrap().contains("stack `mine`"), "{answer}");
+    assert!(why_ignored(&theirs, &copy).await.contains("stack `mine`"));
     assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
     assert_eq!(swept(&stage, &mine).await.len(), 1);
     assert_eq!(copy_of(&stage, &copy).tags["Release"], "7");
 }
 
 #[tokio::test]
+async fn another_stack_announces_no_unfinished_copy_of_this_one() {
+    let stage = Stage::new().await.set("STACK_NAME", "mine").with(|world| {
+        world.add_image(THERE, source());
+    });
+    let mine = stage.function().await;
+    crate::life::ended(&stage, &mine, AMI).await;
+    let theirs = with(&stage, &[("STACK_NAME", "theirs")]).await;
+    assert_eq!(announced_by_sweep(&stage, &theirs).await, 0);
+    assert_eq!(announced_by_sweep(&stage, &mine).await, 1);
+}
+
+#[tokio::test]
+async fn a_tag_that_selects_nothing_copies_no_old_ami_and_says_so() {
+    let stage = Stage::new().await.with(|world| {
+        world.add_image(THERE, source());
+    });
+    let function = stage.function().await;
+    tag(&stage, THERE, AMI, "CostCenter", "42");
+    let event = stage.aws.world().take_events().remove(0);
+    let answer = function.invoke(&event).await.expect("an outcome");
+    let reason = answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert!(reason.contains("it has no copy here, and REQUIRED_TAGS names none of them"), "{reason}");
+    assert_eq!(stage.copy_image_calls().len(), 0);
+}
+
+#[tokio::test]
 async fn another_stack_retires_no_copy_of_this_one() {
     let (stage, _mine, copy) = copied(Stage::new().await.set("STACK_NAME", "mine"), source()).await;
-    ec2(&stage, THERE, "DisableImage", serde_json::json!({ "ImageId": AMI }));
+    ec2(&stage, THERE, "DisableImage", json!({ "ImageId": AMI }));
     let theirs = with(&stage, &[("STACK_NAME", "theirs"), ("RETIRE_WITH_SOURCE", "true")]).await;
     events(&stage, &theirs).await;
     swept(&stage, &theirs).await;
@@ -75,6 +133,7 @@ async fn without_reconcile_a_copy_is_finished_once() {
     tag(&stage, THERE, AMI, "Release", "7");
     events(&stage, &function).await;
     assert_eq!(announced_by_sweep(&stage, &function).await, 0);
+    assert!(why_ignored(&function, &copy).await.contains("not kept in step (RECONCILE=false)"));
     assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
 }
 

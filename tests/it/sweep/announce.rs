@@ -50,7 +50,7 @@ async fn a_sweep_that_somebody_starts_by_hand_announces_too() {
 }
 
 /// Fills the queue up to so many messages: visible ones, delayed ones, and ones in flight.
-fn fill(stage: &Stage, messages: usize) {
+pub fn fill(stage: &Stage, messages: usize) {
     let mut world = stage.aws.world();
     for number in 0..messages {
         let delay = if number % 3 == 0 { 900 } else { 0 };

@@ -3,7 +3,7 @@
 //! A module for each of its sides: what it finds, how it announces that to the courier's own queue, that it
 //! needs one, and how long it takes for many AMIs.
 
-mod announce;
+pub mod announce;
 mod large;
 mod look;
 mod rejected;
@@ -156,7 +156,7 @@ fn source_back(number: u32) -> Value {
 }
 
 /// A figure of the last sweep, from its log line.
-fn figure(function: &Host, name: &str) -> String {
+pub fn figure(function: &Host, name: &str) -> String {
     let logs = function.logs();
     let line = logs.iter().rev().find(|line| line.contains(": swept ")).expect("a sweep logs what it found");
     let value = line.split_whitespace().find_map(|field| field.strip_prefix(&format!("{name}=")));
