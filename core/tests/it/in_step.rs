@@ -292,6 +292,16 @@ fn the_courier_keeps_its_places_and_counts_the_tags_that_a_copy_has() {
     with(&mut case.source, "Release", "7");
     assert_eq!(tags(&case.changes()), [(TagOf::Courier, tag::SOURCE_CREATED, "2026-11-01T08:00:00Z")]);
     assert_eq!(case.changes().left_out, ["Release"]);
+    // The courier's own take places from each other, too.
+    let mut two = in_step(&[("SHARE_WITH", "111122223333")]);
+    for key in [tag::SOURCE_CREATED, tag::ORIGIN] {
+        two.copy.tags.remove(key);
+    }
+    while two.copy.tags.len() < 49 {
+        let key = format!("Hand{:02}", two.copy.tags.len());
+        with(&mut two.copy, &key, "1");
+    }
+    assert_eq!((tags(&two.changes()).len(), two.changes().left_out), (1, vec![tag::ORIGIN.to_owned()]));
     // A 51st tag has no place, not even the courier's.
     for number in 41..45 {
         with(&mut case.copy, &format!("Hand{number:02}"), "1");
@@ -311,6 +321,11 @@ fn a_deprecation_time_follows_its_source_in_whole_minutes() {
     assert!(case.changes().are_none());
     case.source.deprecated_from = Some(datetime!(2027-04-01 10:00 UTC));
     assert_eq!(case.changes().deprecate_from, Some(datetime!(2027-04-01 10:00 UTC)));
+    case.source.deprecated_from = Some(datetime!(2027-05-01 10:00:45.75 UTC));
+    assert_eq!(case.changes().deprecate_from, Some(datetime!(2027-05-01 10:00 UTC)));
+    // EC2 did not say when the copy was made.
+    case.copy.created = None;
+    assert_eq!(case.changes().deprecate_from, Some(datetime!(2027-05-01 10:00 UTC)));
     // Days count from the copy's creation at :45.
     let mut days = in_step(&[("DEPRECATE", "90")]);
     assert_eq!(days.changes().deprecate_from, Some(datetime!(2027-01-30 09:00 UTC)));
@@ -350,6 +365,10 @@ fn the_limits_of_a_deprecation_time_do_not_move_with_the_clock() {
         case.copy.deprecated_from = Some(set);
         assert!(case.look_at(NOW + Duration::days(300)).unwrap().are_none());
     }
+    // The limit itself is allowed.
+    case.copy.created = Some(datetime!(2026-11-01 09:00 UTC));
+    case.copy.deprecated_from = None;
+    assert_eq!(case.changes().deprecate_from, Some(datetime!(2026-11-01 09:00 UTC) + Duration::days(730)));
     // A public copy that is older than two years takes no time at all.
     case.copy.deprecated_from = None;
     assert!(case.look_at(NOW + Duration::days(800)).unwrap().are_none());
