@@ -10,7 +10,7 @@ for page in target/widget/*.html; do
     name=$(basename "$page" .html)
     case $name in
         0-*) height=220 ;;
-        5-*) height=420 ;;
+        5-*) height=436 ;;
         *) height=640 ;;
     esac
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --user-data-dir="$profile" --window-size="1100,$height" \

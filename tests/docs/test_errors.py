@@ -72,3 +72,8 @@ def test_each_outcome_is_explained_and_on_the_dashboard():
     assert outcomes() <= set(re.findall(r'\["ami-courier", "(\w+)", "FunctionName"', source("template.yaml")))
     parts = re.search(r"pub enum Part \{(.*?)\n\}", source("core/src/in_step.rs"), re.DOTALL)[1]
     assert re.findall(r"`(\w+)`", rows["Updated"])[1:] == re.findall(r"^    (\w+),$", parts, re.MULTILINE)
+
+
+def test_each_state_of_a_copy_is_explained_in_the_order_of_the_answer():
+    states = re.search(r"pub enum CopyState \{(.*?)\n\}", source("core/src/copy_state.rs"), re.DOTALL)[1]
+    assert [row[0].strip("`") for row in read("docs/status.md").table("### The states")] == re.findall(r"^    (\w+),$", states, re.MULTILINE)

@@ -179,6 +179,7 @@ fn console(region: &Region) -> Option<&'static str> {
 fn label(state: CopyState) -> &'static str {
     match state {
         CopyState::AlreadyCopied => "Copied by others",
+        CopyState::OutOfStep => "Out of step",
         other => other.name(),
     }
 }

@@ -17,6 +17,9 @@ fn a_region_that_cannot_exist_is_rejected_with_the_nearest_known_one() {
         ("us-gvo-west-1", "us-gov-west-1"),
         ("europe-west-1", "eu-west-1"),
         ("us-eas-1", "us-east-1"),
+        ("us-foo-west-1", "us-gov-west-1"),
+        ("usa-gov-west-1", "us-gov-west-1"),
+        ("eusc-deu-east-1", "eusc-de-east-1"),
     ] {
         let rejection = check(&region(wrong)).unwrap_err();
         assert_eq!(rejection.code, "NoSuchRegion");

@@ -144,6 +144,24 @@ fn each_case_has_its_next_step() {
     }
 }
 
+#[test]
+fn a_sibling_in_service_keeps_a_copy_and_takes_the_marks_off() {
+    let next =
+        |marks| verdict(SourceState::SiblingInService, &copy(State::Available, marks), &Usage::Unused, Trigger::Sweep);
+    assert_eq!(next(Marks::None), Verdict::Stay(Reason::SiblingInService));
+    assert_eq!(next(Marks::Gone(24 * 8)), Verdict::Unmark(&[tag::SOURCE_GONE_SINCE, tag::DISABLED_WITH_SOURCE]));
+    let in_service = [SourceState::InService, SourceState::SiblingInService];
+    assert!(in_service.into_iter().all(SourceState::is_in_service));
+    let out = [SourceState::Disabled, SourceState::Deregistered, SourceState::NotVisible];
+    assert!(!out.into_iter().any(SourceState::is_in_service));
+}
+
+#[test]
+fn a_hold_counts_whole_days_from_the_end_of_the_wait() {
+    let hold = |since| Hold { source_gone_since: ago(1000), since, by: String::new() };
+    assert_eq!((hold(ago(23)).days(NOW), hold(ago(24)).days(NOW), hold(ago(24 * 30)).days(NOW)), (0, 1, 30));
+}
+
 fn text_of(usage: &Usage) -> String {
     match usage {
         Usage::InUse(by) => by.clone(),

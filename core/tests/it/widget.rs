@@ -146,7 +146,11 @@ fn each_state_has_its_own_word_shape_and_colour() {
     let cell =
         |html: &String| html.split_once("<td class=\"state\"").unwrap().1.split_once("</td>").unwrap().0.to_owned();
     for (state, html) in CopyState::ALL.into_iter().zip(&shown) {
-        let word = if state == CopyState::AlreadyCopied { "Copied by others" } else { state.name() };
+        let word = match state {
+            CopyState::AlreadyCopied => "Copied by others",
+            CopyState::OutOfStep => "Out of step",
+            _ => state.name(),
+        };
         let cell = cell(html);
         assert!(cell.starts_with(&format!(" title=\"{}\">", state.meaning())), "{cell}");
         assert!(cell.ends_with(&format!("</svg> {word}")), "{cell}");

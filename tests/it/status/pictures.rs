@@ -11,7 +11,7 @@ use local::aws::{Image, ImageState, START, StateReason};
 use serde_json::json;
 
 use super::widget::call;
-use super::{DAY, HOUR, MINUTE, asked, copied, copy, finished, source, stage};
+use super::{DAY, HOUR, MINUTE, asked, copied, copy, finished, source, source_id, stage};
 use crate::stage::{HERE, Stage, THERE};
 
 /// What CloudWatch's dashboards have around a widget, as far as it changes the picture.
@@ -24,7 +24,13 @@ fn five(stage: &Stage) {
     copied(stage, 1, failed);
     copied(stage, 2, copy(2).state(ImageState::Pending).created(START - 25 * MINUTE));
     copied(stage, 3, finished(copy(3)));
-    copied(stage, 4, copy(4));
+    let mut behind = finished(copy(4)).tag("ami-courier:stack", "ami-courier");
+    behind = behind.tag("ami-courier:source-created", "2025-12-29T22:00:00Z");
+    behind.description = Some(format!("Copied from {} in {THERE}", source_id(4)));
+    copied(stage, 4, behind);
+    for (key, value) in [("Release", "7"), ("Channel", "beta")] {
+        stage.aws.world().image_mut(THERE, &source_id(4)).unwrap().tags.insert(key.to_owned(), value.to_owned());
+    }
     stage.aws.world().add_image(THERE, source(5, 23 * HOUR + 10 * MINUTE));
 }
 
@@ -66,7 +72,7 @@ fn counts(html: &str) -> BTreeMap<&str, usize> {
 async fn the_pages_of_the_screenshots_count_every_ami_and_show_every_state() {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("widget");
     fs::create_dir_all(&folder).unwrap();
-    for (count, states, fill) in [(0, 0, (|_| {}) as fn(&Stage)), (5, 5, five), (500, 11, five_hundred)] {
+    for (count, states, fill) in [(0, 0, (|_| {}) as fn(&Stage)), (5, 5, five), (500, 12, five_hundred)] {
         let stage = stage().await.set("RETIRE_WITH_SOURCE", "true");
         fill(&stage);
         let function = stage.function().await;
