@@ -182,6 +182,21 @@ fn name_and_required_tags_are_each_refused_with_what_was_seen() {
 }
 
 #[test]
+fn a_tag_can_select_an_ami_if_a_rule_names_it_also_as_a_shared_tag() {
+    let rules = settings(&[("REQUIRED_TAGS", "approved=true,!temporary")]).sources;
+    for (key, does) in [
+        ("approved", true),
+        ("temporary", true),
+        ("ec2:SharedTag/approved", true),
+        ("ami-courier:skip", true),
+        ("CostCenter", false),
+    ] {
+        assert_eq!(depends_on(key, &rules), does, "{key}");
+    }
+    assert!(!depends_on("approved", &settings(&[]).sources));
+}
+
+#[test]
 fn an_excluded_name_or_tag_is_not_wanted_and_the_rule_is_named() {
     let of = [("NAME_PATTERNS", "golden-*,!*-debug,!golden-0?"), ("REQUIRED_TAGS", "!temporary,team,!stage=test")];
     let refusal = |name: &str, tags: &[(&str, &str)]| {
