@@ -1,7 +1,7 @@
 //! Exactly once: what was seen decides what to do next. Pure, and explored by a model checker as it stands (`tests/model`).
 //!
 //! Assumed of AWS, and nothing more:
-//! - A remembered client token makes a repeated `CopyImage` do nothing further; with other parameters it is refused.
+//! - `CopyImage` with a remembered client token starts no second copy; with other parameters it is refused.
 //! - A token is remembered for 24 hours at least.
 //! - A new AMI is visible, by id and by filter, 15 minutes after the call at the latest.
 //! - An invocation, and the calls still on their way, end within 7 minutes. Clocks agree to a minute.

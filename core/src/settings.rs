@@ -377,8 +377,8 @@ fn url(text: &str) -> Option<String> {
 }
 
 fn sources(env: &Environment, stack_region: &Region) -> Result<Sources, WrongSetting> {
-    const REGIONS: &str = "Regions of the function's partition, separated by commas (such as `us-east-1,us-west-2`), or `any`; the \
-                           function's own Region alone only if SOURCE_OWNERS names other accounts, whose AMIs there are copied";
+    const REGIONS: &str = "Regions of the function's partition, separated by commas (such as `us-east-1,us-west-2`), or `any`; to \
+                           use only the function's own Region, name other accounts in SOURCE_OWNERS";
     let regions: Vec<Region> = match (env.0)("SOURCE_REGIONS").as_deref() {
         Some("any") => Vec::new(),
         _ => env.list("SOURCE_REGIONS", REGIONS, |text| {

@@ -11,10 +11,10 @@ const KEY: &str = "0d9ba5b5-0c2f-4f6c-9f4f-2f0a7b1c9d3e";
 /// A variable, an invalid value, and a part of the accepted forms.
 const WRONG: &[(&str, &str, &str)] = &[
     ("AWS_REGION", "nowhere", "the Region that the function runs in"),
-    ("SOURCE_REGIONS", "Virginia", "the function's own Region alone only if SOURCE_OWNERS names other accounts"),
+    ("SOURCE_REGIONS", "Virginia", "to use only the function's own Region, name other accounts in SOURCE_OWNERS"),
     ("SOURCE_REGIONS", "us-east-1;us-west-2", "separated by commas"),
     ("SOURCE_REGIONS", "us-east-1,,us-west-2", "such as `us-east-1,us-west-2`"),
-    ("SOURCE_REGIONS", "eu-west-1", "the function's own Region alone only if SOURCE_OWNERS names other accounts"),
+    ("SOURCE_REGIONS", "eu-west-1", "to use only the function's own Region, name other accounts in SOURCE_OWNERS"),
     ("SOURCE_REGIONS", "us-east-1,cn-north-1", "Regions of the function's partition"),
     ("SOURCE_REGIONS", "us-esat-1", "Regions that exist; there is no `us-esat-1`, did you mean `us-east-1`?"),
     ("SOURCE_REGIONS", "us-east-1,eu-wset-2", "did you mean `eu-west-2`?"),

@@ -10,7 +10,7 @@ const DAYS: u16 = 7;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Marks {
     None,
-    /// Its source is gone since so many hours.
+    /// Its source has been gone for so many hours.
     Gone(i64),
     Disabled,
     GoneAndDisabled(i64),

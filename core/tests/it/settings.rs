@@ -79,7 +79,7 @@ fn the_own_region_in_a_list_that_all_stacks_share_stands_for_the_amis_of_other_a
     assert_eq!(regions(&[("SOURCE_REGIONS", "eu-west-1"), trusting]), ["eu-west-1"]);
     let refused = refusal("SOURCE_REGIONS", "eu-west-1");
     assert!(
-        refused.contains("the function's own Region alone only if SOURCE_OWNERS names other accounts"),
+        refused.contains("to use only the function's own Region, name other accounts in SOURCE_OWNERS"),
         "{refused}"
     );
 }
