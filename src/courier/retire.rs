@@ -84,7 +84,7 @@ impl Retirements<'_> {
     /// The source is in service: what was done to its copies because it was not is undone.
     pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
         let courier = self.courier;
-        if !courier.settings.brings_back() || courier.settings.copying.dry_run {
+        if !courier.settings.brings_back() {
             return Ok(());
         }
         for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
