@@ -10,8 +10,8 @@
 //!
 //! Paths without `core/` are below `src/`; `core/src/lib.rs` has the map of [`courier_core`], which is everything pure.
 //!
-//! - A new kind of message: an event of EventBridge in `core/src/announcement/event.rs`, any other in `recognise.rs` and `read.rs`
-//!   beside it, each with a file of its own there.
+//! - A new kind of message: an event of EventBridge in `core/src/announcement/event.rs` and in the rules of both templates, any other
+//!   in `recognise.rs` and `read.rs` beside it, each with a file of its own there.
 //! - Which step a message asks for: `courier/dispatch.rs`. What is wanted here: `core/src/selection.rs`.
 //! - How a copy is made: `courier/copy/`; the rules of exactly once: `core/src/protocol.rs`; the exact call: `core/src/plan.rs`.
 //! - A new part of the finish, which keeps a copy in step for as long as it lives: what differs, in `core/src/in_step.rs`; what is
@@ -22,7 +22,7 @@
 //! - Events, the courier's own messages, which rejection becomes a dead letter, the removal of a failed copy: `courier/close.rs`.
 //! - Batches, answers, and how long a message waits before it comes again: [`delivery`]. It never calls EC2.
 //! - AWS: [`aws`], the only folder that knows the SDK, with the table that sorts AWS's error codes in `aws/error.rs`.
-//! - Settings: `core/src/settings.rs`.
+//! - Settings: `core/src/settings.rs`, with a parameter in `template.yaml` and a row in `docs/settings.md`.
 //!
 //! Dependencies point one way: `delivery -> courier -> {aws, core}`, and never back.
 //!

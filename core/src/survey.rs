@@ -110,6 +110,11 @@ impl Followed {
         in_step::changes(&self.shown, source.as_ref(), settings, now)
     }
 
+    /// Whether a key of any writer keeps it out of every parameter.
+    pub fn is_withdrawn(&self) -> bool {
+        self.tags.iter().any(|(key, _)| [tag::WITHDRAWN, tag::WITHDRAWN_SOURCE].contains(key))
+    }
+
     /// The parameter that may hold it.
     pub fn parameter(&self) -> Option<&str> {
         self.tags.iter().find(|(key, _)| *key == tag::PARAMETER).map(|(_, name)| name.as_ref())

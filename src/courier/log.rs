@@ -65,6 +65,7 @@ pub(super) fn reported(stack_region: &Region, report: &Report, took: Duration) {
 fn reason(done: &Outcome) -> Option<&str> {
     match done {
         Outcome::Ignored { reason, .. } | Outcome::Retired { reason, .. } => Some(reason),
+        Outcome::Finished { parameter, .. } | Outcome::Updated { parameter, .. } => parameter.as_deref(),
         _ => None,
     }
 }

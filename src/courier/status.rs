@@ -99,9 +99,11 @@ impl Courier {
         let names: Vec<&ParameterName> = names.iter().collect();
         for some in names.chunks(NAMES_IN_A_CALL) {
             let found = store.get_all(some).await.when(format_args!("reading parameters in {}", store.region))?;
-            for parameter in rows.iter_mut().filter_map(|row| row.parameter.as_mut()) {
-                let held = found.iter().find(|(name, _)| name.as_str() == parameter.name);
-                parameter.value = held.map(|(_, held)| held.value.clone()).or(parameter.value.take());
+            for row in rows.iter_mut() {
+                let is_its = |name: &ParameterName| row.parameter.as_ref().is_some_and(|its| its.name == name.as_str());
+                if let Some((_, held)) = found.iter().find(|(name, _)| is_its(name)) {
+                    row.set_held(&held.value);
+                }
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ environment() {
     "$place/bin/pip" install --quiet --disable-pip-version-check "$@" --requirement "$requirements"
     cp "$requirements" "$place/requirements.txt"
 }
+echo "Installing what is missing in target/, and building the function: some minutes, the first time." >&2
 environment system tests/system/requirements.txt --require-hashes
 environment system-tests tests/requirements.txt
 # As the tests build the function. It is built already, most of the time.

@@ -65,12 +65,14 @@ impl Copy {
         if !differs.is_empty() {
             self.survey.state = CopyState::OutOfStep;
             self.survey.explanation = Some(differs);
+        } else if followed.is_withdrawn() {
+            self.survey.explanation = Some("it is withdrawn: no parameter is to hold it".to_owned());
         }
     }
 
     fn parameter(&self) -> Option<Parameter> {
-        let name = self.followed.as_ref()?.parameter()?.to_owned();
-        Some(Parameter { name, value: None })
+        let followed = self.followed.as_ref()?;
+        Some(Parameter { name: followed.parameter()?.to_owned(), value: None, is_withdrawn: followed.is_withdrawn() })
     }
 }
 
@@ -193,8 +195,8 @@ impl<'a> Ledger<'a> {
                 (CopyState::Missing, Some("DRY_RUN is set: the courier copies nothing".to_owned()))
             }
             (Wanted::Now, _) if age.is_some_and(|age| age < YOUNG) => {
-                let explanation =
-                    "it is younger than an hour: its event may be on the way, or its copy not visible yet";
+                let explanation = "it is younger than an hour: its event may be on the way, its copy not visible yet, or its copy failed, and \
+                     a dead letter says why";
                 (CopyState::Awaited, Some(explanation.to_owned()))
             }
             (Wanted::Now, Some(until)) => {

@@ -47,9 +47,22 @@ pub struct Parameter {
     /// `None`: it does not exist, or could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// Whether the copy is withdrawn: the parameter is to hold another one.
+    #[serde(skip)]
+    pub is_withdrawn: bool,
 }
 
 impl Row {
+    /// What its parameter holds, as it was read.
+    pub fn set_held(&mut self, value: &str) {
+        let Some(parameter) = &mut self.parameter else { return };
+        parameter.value = Some(value.to_owned());
+        if parameter.is_withdrawn && self.copy.as_ref().is_some_and(|copy| copy.as_str() == value) {
+            let explanation = "it is withdrawn, and its parameter still holds it: no other copy can take its place";
+            self.explanation = Some(explanation.to_owned());
+        }
+    }
+
     /// Where the row is in the whole answer.
     pub(super) fn position(&self) -> Position {
         let created = self.created.or(self.since).map_or(0, OffsetDateTime::unix_timestamp);

@@ -10,6 +10,7 @@ use courier_core::region;
 use courier_core::settings::VARIABLES;
 use tokio::net::TcpStream;
 
+use crate::aws::REGIONS;
 use crate::host::{self, Function, InitError, InvokeError};
 
 /// How the function runs.
@@ -82,6 +83,14 @@ const OF_THE_ENVIRONMENT: [&str; 7] = [
 fn name_and_value(text: &str) -> Result<(String, String), String> {
     let known = || VARIABLES.into_iter().chain(OF_THE_ENVIRONMENT);
     match text.split_once('=') {
+        Some(("SOURCE_REGIONS", list)) if list != "any" => {
+            let regions = list.split(',').map(str::trim).filter(|region| !region.is_empty());
+            // It would refuse the calls that the function makes there.
+            match regions.map(region_that_exists).find_map(Result::err) {
+                Some(wrong) => Err(wrong),
+                None => Ok(("SOURCE_REGIONS".to_owned(), list.to_owned())),
+            }
+        }
         Some((name, value)) if known().any(|known| known == name) => Ok((name.to_owned(), value.to_owned())),
         Some((name, _)) if !name.is_empty() => {
             // The name of the parameter is that of the variable, in PascalCase.
@@ -95,11 +104,14 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A Region that AWS has, or may have by now.
+/// A Region that the AWS on loopback has.
 pub(super) fn region_that_exists(name: &str) -> Result<String, String> {
     let parsed: Region = name.parse().map_err(|_| format!("`{name}` is no Region; one is eu-west-1"))?;
     region::check(&parsed).map_err(|error| error.message)?;
-    Ok(name.to_owned())
+    if REGIONS.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("the AWS on loopback has no Region `{name}`: did you mean `{}`?", region::nearest(&parsed)))
 }
 
 /// Whether a server listens there: without one, the function would report a call that failed, after its retries.
@@ -181,5 +193,13 @@ mod tests {
         assert_eq!(region_that_exists("eu-west-1"), Ok("eu-west-1".to_owned()));
         assert!(region_that_exists("eu-wset-1").expect_err("none").contains("did you mean `eu-west-1`?"));
         assert!(region_that_exists("Ireland").expect_err("none").contains("one is eu-west-1"));
+        // It may be new, but this AWS has none of that name.
+        assert!(region_that_exists("us-east-9").expect_err("none").contains("did you mean `us-east-1`?"));
+        for wrong in ["SOURCE_REGIONS=us-esat-1", "SOURCE_REGIONS=us-east-1, us-east-9"] {
+            assert!(name_and_value(wrong).expect_err(wrong).contains("did you mean `us-east-1`?"));
+        }
+        for right in ["SOURCE_REGIONS=any", "SOURCE_REGIONS=us-east-1,us-west-2", "SOURCE_REGIONS="] {
+            assert!(name_and_value(right).is_ok(), "{right}");
+        }
     }
 }

@@ -32,7 +32,12 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return output::fail(format!("there is no file {}: events/ has samples", arguments.event.display()));
         }
-        Err(error) => return output::fail(format!("cannot read {}: {error}", arguments.event.display())),
+        Err(error) => {
+            let file = arguments.event.display();
+            return output::fail(format!(
+                "cannot read {file}: {error}. Give a file with an event as JSON: events/ has samples"
+            ));
+        }
     };
     if payload.trim_ascii().is_empty() {
         let from = if arguments.event.as_os_str() == "-" { "stdin".into() } else { arguments.event.to_string_lossy() };

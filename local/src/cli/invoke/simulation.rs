@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::arguments::Goal;
 use super::queues::{Queues, batch_of};
-use crate::aws::{Aws, Caller, Image, ImageState};
+use crate::aws::{Aws, Call, Caller, Image, ImageState};
 use crate::cli::picture::Moment;
 use crate::cli::seeding::Seeding;
 use crate::cli::{options, output, report, timeline};
@@ -177,10 +177,15 @@ impl Simulation {
             self.forward_events();
         }
         let calls = self.aws.world().calls();
-        let put = calls.iter().skip(calls_before).filter(|call| call.action == "PutParameter");
-        for parameters in put.map(|call| &call.parameters) {
-            let text = |field: &str| parameters[field].as_str().unwrap_or("?").to_owned();
-            self.print("result", &format!("the parameter {} holds {}", text("Name"), text("Value")));
+        let is_written = |call: &&Call| call.action == "PutParameter";
+        if !calls.iter().skip(calls_before).any(|call| is_written(&call)) {
+            self.print("result", &format!("no parameter has changed: does PARAMETER_NAME ask for the tag `{key}`?"));
+        }
+        let names: BTreeSet<&str> =
+            calls.iter().filter(is_written).filter_map(|call| call.parameters["Name"].as_str()).collect();
+        for name in names {
+            let held = self.aws.world().parameter(&self.region, name).map(|parameter| parameter.value);
+            self.print("result", &format!("the parameter {name} holds {}", held.as_deref().unwrap_or("nothing")));
         }
         Ok(())
     }
