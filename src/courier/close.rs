@@ -223,9 +223,9 @@ fn delay(message: &OwnMessage) -> Duration {
 /// The detail of the courier's event. `None` if there is nothing to publish.
 fn detail(report: &Report) -> Option<Value> {
     match &report.result {
-        Ok(Some(outcome @ (Outcome::Started { .. } | Outcome::Retired { .. }))) => Some(json!(outcome)),
-        // One that was finished before has no last step.
-        Ok(Some(outcome @ Outcome::Finished { .. })) => report.last.as_ref().map(|_| json!(outcome)),
+        Ok(Some(outcome @ (Outcome::Started { .. } | Outcome::Finished { .. } | Outcome::Retired { .. }))) => {
+            Some(json!(outcome))
+        }
         Ok(_) => None,
         Err(_) => {
             let rejection = report.rejection()?;

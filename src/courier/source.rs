@@ -58,13 +58,7 @@ impl Search<'_> {
 
     /// Why an AMI is not one of the trusted owners'. `None` if it is not visible.
     async fn why_not_of(&self, source: &Identity) -> Result<Option<Unfit>, Error> {
-        let image = match self.look_up(source, None).await? {
-            Some(image) if image.state == State::Deregistered => {
-                return Ok(Some((code::IMAGE_UNAVAILABLE, "the source AMI is deregistered".to_owned())));
-            }
-            Some(image) => image,
-            None => return Ok(None),
-        };
+        let Some(image) = self.look_up(source, None).await? else { return Ok(None) };
         if let Err(reason) = selection::is_not_here_already(&image, &source.region, self.delivery.stack) {
             return Ok(Some((code::SOURCE_NOT_ALLOWED, reason)));
         }

@@ -293,3 +293,31 @@ async fn bytes_that_are_no_json_are_an_error_and_the_function_continues() {
     assert_eq!(function.pid(), pid);
     assert_eq!(function.invoke(&request(&ami(1), "golden-1")).await.unwrap()["Outcome"], "Started");
 }
+
+#[tokio::test]
+async fn a_message_that_comes_back_for_one_of_its_amis_is_no_dead_letter_for_the_other_yet() {
+    let stage = stage_of_ten().await.with(|world| {
+        let refused = Fault::on("CopyImage").error(400, "UnauthorizedOperation", "a policy denies it");
+        world.fault(refused.naming(&ami(1)).every());
+    });
+    let function = stage.function().await;
+    let both = json!({
+        "source": "my.pipeline", "detail-type": "Built", "detail": {},
+        "resources": [format!("arn:aws:ec2:{THERE}::image/{}", ami(1)), format!("arn:aws:ec2:{ELSEWHERE}::image/{}", ami(7))],
+    });
+    assert_eq!(failures(&function.invoke(&batch([("m1", both.to_string())])).await.unwrap()), ["m1"]);
+    assert_eq!(stage.dead().len(), 0);
+    // Lambda tries a Retry again, and so it is one as long as one of the two is.
+    let error = function.invoke(&both).await.unwrap_err();
+    assert!(matches!(&error, InvokeError::Function { error_type, .. } if error_type == "Retry"), "{error}");
+    stage.aws.world().clear_faults();
+}
+
+#[tokio::test]
+async fn a_record_of_another_form_in_a_batch_is_a_record_too() {
+    let stage = stage_of_ten().await;
+    let mut message = batch([("m0", available(THERE, 0)), ("m1", available(THERE, 1))]);
+    message["Records"][1]["eventSource"] = json!("aws:other");
+    assert_eq!(failures(&stage.function().await.invoke(&message).await.unwrap()), Vec::<String>::new());
+    assert_eq!(stage.copied(), [ami(0), ami(1)].into());
+}

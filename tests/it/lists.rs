@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, Image};
+use local::aws::{ACCOUNT, Image, ImageState};
 use serde_json::{Value, json};
 
 use crate::stage::{HERE, Stage, THERE, ami, batch, failures, state_change, words};
@@ -147,4 +147,28 @@ async fn a_record_in_the_body_of_a_record_is_unwrapped_and_a_bad_one_is_a_dead_l
     assert_eq!(failures(&answer.expect("all are done")), Vec::<String>::new());
     assert_eq!(stage.copied(), [ami(1)].into());
     assert_eq!(stage.dead().len(), 1);
+}
+
+#[tokio::test]
+async fn an_ami_further_down_the_list_that_is_still_pending_holds_up_nothing() {
+    let stage = stage().await.with(|world| {
+        world.add_image(THERE, of(ami(2), TRUSTED));
+        world.add_image(ALSO_THERE, of(ami(3), TRUSTED).state(ImageState::Pending));
+    });
+    assert!(is_done(&stage, &notification(&[(THERE, ami(2), TRUSTED), (ALSO_THERE, ami(3), TRUSTED)])).await);
+    assert_eq!(stage.copied(), [ami(2)].into());
+}
+
+#[tokio::test]
+async fn a_failed_copy_of_an_ami_that_is_gone_is_no_answer_to_a_list() {
+    let stage = stage().await.with(|world| {
+        world.add_image(ALSO_THERE, of(ami(3), TRUSTED));
+        world.add_image(HERE, Image::new(ami(9), "golden").copy_of(&ami(2), THERE).state(ImageState::Failed));
+        world.advance(20 * MINUTE);
+    });
+    let function = stage.function().await;
+    crate::life::learns_the_time(&function).await;
+    let list = notification(&[(THERE, ami(2), TRUSTED), (ALSO_THERE, ami(3), TRUSTED)]);
+    assert_eq!(failures(&function.invoke(&in_queue(&list)).await.expect("an answer")), Vec::<String>::new());
+    assert!(stage.copied().contains(&ami(3)));
 }

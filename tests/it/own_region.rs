@@ -150,7 +150,7 @@ async fn without_its_name_in_source_regions_the_own_region_is_no_source() {
 async fn the_own_region_alone_without_other_accounts_stops_the_function_with_the_accepted_form() {
     let stage = Stage::new().await.set("SOURCE_REGIONS", HERE);
     let wrong = stage.function_in(HERE).start().await.expect_err("it does not start").logs.concat();
-    assert!(wrong.contains("SOURCE_REGIONS") && wrong.contains("SOURCE_OWNERS names other accounts"), "{wrong}");
+    assert!(wrong.contains("SOURCE_REGIONS") && wrong.contains("name other accounts in SOURCE_OWNERS"), "{wrong}");
 }
 
 #[tokio::test]

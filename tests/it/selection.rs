@@ -331,3 +331,20 @@ async fn an_s3_backed_ami_is_ignored_when_announced_and_rejected_when_requested(
     assert!(error.contains("S3-backed"), "{error}");
     assert!(stage.copies().is_empty());
 }
+
+/// Words of AWS can be long, and have characters that SQS refuses.
+#[tokio::test]
+async fn a_permission_that_is_missing_for_an_own_parameter_is_a_dead_letter_with_words_that_sqs_takes() {
+    let stage = stage_with(Image::new(AMI, "golden-1")).await.with(|world| {
+        let words = format!("not allowed\u{1}\u{FFFE} {}", "x".repeat(1_200_000));
+        world.fault(Fault::on("GetParameter").error(400, "AccessDeniedException", &words).every());
+    });
+    let message = batch([("m1", parameter_changed("/golden").to_string())]);
+    let function = stage.function().await;
+    stage.aws.world().advance(std::time::Duration::from_secs(2 * 3600));
+    crate::life::learns_the_time(&function).await;
+    assert_eq!(failures(&function.invoke(&message).await.unwrap()), Vec::<String>::new());
+    let [(_, letter)] = stage.dead().try_into().expect("one letter");
+    assert_eq!(letter["Code"], "AccessDeniedException");
+    assert!(letter["Explanation"].contains("not allowed   xxx") && letter["Explanation"].len() <= 4096);
+}

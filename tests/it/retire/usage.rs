@@ -402,3 +402,12 @@ fn held_days(function: &Host) -> Option<Value> {
     let documents = function.logs().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
     documents.filter_map(|document| document.get("RetirementHeldDays").cloned()).next_back()
 }
+
+#[tokio::test]
+async fn a_copy_that_share_with_names_accounts_for_is_looked_after_also_while_it_is_shared_with_nobody() {
+    let (stage, function, copy) = copied(stage().await.set("SHARE_WITH", FRIEND), ACCOUNT).await;
+    change(&stage, &copy, |copy| copy.launch_permissions.clear());
+    stage.aws.world().deregister(THERE, AMI);
+    event(&function, "deregistered").await;
+    assert!(changes(&stage).contains(&"CreateImageUsageReport".to_owned()), "{:?}", changes(&stage));
+}

@@ -224,8 +224,12 @@ async fn a_sweep_copies_nothing_older_than_backfill_days() {
         world.add_image(THERE, Image::new(id_of(6), "of six days ago").created(ago(6 * day)));
         world.add_image(THERE, Image::new(id_of(7), "of seven days and two hours ago").created(ago(7 * day + 120)));
         world.add_image(THERE, Image::new(id_of(100), "of long ago").created(ago(100 * day)));
+        // Of the same day as the limit, which is all that EC2's filter tells apart.
+        world.add_image(THERE, Image::new(id_of(8), "of two hours before the limit").created(ago(7 * day - 10 * 60)));
+        world.advance(12 * HOUR);
     });
     let function = stage.function().await;
+    crate::life::learns_the_time(&function).await;
     assert!(swept(&function).await);
     assert_eq!(announcements(&stage), [missed(6, THERE), missed(1, THERE)]);
     deliver(&stage, &function).await;
