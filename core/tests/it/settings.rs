@@ -313,3 +313,56 @@ fn a_key_of_another_region_is_said_to_be_there() {
     let refused = refusal("KMS_KEY_ID", "arn:aws:kms:us-east-1:123456789012:alias/golden");
     assert!(refused.ends_with("accepted: a key of eu-west-1; this key is in us-east-1"), "{refused}");
 }
+
+#[test]
+fn a_queue_is_named_by_its_url() {
+    for url in ["https://sqs.eu-west-1.amazonaws.com/123456789012/q", "http://127.0.0.1:9324/q"] {
+        assert_eq!(read(&[("QUEUE_URL", url)]).unwrap().queue_url.as_deref(), Some(url));
+    }
+    refusal("QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:q");
+}
+
+#[test]
+fn others_are_trusted_as_soon_as_one_of_them_is_named() {
+    for (owners, trusts) in [("self", false), ("111122223333", true), ("self,111122223333", true)] {
+        assert_eq!(read(&[("SOURCE_OWNERS", owners)]).unwrap().sources.trust_others(), trusts, "{owners}");
+    }
+    // Their AMIs of the own Region can be copied, beside those of other Regions.
+    let list = [("SOURCE_REGIONS", "eu-west-1,us-east-1"), ("SOURCE_OWNERS", "111122223333")];
+    assert_eq!(read(&list).unwrap().sources.regions.len(), 2);
+}
+
+#[test]
+fn copies_come_back_with_their_source_where_anything_follows_it() {
+    for (reconcile, retire, brings_back) in
+        [("true", "false", true), ("false", "true", true), ("false", "false", false)]
+    {
+        let settings = read(&[("RECONCILE", reconcile), ("RETIRE_WITH_SOURCE", retire)]).unwrap();
+        assert_eq!(settings.brings_back(), brings_back, "{reconcile} {retire}");
+    }
+}
+
+#[test]
+fn a_stacks_name_is_of_letters_digits_and_hyphens_and_protection_is_one_of_three() {
+    let name = |name: &str| read(&[("STACK_NAME", name)]).map(|settings| settings.copying.stack_name);
+    assert_eq!(name("Golden-2").unwrap(), "Golden-2");
+    assert_eq!(name(&"n".repeat(128)).unwrap().len(), 128);
+    for wrong in ["n".repeat(129), "golden images".to_owned(), "golden_images".to_owned()] {
+        assert!(name(&wrong).is_err(), "{wrong}");
+    }
+    let protection = |text: &str| read(&[("DEREGISTRATION_PROTECTION", text)]).unwrap().finishing.protection;
+    assert_eq!(
+        ["Off", "On", "WithCooldown"].map(protection),
+        [Protection::Off, Protection::On, Protection::WithCooldown]
+    );
+}
+
+#[test]
+fn snapshots_are_shared_with_accounts_and_with_everybody_only() {
+    let organization = "arn:aws:organizations::444455556666:organization/o-a1b2c3d4e5";
+    let unit = "arn:aws:organizations::444455556666:ou/o-a1b2c3d4e5/ou-ab12-34cdefgh";
+    for (with, is_for_snapshots) in [("111122223333", true), ("all", true), (organization, false), (unit, false)] {
+        let settings = read(&[("SHARE_WITH", with)]).unwrap();
+        assert_eq!(settings.finishing.share_with[0].is_for_snapshots(), is_for_snapshots, "{with}");
+    }
+}

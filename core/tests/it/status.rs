@@ -2,7 +2,7 @@ use courier_core::announcement::{Announcement, Position, Question, StatusRequest
 use courier_core::copy_state::CopyState as State;
 use courier_core::error::{Error, code};
 use courier_core::identity::Stack;
-use courier_core::image::{Image, State as InEc2};
+use courier_core::image::{Image, State as InEc2, tag};
 use courier_core::settings::Settings;
 use courier_core::status::{Ledger, Row, Status};
 use proptest::prelude::*;
@@ -272,4 +272,77 @@ proptest! {
             prop_assert_eq!(rejection.code, code::INVALID_VALUE);
         }
     }
+}
+
+#[test]
+fn names_are_asked_for_by_globs_and_a_filter_narrows_them() {
+    let patterns = asked(json!({ "NamePatterns": ["golden-*", "base-?"] }));
+    for (name, has) in [("golden-1", true), ("base-1", true), ("base-11", false), ("other", false)] {
+        assert_eq!(patterns.has_name(name), has, "{name}");
+    }
+    let one = asked(json!({ "NamePatterns": "golden-*" }));
+    assert!(one.has_name("golden-1") && !one.has_name("base-1"));
+    let filter = courier_core::announcement::pattern("*-1").ok();
+    let both = StatusRequest { filter, ..one };
+    assert!(both.has_name("golden-1") && !both.has_name("golden-2") && !both.has_name("base-1"));
+    for wrong in [json!([]), json!([""]), json!(["golden$"]), json!([1]), json!({})] {
+        let wrong = json!({ "Status": { "NamePatterns": wrong } });
+        let Ok(Some(Question::Status(Err(error)))) = question(&wrong) else { panic!("{wrong} is taken") };
+        assert!(error.message.contains("NamePatterns"), "{error}");
+    }
+}
+
+#[test]
+fn a_withdrawn_copy_says_so_and_also_that_its_parameter_still_holds_it() {
+    let copy = |tags: &[(&str, &str)]| {
+        let mut copy = marked();
+        let own = [(tag::STACK, "ami-courier"), (tag::PARAMETER, "/golden"), (tag::FINISHED, "2026-03-01T12:00:00Z")];
+        copy.tags.remove(tag::SOURCE_GONE_SINCE);
+        copy.created = Some(NOW);
+        copy.tags.extend(own.iter().chain(tags).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+        let id = copy.id.to_string();
+        (row_of(copy, &[("PARAMETER_NAME", "/golden")]), id)
+    };
+    let (mut kept, id) = copy(&[]);
+    let before = kept.explanation.clone();
+    kept.set_held(&id);
+    assert_eq!(kept.parameter.as_ref().and_then(|parameter| parameter.value.clone()), Some(id));
+    assert_eq!(kept.explanation, before);
+    let (mut withdrawn, id) = copy(&[(tag::WITHDRAWN, "")]);
+    withdrawn.set_held("ami-00000000");
+    assert!(!withdrawn.explanation.clone().unwrap_or_default().contains("still holds it"));
+    withdrawn.set_held(&id);
+    assert!(withdrawn.explanation.unwrap().contains("still holds it"));
+}
+
+#[test]
+fn a_finished_copy_that_differs_from_its_source_is_out_of_step_and_says_in_what() {
+    let row = |channel: &str| {
+        let (settings, request) = (settings(), asked(json!({})));
+        let mut ledger = Ledger::new(&request, &settings);
+        let mut copy = marked();
+        copy.tags.remove(tag::SOURCE_GONE_SINCE);
+        copy.description = Some("Copied from ami-5731123e in us-east-1".to_owned());
+        for (key, value) in
+            [(tag::STACK, "ami-courier"), (tag::SOURCE_CREATED, "2026-03-10T11:00:00Z"), ("Channel", "beta")]
+        {
+            copy.tags.insert(key.to_owned(), value.to_owned());
+        }
+        ledger.add_copy(copy);
+        let source = Image {
+            name: "golden".to_owned(),
+            owner: "123456789012".parse().ok(),
+            state: InEc2::Available,
+            created: Some(NOW - time::Duration::hours(1)),
+            tags: [("Channel".to_owned(), channel.to_owned())].into(),
+            ..Image::new("ami-5731123e".parse().unwrap())
+        };
+        ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack(), NOW);
+        let mut rows = ledger.rows(NOW);
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        rows.remove(0)
+    };
+    assert_eq!((row("beta").state, row("beta").explanation), (State::Finished, None));
+    let behind = (State::OutOfStep, Some("1 tag of its source is newer".to_owned()));
+    assert_eq!((row("prod").state, row("prod").explanation), behind);
 }

@@ -4,6 +4,7 @@ use courier_core::copy_state::CopyState;
 use courier_core::identity::{Identity, Region, Stack};
 use courier_core::image::{Image, State, tag};
 use courier_core::naming::Template;
+use courier_core::settings::Settings;
 use courier_core::survey::*;
 use time::{Duration, OffsetDateTime};
 
@@ -147,4 +148,76 @@ fn a_dead_copy_says_why() {
     assert!(why(&made(State::Deregistered, true, &[])).contains("it is deregistered"));
     let disabled = made(State::Disabled, true, &[(tag::DISABLED_WITH_SOURCE, "")]);
     assert!(why(&disabled).contains("since its source is disabled"));
+}
+
+fn settings(of: &[(&str, &str)]) -> Settings {
+    let all = [&[("AWS_REGION", "eu-west-1"), ("PARAMETER_NAME", "/golden/{tag:Channel}")], of].concat();
+    Settings::read(|name| {
+        all.iter().rev().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+    })
+    .unwrap()
+}
+
+/// A copy of this stack that is finished and held by a parameter.
+fn finished(tags: &[(&str, &str)]) -> Image {
+    let source = ami("us-east-1", 1);
+    let mut image = copy(&source, "golden-1", None);
+    image.description = Some(format!("Copied from {source}"));
+    let own = [
+        (tag::STACK, "ami-courier"),
+        (tag::SOURCE_CREATED, "2024-10-03T15:00:00Z"),
+        (tag::FINISHED, "2026-11-30T12:00:00Z"),
+        (tag::PARAMETER, "/golden/beta"),
+        ("Channel", "beta"),
+    ];
+    image.tags.extend(own.iter().chain(tags).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
+    image
+}
+
+#[test]
+fn only_this_stacks_copies_are_followed_and_only_with_reconcile() {
+    let is_followed =
+        |stack: &str, of: &[(&str, &str)]| Followed::of(&finished(&[(tag::STACK, stack)]), &settings(of)).is_some();
+    assert!(is_followed("ami-courier", &[]));
+    assert!(!is_followed("another", &[]));
+    assert!(!is_followed("ami-courier", &[("RECONCILE", "false")]));
+}
+
+#[test]
+fn what_is_kept_of_a_copy_is_enough_to_see_what_differs() {
+    let (source, of) = (ami("us-east-1", 1), settings(&[]));
+    let now = OffsetDateTime::UNIX_EPOCH + Duration::days(20_400);
+    let image = |channel: &str| Image {
+        state: State::Available,
+        tags: [("Channel".to_owned(), channel.to_owned())].into(),
+        ..origin()
+    };
+    let kept = |tags: &[(&str, &str)]| Followed::of(&finished(tags), &of).unwrap();
+    let look = |kept: &Followed, channel: &str| {
+        let steps = kept.steps(&source, Some(&image(channel)), &of, now).unwrap();
+        let changes = kept.changes(&source, Some(&image(channel)), &of, now).unwrap();
+        (steps.described(), changes.described())
+    };
+    assert_eq!(look(&kept(&[]), "beta"), (vec![], vec![]));
+    let promoted = (
+        vec!["it belongs to the parameter `/golden/prod`".to_owned()],
+        vec!["1 tag of its source is newer".to_owned()],
+    );
+    assert_eq!(look(&kept(&[]), "prod"), promoted);
+    assert_eq!((kept(&[]).parameter(), kept(&[]).is_withdrawn()), (Some("/golden/beta"), false));
+    for key in [tag::WITHDRAWN, tag::WITHDRAWN_SOURCE] {
+        assert!(kept(&[(key, "")]).is_withdrawn(), "{key}");
+    }
+    let mut disabled = finished(&[]);
+    disabled.state = State::Disabled;
+    let disabled = Followed::of(&disabled, &of).unwrap();
+    let steps = |kept: &Followed| kept.steps(&source, Some(&image("beta")), &of, now).unwrap().steps;
+    assert_ne!(steps(&disabled), steps(&kept(&[])), "a disabled copy joins nothing");
+    assert!(kept(&[]).steps(&source, Some(&image("beta")), &settings(&[("PARAMETER_NAME", "")]), now).is_none());
+}
+
+#[test]
+fn a_sibling_says_what_it_was_first() {
+    assert_eq!(source(&sibling(2, 1), "us-west-2").origin(), Some(&ami("us-east-1", 1)));
+    assert_eq!(source(&origin(), "us-east-1").origin(), None);
 }

@@ -208,3 +208,12 @@ fn a_message_that_is_nearly_a_known_one_is_answered_with_the_known_name() {
     let rejection = read_text(r#"{"weather":"fine"}"#, &stack()).unwrap_err();
     assert!(!rejection.message.contains("did you mean"), "{rejection}");
 }
+
+#[test]
+fn only_a_kind_or_a_field_that_is_not_known_or_missing_is_of_another_version() {
+    let why = |body: Value| read_text(&json!({ "AmiCourier": body }).to_string(), &stack()).unwrap_err().to_string();
+    let other = why(json!({ "Sorted": { "ImageId": "ami-5731123e" } }));
+    let malformed = why(json!({ "Unfinished": { "ImageId": 1 } }));
+    assert!(other.contains("version"), "{other}");
+    assert!(!malformed.contains("version"), "{malformed}");
+}

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use courier_core::announcement::{Announcement, read, read_text};
+use courier_core::announcement::{Announcement, Question, TagChange, read, read_text};
 use courier_core::error::Error;
+use courier_core::image::Image;
 
 use super::corpus::{expected, file, files, lines, stack};
 
@@ -685,4 +686,34 @@ fn an_object_with_many_fields_is_shown_in_a_line() {
     let message = read(&Value::Object(wide), &stack()).unwrap_err().message;
     assert!(message.ends_with("`, …"), "{message}");
     assert!(message.len() < 400);
+}
+
+#[test]
+fn a_message_is_an_event_by_its_detail_type_or_by_its_source_and_detail() {
+    let code = |message: Value| read(&message, &stack()).err().map(|error| error.code);
+    assert_eq!(code(json!({ "detail-type": "Something", "source": "aws.s3" })), None);
+    let request = json!({ "Name": "golden", "SourceImageId": "ami-5731123e", "SourceRegion": "us-east-1" });
+    assert_eq!(code(json!({ "source": "my.pipeline", "detail": request })), None);
+    for neither in [json!({ "source": "aws.s3" }), json!({ "detail": {} })] {
+        assert_eq!(code(neither.clone()).as_deref(), Some("NotUnderstood"), "{neither}");
+    }
+}
+
+#[test]
+fn a_widget_is_asked_for_its_documentation_by_one_field() {
+    let read = read(&json!({ "describe": true }), &stack());
+    assert!(matches!(read.as_deref(), Ok([Announcement::Question(Question::Documentation)])), "{read:?}");
+}
+
+#[test]
+fn a_change_of_a_tag_is_visible_once_the_ami_has_it() {
+    let image = Image {
+        tags: [("Channel".to_owned(), "prod".to_owned())].into(),
+        ..Image::new("ami-5731123e".parse().unwrap())
+    };
+    let is_visible = |key: &str, value: Option<&str>| {
+        TagChange { key: key.to_owned(), value: value.map(str::to_owned) }.is_visible(&image)
+    };
+    assert!(is_visible("Channel", Some("prod")) && is_visible("Removed", None));
+    assert!(!is_visible("Channel", Some("beta")) && !is_visible("Channel", None) && !is_visible("New", Some("")));
 }
