@@ -94,7 +94,7 @@ const CAUSES: [(&[&str], &str, &str); 11] = [
             "alias+not found",
         ],
         "the KMS key is not in the copy's Region, or the function's role may not use it",
-        "check that KMS_KEY_ID names a key of this Region and that its key policy lets the function's role use it \
+        "check that KMS_KEY_ID (or the request's KmsKeyId) names a key of this Region and that its key policy lets the function's role use it \
          (kms:CreateGrant, Decrypt, DescribeKey, GenerateDataKeyWithoutPlaintext, ReEncrypt*)",
     ),
     (

@@ -40,12 +40,12 @@ def denied(principal, key):
     """Whether the policy of the page stops this principal from putting a tag on an AMI."""
     (statement,) = [json.loads(block.text) for block in read("docs/security.md").blocks if block.info == "json"][0]["Statement"]
     assert (statement["Effect"], statement["Action"]) == ("Deny", "ec2:CreateTags")
-    (keys,) = statement["Condition"]["ForAnyValue:StringLike"].values()
+    (keys,) = statement["Condition"]["ForAnyValue:StringEqualsIgnoreCase"].values()
     (spared,) = statement["Condition"]["ArnNotLike"].values()
-    return any(matches(pattern, key) for pattern in keys) and not matches(spared, principal)
+    return key.lower() in [denied.lower() for denied in keys] and not matches(spared, principal)
 
 
-@pytest.mark.parametrize("key", ["ami-courier:source-image", "ami-courier:source-region", "ami-courier:source-gone-since", "ami-courier:disabled-with-source"])
+@pytest.mark.parametrize("key", ["ami-courier:source-image", "ami-courier:source-region", "ami-courier:source-gone-since", "ami-courier:disabled-with-source", "AMI-Courier:source-image"])
 def test_only_the_courier_may_set_its_tags(key):
     # The name as CloudFormation makes it: of the stack, the resource, and letters at random.
     assert "RoleName" not in template()["Resources"]["Role"]["Properties"]

@@ -27,7 +27,7 @@ const KINDS: [Kind; 16] = [
         reason: Some(INTERNAL),
         snapshot: Some("Given key ID is not accessible"),
         meaning: "the KMS key is not in the copy's Region, or the function's role may not use it",
-        advice: "KMS_KEY_ID names a key of this Region",
+        advice: "names a key of this Region",
     },
     Kind {
         reason: Some(
@@ -41,7 +41,7 @@ const KINDS: [Kind; 16] = [
         reason: Some(INTERNAL),
         snapshot: Some("Key 'arn:aws:kms:eu-west-1:123456789012:key/1234' does not exist"),
         meaning: "the KMS key is not in the copy's Region",
-        advice: "KMS_KEY_ID names a key of this Region",
+        advice: "names a key of this Region",
     },
     Kind {
         reason: Some(INTERNAL),
