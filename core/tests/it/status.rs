@@ -346,3 +346,69 @@ fn a_finished_copy_that_differs_from_its_source_is_out_of_step_and_says_in_what(
     let behind = (State::OutOfStep, Some("1 tag of its source is newer".to_owned()));
     assert_eq!((row("prod").state, row("prod").explanation), behind);
 }
+
+#[test]
+fn an_ami_without_a_copy_is_awaited_missing_or_in_its_quiet_time() {
+    let row = |minutes: i64, dry_run: bool| {
+        let variable = |name: &str| match name {
+            "AWS_REGION" => Some("eu-west-1".to_owned()),
+            "DRY_RUN" => Some(dry_run.to_string()),
+            _ => None,
+        };
+        let (settings, request) = (Settings::read(variable).unwrap(), asked(json!({})));
+        let mut ledger = Ledger::new(&request, &settings);
+        let source = Image {
+            name: "golden".to_owned(),
+            owner: stack().account,
+            state: InEc2::Available,
+            created: Some(NOW - time::Duration::minutes(minutes)),
+            ..Image::new("ami-5731123e".parse().unwrap())
+        };
+        ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack(), NOW);
+        let row = ledger.rows(NOW).remove(0);
+        (row.state, row.explanation.unwrap())
+    };
+    for (minutes, dry_run, state, word) in [
+        (59, false, State::Awaited, "younger than an hour"),
+        (60, false, State::Missing, "EC2 records no reason"),
+        (59, true, State::Missing, "DRY_RUN"),
+        (23 * 60 + 10, false, State::Missing, "quiet time"),
+    ] {
+        let row = row(minutes, dry_run);
+        assert!(row.0 == state && row.1.contains(word), "{minutes}: {row:?}");
+    }
+}
+
+#[test]
+fn pages_of_two_megabytes_have_every_row_once() {
+    let rows: Vec<Row> = (0..9_000)
+        .map(|number| Row {
+            state: State::Missing,
+            name: format!("golden-{number}"),
+            source: Image::new(format!("ami-{number:08x}").parse().unwrap()).identity(&"us-east-1".parse().unwrap()),
+            created: Some(NOW - time::Duration::minutes(number)),
+            age_seconds: None,
+            copy: None,
+            since: None,
+            explanation: Some("x".repeat(600)),
+            parameter: None,
+            other_copies: Vec::new(),
+        })
+        .collect();
+    let (mut seen, mut pages, mut token) = (std::collections::BTreeSet::new(), 0, None::<String>);
+    loop {
+        let request = asked(json!({ "NextToken": token }));
+        let page = Status::page(&request, rows.clone(), &settings(), NOW, Default::default());
+        assert_eq!(page.total, rows.len());
+        let bytes = serde_json::to_string(&page.images).unwrap().len();
+        assert!(bytes <= 2 * 1024 * 1024 + 2, "{bytes}");
+        assert!(page.next_token.is_none() || bytes > 2 * 1024 * 1024 - 1000, "{bytes}");
+        seen.extend(page.images.iter().map(|row| row.name.clone()));
+        pages += 1;
+        token = page.next_token;
+        if token.is_none() {
+            break;
+        }
+    }
+    assert_eq!((seen.len(), pages), (rows.len(), 4));
+}

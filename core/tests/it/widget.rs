@@ -276,3 +276,24 @@ fn the_page_is_limited_in_rows_and_bytes_and_says_how_many_are_left_out() {
     let left_out = 60 - shown(&long);
     assert!(long.contains(&format!("{} of 60 are shown, the worst first; {left_out} are not.", shown(&long))));
 }
+
+#[test]
+fn what_nobody_sees_or_what_turns_the_text_around_is_shown_as_such() {
+    let shown = |text: &str| {
+        let mut html = Html::default();
+        html.text(text);
+        html.into_string()
+    };
+    assert_eq!(shown("a\u{202E}b\u{0}c\u{200B}\td"), "a\u{FFFD}b\u{FFFD}c\u{FFFD} d");
+}
+
+#[test]
+fn a_filter_without_wildcards_is_a_part_of_a_name() {
+    let has = |filter: &str, name: &str| {
+        let context = json!({ "forms": { "all": { "name": filter } } });
+        widget(json!({ "widgetContext": context })).status.unwrap().has_name(name)
+    };
+    assert!(has("web", "golden-web-1") && !has("web", "golden-db-1"));
+    assert!(has("golden-*", "golden-web-1") && !has("web-*", "golden-web-1"));
+    assert!(has("", "anything"));
+}
