@@ -87,3 +87,14 @@ fn what_is_worth_another_attempt_sooner_comes_first() {
     assert_eq!(all[..2], [RetryAfter::Seconds, RetryAfter::Minutes]);
     assert!(all[2] < all[3]);
 }
+
+#[test]
+fn several_failures_are_reported_together_and_retried_as_long_as_one_is_temporary() {
+    let rejected = Error::rejected("A", "first", "do this");
+    let retried = Error::retry(RetryAfter::Minutes, "B", "second");
+    let all = Error::all(vec![rejected.clone(), retried]).unwrap();
+    assert_eq!((all.message.as_str(), all.retry_after()), ("first; second", Some(RetryAfter::Minutes)));
+    let other = Error::rejected("C", "third", "do that");
+    assert_eq!(Error::all(vec![rejected, other]).unwrap().message, "first; third");
+    assert!(Error::all(Vec::new()).is_none());
+}

@@ -179,7 +179,10 @@ impl Simulation {
         let calls = self.aws.world().calls();
         let is_written = |call: &&Call| call.action == "PutParameter";
         if !calls.iter().skip(calls_before).any(|call| is_written(&call)) {
-            self.print("result", &format!("no parameter has changed: does PARAMETER_NAME ask for the tag `{key}`?"));
+            self.print(
+                "result",
+                &format!("no parameter has changed: does PARAMETER_NAME ask for the tag `{key}`, and is DRY_RUN off?"),
+            );
         }
         let names: BTreeSet<&str> =
             calls.iter().filter(is_written).filter_map(|call| call.parameters["Name"].as_str()).collect();
