@@ -184,6 +184,48 @@ fn a_copy_whose_time_has_not_come_is_retiring() {
 }
 
 #[test]
+fn a_copy_without_a_mark_is_not_retired_because_its_source_is_not_listed() {
+    let mut copy = Image { created: Some(NOW), ..marked() };
+    copy.tags.remove(tag::SOURCE_GONE_SINCE);
+    assert_eq!(row_of(copy, &[]).state, State::Finished);
+}
+
+#[test]
+fn what_the_settings_ask_of_a_copy_shows_without_its_source() {
+    let mut copy = Image { created: Some(NOW), ..marked() };
+    copy.tags.remove(tag::SOURCE_GONE_SINCE);
+    copy.tags.insert(tag::STACK.to_owned(), "ami-courier".to_owned());
+    let row = row_of(copy, &[("EXTRA_TAGS", "Team=images")]);
+    assert_eq!((row.state, row.explanation.as_deref()), (State::OutOfStep, Some("1 tag of EXTRA_TAGS differs")));
+}
+
+#[test]
+fn a_copy_that_is_out_of_service_with_its_source_counts_as_its_copy() {
+    let (settings, request) = (settings(), asked(json!({})));
+    let mut ledger = Ledger::new(&request, &settings);
+    let mut copy = Image { state: InEc2::Disabled, ..marked() };
+    copy.tags.insert(tag::DISABLED_WITH_SOURCE.to_owned(), "2026-03-01T00:00:00Z".to_owned());
+    let source = Image {
+        name: "golden".to_owned(),
+        owner: stack().account,
+        state: InEc2::Available,
+        created: Some(NOW - time::Duration::days(2)),
+        ..Image::new("ami-5731123e".parse().unwrap())
+    };
+    ledger.add_copy(copy);
+    ledger.add_source(source, &"us-east-1".parse().unwrap(), &stack(), NOW);
+    assert_eq!(ledger.rows(NOW)[0].state, State::Retired);
+}
+
+#[test]
+fn a_copy_whose_name_is_not_asked_for_has_no_row() {
+    let (settings, request) = (settings(), asked(json!({ "NamePatterns": "base-*" })));
+    let mut ledger = Ledger::new(&request, &settings);
+    ledger.add_copy(Image { created: Some(NOW), ..marked() });
+    assert_eq!(ledger.rows(NOW), []);
+}
+
+#[test]
 fn without_retirement_a_copy_without_its_source_is_what_it_was() {
     let row = row_of(Image { created: Some(NOW), ..marked() }, &[("RETIRE_WITH_SOURCE", "false")]);
     assert_eq!((row.state, row.explanation), (State::Finished, None));
@@ -395,7 +437,7 @@ fn pages_of_two_megabytes_have_every_row_once() {
             other_copies: Vec::new(),
         })
         .collect();
-    let (mut seen, mut pages, mut token) = (std::collections::BTreeSet::new(), 0, None::<String>);
+    let (mut seen, mut shown, mut pages, mut token) = (std::collections::BTreeSet::new(), 0, 0, None::<String>);
     loop {
         let request = asked(json!({ "NextToken": token }));
         let page = Status::page(&request, rows.clone(), &settings(), NOW, Default::default());
@@ -403,6 +445,7 @@ fn pages_of_two_megabytes_have_every_row_once() {
         let bytes = serde_json::to_string(&page.images).unwrap().len();
         assert!(bytes <= 2 * 1024 * 1024 + 2, "{bytes}");
         assert!(page.next_token.is_none() || bytes > 2 * 1024 * 1024 - 1000, "{bytes}");
+        shown += page.images.len();
         seen.extend(page.images.iter().map(|row| row.name.clone()));
         pages += 1;
         token = page.next_token;
@@ -410,5 +453,5 @@ fn pages_of_two_megabytes_have_every_row_once() {
             break;
         }
     }
-    assert_eq!((seen.len(), pages), (rows.len(), 4));
+    assert_eq!((seen.len(), shown, pages), (rows.len(), rows.len(), 4));
 }
