@@ -117,6 +117,14 @@ impl Owner {
             Self::Account(account) => account.as_str(),
         }
     }
+
+    /// Whether it stands for this account. `own`: the function's, where that is known.
+    pub fn is(&self, account: &AccountId, own: Option<&AccountId>) -> bool {
+        match self {
+            Self::Myself => own == Some(account),
+            Self::Account(named) => named == account,
+        }
+    }
 }
 
 /// A tag of a source AMI, in `REQUIRED_TAGS`; `None`: with any value.

@@ -56,14 +56,21 @@ impl Search<'_> {
         self.why_not_of(source).await?.map(Err).ok_or_else(|| self.not_visible(source))
     }
 
-    /// Why an AMI is not one of the trusted owners'. `None` if it is not visible.
+    /// Why an AMI is not one of the trusted owners'. `None` if it is one, or not visible: then it may be visible later.
     async fn why_not_of(&self, source: &Identity) -> Result<Option<Unfit>, Error> {
         let Some(image) = self.look_up(source, None).await? else { return Ok(None) };
         if let Err(reason) = selection::is_not_here_already(&image, &source.region, self.delivery.stack) {
             return Ok(Some((code::SOURCE_NOT_ALLOWED, reason)));
         }
+        // The look before was too early, or EC2 does not show again what it showed.
+        let Settings { sources, stack_region, .. } = &self.courier.settings;
+        let owners = sources.owners_in(&source.region, stack_region);
+        let own = self.delivery.stack.account.as_ref();
+        if image.owner.as_ref().is_some_and(|owner| owners.iter().any(|trusted| trusted.is(owner, own))) {
+            return Ok(None);
+        }
         let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
-        let trusted: Vec<&str> = self.courier.settings.sources.owners.iter().map(Owner::as_str).collect();
+        let trusted: Vec<&str> = sources.owners.iter().map(Owner::as_str).collect();
         let reason = format!("its owner {owner} is not one of SOURCE_OWNERS ({})", trusted.join(", "));
         Ok(Some((code::SOURCE_NOT_ALLOWED, reason)))
     }

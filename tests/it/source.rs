@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, HiddenAs, Image, ImageState, START, Snapshot, StateReason, default_key_arn};
+use local::aws::{ACCOUNT, Fault, HiddenAs, Image, ImageState, START, Snapshot, StateReason, default_key_arn};
 use serde_json::{Value, json};
 
 use crate::selection::{AMI, OTHERS, announced, error, is_copied, is_ignored, stage_with};
@@ -307,4 +307,18 @@ async fn the_source_and_the_copies_are_looked_for_at_the_same_time() {
 #[test]
 fn the_function_and_aws_on_loopback_know_the_same_regions() {
     assert_eq!(courier_core::region::KNOWN, local::aws::REGIONS);
+}
+
+/// What EC2 shows in one look it need not show in the look before.
+#[tokio::test]
+async fn an_ami_of_a_trusted_owner_that_only_the_second_look_shows_is_waited_for_and_never_called_untrusted() {
+    let stage = Stage::new().await.source(AMI, "golden-1").with(|world| {
+        let flickers = Fault::on("DescribeImages").in_region(THERE).nth(1);
+        world.fault(flickers.error(400, "InvalidAMIID.NotFound", "The image id does not exist"));
+    });
+    let function = stage.function().await;
+    let message = batch([("m1", state_change(THERE, AMI, "available").to_string())]);
+    assert_eq!(failures(&function.invoke(&message).await.unwrap()), ["m1"]);
+    assert_eq!(failures(&function.invoke(&message).await.unwrap()), Vec::<String>::new());
+    assert_eq!(stage.copied(), [AMI.to_owned()].into());
 }

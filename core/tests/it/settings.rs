@@ -366,3 +366,12 @@ fn snapshots_are_shared_with_accounts_and_with_everybody_only() {
         assert_eq!(settings.finishing.share_with[0].is_for_snapshots(), is_for_snapshots, "{with}");
     }
 }
+
+#[test]
+fn an_owner_stands_for_the_account_that_it_names_and_self_for_the_functions_own() {
+    let account = |id: &str| id.parse().unwrap();
+    let (mine, theirs) = (account("123456789012"), account("111122223333"));
+    assert!(Owner::Myself.is(&mine, Some(&mine)) && !Owner::Myself.is(&theirs, Some(&mine)));
+    assert!(!Owner::Myself.is(&mine, None), "it is not known whose the function is");
+    assert!(Owner::Account(theirs.clone()).is(&theirs, Some(&mine)) && !Owner::Account(theirs).is(&mine, None));
+}
