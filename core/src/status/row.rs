@@ -58,7 +58,8 @@ impl Row {
         let Some(parameter) = &mut self.parameter else { return };
         parameter.value = Some(value.to_owned());
         if parameter.is_withdrawn && self.copy.as_ref().is_some_and(|copy| copy.as_str() == value) {
-            let explanation = "it is withdrawn, and its parameter still holds it: no other copy can take its place";
+            let explanation =
+                "it is withdrawn, and its parameter still holds it, until another copy can take its place";
             self.explanation = Some(explanation.to_owned());
         }
     }

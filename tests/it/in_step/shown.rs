@@ -45,7 +45,7 @@ async fn a_withdrawn_copy_that_the_parameter_still_holds_is_named_in_the_status_
     let withdrawn = row(&function).await;
     assert_eq!(
         withdrawn["Explanation"],
-        "it is withdrawn, and its parameter still holds it: no other copy can take its place"
+        "it is withdrawn, and its parameter still holds it, until another copy can take its place"
     );
     assert_eq!((&withdrawn["State"], &withdrawn["Parameter"]["Value"]), (&json!("Finished"), &json!(copy)));
     let line = function.logs().into_iter().find(|line| line.contains("Updated")).expect("a line");
