@@ -86,10 +86,8 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some(("SOURCE_REGIONS", list)) if list != "any" => {
             let regions = list.split(',').map(str::trim).filter(|region| !region.is_empty());
             // It would refuse the calls that the function makes there.
-            match regions.map(region_that_exists).find_map(Result::err) {
-                Some(wrong) => Err(wrong),
-                None => Ok(("SOURCE_REGIONS".to_owned(), list.to_owned())),
-            }
+            regions.map(region_that_exists).collect::<Result<Vec<_>, _>>()?;
+            Ok(("SOURCE_REGIONS".to_owned(), list.to_owned()))
         }
         Some((name, value)) if known().any(|known| known == name) => Ok((name.to_owned(), value.to_owned())),
         Some((name, _)) if !name.is_empty() => {
