@@ -69,6 +69,17 @@ async fn events(stage: &Stage, function: &Host) -> Vec<Value> {
     outcomes
 }
 
+/// The courier's own message about a copy that may be out of step.
+fn unfinished(copy: &str) -> Value {
+    json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } })
+}
+
+/// Why nothing is done for a message of the courier's own.
+async fn why_ignored(function: &Host, message: &Value) -> String {
+    let answer = function.invoke(message).await.expect("an outcome");
+    answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
 /// A sweep with all that it announces, also what it delays: all outcomes but `Ignored`.
 async fn swept(stage: &Stage, function: &Host) -> Vec<Value> {
     let mut outcomes = stage.sweep(function).await.unwrap_or_else(|error| panic!("{error}: {:#?}", function.logs()));

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use local::aws::{Fault, Image, ImageState};
 use local::host::Host;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with,
+    AMI, HOUR, MINUTE, OLD, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, unfinished, untag,
+    why_ignored, with,
 };
 use crate::life::{announced, built, done, ended, finished};
 use crate::poller::{Habits, Poller};
@@ -209,15 +210,12 @@ async fn a_name_that_changes_with_the_setting_is_left_without_writing() {
     assert_eq!(announced_by_sweep(&stage, &function).await, 0);
     // What a sweep before the update sent.
     stage.aws.world().set_parameter(HERE, "/golden/beta", "ami-00000000000000009", IMAGE);
-    assert!(why_nothing(&function, "/golden/beta").await.contains("is none of PARAMETER_NAME any more"));
+    assert!(why_ignored(&function, &elect("/golden/beta")).await.contains("is none of PARAMETER_NAME any more"));
     assert_eq!(held(&stage, "/golden/beta").as_deref(), Some("ami-00000000000000009"));
 }
 
-/// Why an election writes nothing.
-async fn why_nothing(function: &Host, name: &str) -> String {
-    let message = json!({ "AmiCourier": { "Elect": { "ParameterName": name } } });
-    let answer = function.invoke(&message).await.expect("an outcome");
-    answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+fn elect(name: &str) -> Value {
+    json!({ "AmiCourier": { "Elect": { "ParameterName": name } } })
 }
 
 #[tokio::test]
@@ -225,7 +223,7 @@ async fn in_a_dry_run_no_election_writes() {
     let (stage, _, [older, _]) = two(Stage::new().await).await;
     let function = with(&stage, &[("DRY_RUN", "true")]).await;
     stage.aws.world().set_parameter(HERE, "/golden/beta", &older, IMAGE);
-    assert!(why_nothing(&function, "/golden/beta").await.contains("DRY_RUN is on"));
+    assert!(why_ignored(&function, &elect("/golden/beta")).await.contains("DRY_RUN is on"));
     assert_eq!(held(&stage, "/golden/beta"), Some(older));
 }
 
@@ -347,7 +345,7 @@ async fn a_copy_that_cannot_leave_its_parameter_keeps_its_name_and_joins_no_othe
     let refused = Fault::on("PutParameter").error(400, "AccessDeniedException", "a policy denies it");
     stage.aws.world().fault(refused.every());
     tag(&stage, THERE, NEWER, "Channel", "prod");
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    let message = unfinished(&newer);
     function.invoke(&message).await.expect_err("refused");
     assert_eq!(copy_of(&stage, &newer).tags[PARAMETER], "/golden/beta");
     assert_eq!((held(&stage, "/golden/beta"), held(&stage, "/golden/prod")), (Some(newer.clone()), None));
@@ -368,7 +366,7 @@ async fn a_copy_that_is_adopted_counts_with_the_tags_that_it_gets() {
     }
     tag(&stage, HERE, &newer, "ami-courier:stack", "ami-courier");
     stage.aws.world().take_events();
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    let message = unfinished(&newer);
     function.invoke(&message).await.expect("adopted");
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&newer));
 }
@@ -380,7 +378,7 @@ async fn a_source_that_is_back_too_soon_is_waited_for_and_its_copy_joins_without
     events(&stage, &function).await;
     untag(&stage, THERE, NEWER, WITHDRAWN);
     stage.aws.world().take_events();
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": newer } } });
+    let message = unfinished(&newer);
     let early = function.invoke(&message).await.expect_err("too soon").to_string();
     assert!(early.contains("becomes a member of its parameter again once"), "{early}");
     assert_eq!(held(&stage, "/golden/beta").as_ref(), Some(&older));

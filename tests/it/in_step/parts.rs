@@ -3,7 +3,7 @@
 use local::aws::{Fault, LaunchPermission};
 use serde_json::{Value, json};
 
-use super::{AMI, HOUR, MINUTE, announced_by_sweep, copied, copy_of, events, source, swept, tag, with};
+use super::{AMI, HOUR, MINUTE, announced_by_sweep, copied, copy_of, events, source, swept, tag, unfinished, with};
 use crate::life::{ago, is_finished, on_bus, take_dead, until};
 use crate::stage::{HERE, Stage, THERE};
 
@@ -213,7 +213,7 @@ fn everything_holds(stage: &Stage, copy: &str) -> bool {
 async fn killed_before_or_after_any_call_the_next_sweep_brings_everything_in_step() {
     let (stage, copy) = everything_differs().await;
     let function = with(&stage, AFTER).await;
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let message = unfinished(&copy);
     stage.aws.world().forget_calls();
     function.invoke(&message).await.expect("updated");
     assert!(everything_holds(&stage, &copy));
@@ -224,7 +224,7 @@ async fn killed_before_or_after_any_call_the_next_sweep_brings_everything_in_ste
         for after_effect in [false, true] {
             let (stage, copy) = everything_differs().await;
             let function = with(&stage, AFTER).await;
-            let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+            let message = unfinished(&copy);
             stage.aws.world().forget_calls();
             let hit = Fault::on(action).nth(nth);
             stage.aws.world().fault(if after_effect { hit.slow_after_effect(MINUTE) } else { hit.slow(MINUTE) });
@@ -249,7 +249,7 @@ async fn a_part_that_ec2_refuses_for_good_stops_no_other_and_is_reported() {
     let function = with(&stage, AFTER).await;
     let refused = Fault::on("CreateTags").error(400, "TagPolicyViolation", "the tag policy does not allow it");
     stage.aws.world().fault(refused.naming("Release").every());
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let message = unfinished(&copy);
     let error = function.invoke(&message).await.expect_err("rejected").to_string();
     assert!(error.contains("TagPolicyViolation") && error.contains(&copy), "{error}");
     assert!(is_shared_with(&stage, &copy, PARTNER));
@@ -265,7 +265,7 @@ async fn tags_that_the_snapshots_are_refused_are_not_on_the_image_so_that_the_ne
     let refused = Fault::on("CreateTags").error(400, "TagPolicyViolation", "the tag policy does not allow it");
     stage.aws.world().fault(refused.naming(&snapshot).every());
     tag(&stage, THERE, AMI, "Release", "7");
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let message = unfinished(&copy);
     function.invoke(&message).await.expect_err("refused");
     assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
     assert_eq!(announced_by_sweep(&stage, &function).await, 1);
@@ -277,7 +277,7 @@ async fn a_copy_that_ec2_refuses_to_share_is_announced_by_each_sweep_until_it_is
     let function = with(&stage, &[("SHARE_WITH", PARTNER)]).await;
     let refused = Fault::on("ModifyImageAttribute").error(400, "UnauthorizedOperation", "a policy denies it");
     stage.aws.world().fault(refused.first(1));
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let message = unfinished(&copy);
     function.invoke(&message).await.expect_err("refused");
     assert_eq!(announced_by_sweep(&stage, &function).await, 1);
     function.invoke(&message).await.expect("shared");
@@ -382,7 +382,7 @@ async fn in_a_dry_run_no_copy_is_changed_and_the_outcome_says_what_would_be() {
     let (stage, copy) = everything_differs().await;
     let before = copy_of(&stage, &copy);
     let function = with(&stage, &[AFTER, &[("DRY_RUN", "true")]].concat()).await;
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
+    let message = unfinished(&copy);
     let answer = function.invoke(&message).await.expect("an outcome");
     let reason = answer[0]["Reason"].as_str().expect("a reason");
     for part in

@@ -1,19 +1,13 @@
 //! Whose copies are kept in step: this stack's own, and nobody else's.
 
-use local::host::Host;
 use serde_json::{Value, json};
 
-use super::{AMI, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, untag, with};
+use super::{
+    AMI, announced_by_sweep, copied, copy_of, ec2, events, source, swept, tag, unfinished, untag, why_ignored, with,
+};
 use crate::stage::{HERE, Stage, THERE, state_change};
 
 const STACK: &str = "ami-courier:stack";
-
-/// Why nothing is done for a copy that somebody says is out of step.
-async fn why_ignored(function: &Host, copy: &str) -> String {
-    let message = json!({ "AmiCourier": { "Unfinished": { "ImageId": copy } } });
-    let answer = function.invoke(&message).await.expect("an outcome");
-    answer[0]["Reason"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
-}
 
 #[tokio::test]
 async fn a_copy_of_the_last_version_is_left_as_it_is_until_somebody_puts_the_tag_on() {
@@ -28,7 +22,11 @@ async fn a_copy_of_the_last_version_is_left_as_it_is_until_somebody_puts_the_tag
     let before = copy_of(&stage, &copy);
     assert_eq!(events(&stage, &function_now).await, Vec::<Value>::new());
     assert_eq!(announced_by_sweep(&stage, &function_now).await, 0);
-    assert!(why_ignored(&function_now, &copy).await.contains("not kept in step: it has no tag `ami-courier:stack`"));
+    assert!(
+        why_ignored(&function_now, &unfinished(&copy))
+            .await
+            .contains("not kept in step: it has no tag `ami-courier:stack`")
+    );
     assert_eq!(copy_of(&stage, &copy).tags, before.tags);
     assert!(copy_of(&stage, &copy).launch_permissions.is_empty());
     // Adopted.
@@ -72,7 +70,7 @@ async fn two_stacks_in_one_region_do_not_undo_each_others_copies() {
     let theirs =
         with(&stage, &[("STACK_NAME", "theirs"), ("EXTRA_TAGS", "Team=theirs"), ("SHARE_EXACTLY", "true")]).await;
     assert_eq!(announced_by_sweep(&stage, &theirs).await, 0);
-    assert!(why_ignored(&theirs, &copy).await.contains("stack `mine`"));
+    assert!(why_ignored(&theirs, &unfinished(&copy)).await.contains("stack `mine`"));
     assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
     assert_eq!(swept(&stage, &mine).await.len(), 1);
     assert_eq!(copy_of(&stage, &copy).tags["Release"], "7");
@@ -133,7 +131,7 @@ async fn without_reconcile_a_copy_is_finished_once() {
     tag(&stage, THERE, AMI, "Release", "7");
     events(&stage, &function).await;
     assert_eq!(announced_by_sweep(&stage, &function).await, 0);
-    assert!(why_ignored(&function, &copy).await.contains("not kept in step (RECONCILE=false)"));
+    assert!(why_ignored(&function, &unfinished(&copy)).await.contains("not kept in step (RECONCILE=false)"));
     assert!(!copy_of(&stage, &copy).tags.contains_key("Release"));
 }
 
@@ -166,4 +164,19 @@ async fn of_a_requests_copy_only_permissions_follow() {
     let now = copy_of(&stage, &copy);
     assert!(!now.launch_permissions.is_empty());
     assert!(!now.tags.contains_key("Release") && !now.tags.contains_key("Team"), "{:?}", now.tags);
+}
+
+/// Of another account's AMI, the courier sees the shared tags, and no event.
+#[tokio::test]
+async fn a_copy_of_another_accounts_ami_follows_its_shared_tags_with_a_sweep() {
+    const OTHER: &str = "111122223333";
+    let theirs = source().owner(OTHER).shared_with(local::aws::ACCOUNT);
+    let (stage, function, copy) = copied(Stage::new().await.set("SOURCE_OWNERS", OTHER), theirs).await;
+    let shared = "ec2:SharedTag/Release".to_owned();
+    stage.aws.world().image_mut(THERE, AMI).unwrap().tags.insert(shared.clone(), "7".to_owned());
+    swept(&stage, &function).await;
+    let now = copy_of(&stage, &copy);
+    assert_eq!(now.tags[&shared], "7");
+    assert!(now.snapshots.iter().all(|snapshot| !snapshot.tags.contains_key(&shared)));
+    assert_eq!(announced_by_sweep(&stage, &function).await, 0);
 }
