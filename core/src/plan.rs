@@ -116,6 +116,14 @@ impl Plan {
         self
     }
 
+    /// The client token that the request brings.
+    pub fn own_token(&self) -> Option<&ClientToken> {
+        match &self.token {
+            TokenRule::Own(token) => Some(token),
+            _ => None,
+        }
+    }
+
     /// The call of one try. In practice there is no error: text and numbers can always be written as JSON.
     pub fn call_of(&self, at: Try, stack_region: &Region) -> Result<CopyImageCall, Error> {
         let source = &self.call.source;

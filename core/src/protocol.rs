@@ -28,13 +28,6 @@ use std::str::FromStr;
 
 use crate::identity::Malformed;
 
-/// [`Timing::tries`] on the real EC2.
-pub const TRIES: u32 = 5;
-/// [`Timing::hops`] on the real EC2: enough for the tries of two epochs, and for three hours of somebody else's pending copy. With the
-/// message that begins a chain, fewer than the 16 invocations after which Lambda ends a loop.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
-pub const HOPS: u32 = 12;
-
 /// The bounds that the rules rest on. The durations have one unit: seconds in the function, ticks in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timing {
@@ -52,7 +45,11 @@ pub struct Timing {
 
 impl Timing {
     /// In seconds: 23 hours, 30 minutes, 15 minutes. The last is also the longest delay that SQS has.
-    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: TRIES, hops: HOPS };
+    ///
+    /// The hops are enough for the tries of two epochs, and for three hours of somebody else's pending copy. With the message that
+    /// begins a chain, they are fewer than the 16 invocations after which Lambda ends a loop.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>
+    pub const EC2: Self = Self { epoch: 23 * 60 * 60, quiet: 30 * 60, second_look: 15 * 60, tries: 5, hops: 12 };
 
     /// The epoch of a source of this age.
     pub fn epoch_at(&self, age: u64) -> u32 {

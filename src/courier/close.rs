@@ -214,7 +214,7 @@ impl Close<'_> {
 /// wait for the rest.
 fn delay(message: &OwnMessage) -> Duration {
     match message {
-        OwnMessage::SecondLook(_) => Duration::from_secs(Timing::EC2.second_look),
+        OwnMessage::SecondLook { .. } => Duration::from_secs(Timing::EC2.second_look),
         OwnMessage::Elect { .. } => NAME_DELAY.unsigned_abs(),
         _ => Duration::ZERO,
     }

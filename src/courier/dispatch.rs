@@ -1,6 +1,6 @@
 //! The dispatcher: which step a message asks for. All routing is here.
 
-use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, SecondLook, TagChange, Why};
+use courier_core::announcement::{AnnouncedBy, Announcement, OwnMessage, Pointer, TagChange, Why};
 use courier_core::election::{End, Own};
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::{Identity, ImageId, ParameterName};
@@ -17,7 +17,7 @@ use super::finish::Finish;
 use super::post_mortem::post_mortem;
 use super::publish::{Elected, Publish};
 use super::report::Report;
-use super::retire::Retirements;
+use super::retire;
 use super::source::Search;
 use super::stack::{Courier, Delivery};
 use super::sweep::Sweep;
@@ -103,7 +103,7 @@ impl Courier {
         match state {
             // It may be a source of another account.
             State::Deregistered | State::Disabled if is_local && self.copies_within_region() => {
-                Retirements { courier: self }.of_copies_of(ami).await
+                retire::copies_of(self, ami).await
             }
             State::Deregistered if is_local => {
                 vec![self.ignored(None, format!("{ami} is deregistered; no action needed"))]
@@ -112,7 +112,7 @@ impl Courier {
             State::Available | State::Pending => {
                 self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await
             }
-            State::Deregistered | State::Disabled => Retirements { courier: self }.of_copies_of(ami).await,
+            State::Deregistered | State::Disabled => retire::copies_of(self, ami).await,
             State::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
         }
     }
@@ -244,7 +244,7 @@ impl Courier {
         let (source, why, resume) = match message {
             OwnMessage::Unfinished { copy } => return self.changed_here(copy, &[], delivery).await,
             OwnMessage::SourceGone { copy } | OwnMessage::SourceBack { copy } => {
-                return vec![Retirements { courier: self }.of_copy(copy).await];
+                return vec![retire::copy(self, copy).await];
             }
             OwnMessage::Elect { name } => return vec![self.elect(name, delivery).await],
             OwnMessage::Missed { source } => (source, Why::Announced(AnnouncedBy::Sweep), Resume::FromStart),
@@ -252,9 +252,7 @@ impl Courier {
                 let why = request.clone().map_or(Why::Announced(AnnouncedBy::Publisher), Why::Requested);
                 (source, why, Resume::DeadLetter(*next))
             }
-            OwnMessage::SecondLook(SecondLook { source, resume, why, .. }) => {
-                (source, why.clone(), Resume::SecondLook(*resume))
-            }
+            OwnMessage::SecondLook { source, resume, why, .. } => (source, why.clone(), Resume::SecondLook(*resume)),
         };
         self.copy_after(hops, source, &why, resume, delivery).await
     }

@@ -23,11 +23,6 @@ use super::usage::Users;
 use crate::aws::ec2::Deregistered;
 use crate::aws::error::When;
 
-/// Whose copies are looked at.
-pub(super) struct Retirements<'a> {
-    pub(super) courier: &'a Courier,
-}
-
 /// The retirement of one copy.
 struct Retirement<'a> {
     courier: &'a Courier,
@@ -37,65 +32,60 @@ struct Retirement<'a> {
     trigger: Trigger,
 }
 
-impl Retirements<'_> {
-    /// Looks at the courier's copies of a source that is out of service, as EC2 reports.
-    pub(super) async fn of_copies_of(&self, source: &Identity) -> Vec<Report> {
-        let courier = self.courier;
-        let nothing = |reason: &str| vec![courier.ignored(Some(source), reason.to_owned())];
-        if !courier.settings.retire_with_source {
-            return nothing("the source AMI is out of service; its copies stay (RETIRE_WITH_SOURCE is not set)");
-        }
-        if let Err(reason) = selection::region_is_allowed(&source.region, &courier.settings) {
-            return nothing(&reason);
-        }
-        let ec2 = courier.local_ec2();
-        let copies = ec2.copies_of(source).await;
-        let copies: Vec<Image> = match copies.when(format_args!("looking for copies of {source} in {}", ec2.region)) {
-            Ok(copies) => copies.into_iter().filter(|copy| courier.is_own_copy(copy, source)).collect(),
-            Err(error) => return vec![courier.failed(Some(source), error)],
-        };
-        if copies.is_empty() {
-            return nothing("the source AMI is out of service; there is no copy of the courier's here");
-        }
-        let mut reports = Vec::new();
-        for copy in copies {
-            reports.push(Retirement { courier, copy, source, trigger: Trigger::Event }.run().await);
-        }
-        reports
+/// Looks at the courier's copies of a source that is out of service, as EC2 reports.
+pub(super) async fn copies_of(courier: &Courier, source: &Identity) -> Vec<Report> {
+    let nothing = |reason: &str| vec![courier.ignored(Some(source), reason.to_owned())];
+    if !courier.settings.retire_with_source {
+        return nothing("the source AMI is out of service; its copies stay (RETIRE_WITH_SOURCE is not set)");
     }
+    if let Err(reason) = selection::region_is_allowed(&source.region, &courier.settings) {
+        return nothing(&reason);
+    }
+    let ec2 = courier.local_ec2();
+    let copies = ec2.copies_of(source).await;
+    let copies: Vec<Image> = match copies.when(format_args!("looking for copies of {source} in {}", ec2.region)) {
+        Ok(copies) => copies.into_iter().filter(|copy| courier.is_own_copy(copy, source)).collect(),
+        Err(error) => return vec![courier.failed(Some(source), error)],
+    };
+    if copies.is_empty() {
+        return nothing("the source AMI is out of service; there is no copy of the courier's here");
+    }
+    let mut reports = Vec::new();
+    for copy in copies {
+        reports.push(Retirement { courier, copy, source, trigger: Trigger::Event }.run().await);
+    }
+    reports
+}
 
-    /// Looks at the copy with this id, whose source a sweep found out of service, or back.
-    pub(super) async fn of_copy(&self, id: &ImageId) -> Report {
-        let courier = self.courier;
-        let ec2 = courier.local_ec2();
-        let copy = match ec2.image(id, None).await.when(format_args!("describing the copy {id} in {}", ec2.region)) {
-            Ok(Some(copy)) if copy.state.is_live() => copy,
-            Ok(_) => return courier.ignored(None, format!("the copy {id} is gone")),
-            Err(error) => return courier.failed(None, error),
-        };
-        let Some(source) = copy.courier_source().filter(|source| courier.is_own_copy(&copy, source)) else {
-            return courier.ignored(None, format!("{id} is not retired: it is not a copy of this stack's"));
-        };
-        let span = info_span!("source", image = %source.image, region = %source.region);
-        let retirement = Retirement { courier, copy, source: &source, trigger: Trigger::Sweep };
-        retirement.run().instrument(span).await
-    }
+/// Looks at the copy with this id, whose source a sweep found out of service, or back.
+pub(super) async fn copy(courier: &Courier, id: &ImageId) -> Report {
+    let ec2 = courier.local_ec2();
+    let copy = match ec2.image(id, None).await.when(format_args!("describing the copy {id} in {}", ec2.region)) {
+        Ok(Some(copy)) if copy.state.is_live() => copy,
+        Ok(_) => return courier.ignored(None, format!("the copy {id} is gone")),
+        Err(error) => return courier.failed(None, error),
+    };
+    let Some(source) = copy.courier_source().filter(|source| courier.is_own_copy(&copy, source)) else {
+        return courier.ignored(None, format!("{id} is not retired: it is not a copy of this stack's"));
+    };
+    let span = info_span!("source", image = %source.image, region = %source.region);
+    let retirement = Retirement { courier, copy, source: &source, trigger: Trigger::Sweep };
+    retirement.run().instrument(span).await
+}
 
-    /// The source is in service: what was done to its copies because it was not is undone.
-    pub(super) async fn source_is_back(&self, source: &Identity, copies: &[Image]) -> Result<(), Error> {
-        let courier = self.courier;
-        if !courier.settings.brings_back() {
-            return Ok(());
-        }
-        for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
-            let retirement = Retirement { courier, copy: copy.clone(), source, trigger: Trigger::Event };
-            let report = retirement.follow(SourceState::InService, None).await?;
-            if let Ok(Some(Outcome::Ignored { reason, .. })) = &report.result {
-                info!("{reason}");
-            }
-        }
-        Ok(())
+/// The source is in service: what was done to its copies because it was not is undone.
+pub(super) async fn source_is_back(courier: &Courier, source: &Identity, copies: &[Image]) -> Result<(), Error> {
+    if !courier.settings.brings_back() {
+        return Ok(());
     }
+    for copy in copies.iter().filter(|copy| copy.is_marked() && courier.is_own_copy(copy, source)) {
+        let retirement = Retirement { courier, copy: copy.clone(), source, trigger: Trigger::Event };
+        let report = retirement.follow(SourceState::InService, None).await?;
+        if let Ok(Some(Outcome::Ignored { reason, .. })) = &report.result {
+            info!("{reason}");
+        }
+    }
+    Ok(())
 }
 
 impl Retirement<'_> {

@@ -19,16 +19,17 @@ pub(super) struct Search<'a> {
     pub(super) delivery: &'a Delivery<'a>,
 }
 
-/// Why an AMI that EC2 knows is not the source of a copy: a code, and the reason.
-pub(super) type Unfit = (&'static str, String);
-
 impl Search<'_> {
     /// Looks for the source AMI among those of `owners`.
-    pub(super) async fn find(&self, source: &Identity, owners: &[Owner]) -> Result<Result<Image, Unfit>, Error> {
-        match self.look_up(source, Some(owners)).await? {
-            Some(image) => ready(source, image),
-            None => self.explain_absence(source).await,
+    pub(super) async fn find(&self, source: &Identity, owners: &[Owner]) -> Result<Image, Stop> {
+        if let Some(image) = self.look_up(source, Some(owners)).await? {
+            return ready(source, image);
         }
+        // Only the explanation needs to know whether anybody has it.
+        Err(match self.why_not_of(source).await? {
+            Some(reason) => Stop::Unfit(code::SOURCE_NOT_ALLOWED, reason),
+            None => self.not_visible(source).into(),
+        })
     }
 
     async fn look_up(&self, source: &Identity, owners: Option<&[Owner]>) -> Result<Option<Image>, Error> {
@@ -51,16 +52,11 @@ impl Search<'_> {
         )
     }
 
-    /// No trusted owner has it. Only the explanation needs to know whether anybody has.
-    async fn explain_absence(&self, source: &Identity) -> Result<Result<Image, Unfit>, Error> {
-        self.why_not_of(source).await?.map(Err).ok_or_else(|| self.not_visible(source))
-    }
-
     /// Why an AMI is not one of the trusted owners'. `None` if it is one, or not visible: then it may be visible later.
-    async fn why_not_of(&self, source: &Identity) -> Result<Option<Unfit>, Error> {
+    async fn why_not_of(&self, source: &Identity) -> Result<Option<String>, Error> {
         let Some(image) = self.look_up(source, None).await? else { return Ok(None) };
         if let Err(reason) = selection::is_not_here_already(&image, &source.region, self.delivery.stack) {
-            return Ok(Some((code::SOURCE_NOT_ALLOWED, reason)));
+            return Ok(Some(reason));
         }
         // The look before was too early, or EC2 does not show again what it showed.
         let Settings { sources, stack_region, .. } = &self.courier.settings;
@@ -71,8 +67,7 @@ impl Search<'_> {
         }
         let owner = image.owner.map_or_else(|| "unknown".to_owned(), |owner| owner.to_string());
         let trusted: Vec<&str> = sources.owners.iter().map(Owner::as_str).collect();
-        let reason = format!("its owner {owner} is not one of SOURCE_OWNERS ({})", trusted.join(", "));
-        Ok(Some((code::SOURCE_NOT_ALLOWED, reason)))
+        Ok(Some(format!("its owner {owner} is not one of SOURCE_OWNERS ({})", trusted.join(", "))))
     }
 
     /// A new AMI may be invisible for minutes, and another account may share it only after the event.
@@ -98,7 +93,7 @@ impl Search<'_> {
             let owners = sources.owners_in(&ami.region, stack_region);
             let is_copied = copies.iter().any(|copy| copy.state.is_live());
             let seen = if is_copied { None } else { Some(self.seen(ami, &owners).await?) };
-            Ok::<_, Error>((ami.clone(), seen))
+            Ok::<_, Stop>((ami.clone(), seen))
         });
         let mut list = Vec::new();
         for (ami, seen) in try_join_all(looked_at).await? {
@@ -125,15 +120,16 @@ impl Search<'_> {
     }
 
     /// What an AMI of a list looks like.
-    async fn seen(&self, ami: &Identity, owners: &[Owner]) -> Result<Seen, Error> {
+    async fn seen(&self, ami: &Identity, owners: &[Owner]) -> Result<Seen, Stop> {
         Ok(match self.look_up(ami, Some(owners)).await? {
             Some(image) if image.state.is_live() && image.state != State::Disabled => Seen::Visible(Box::new(image)),
-            Some(image) => match ready(ami, image)? {
+            Some(image) => match ready(ami, image) {
                 Ok(image) => Seen::Visible(Box::new(image)),
-                Err((_, reason)) => Seen::Refused(reason),
+                Err(Stop::Unfit(_, reason)) => Seen::Refused(reason),
+                Err(stop) => return Err(stop),
             },
             None => match self.why_not_of(ami).await? {
-                Some((_, reason)) => Seen::Refused(reason),
+                Some(reason) => Seen::Refused(reason),
                 None => Seen::NotVisible("it does not exist, or is not visible to this account".to_owned()),
             },
         })
@@ -192,15 +188,14 @@ impl Search<'_> {
 }
 
 /// A source AMI can be copied once it is available.
-fn ready(source: &Identity, image: Image) -> Result<Result<Image, Unfit>, Error> {
-    let gone = |what: &str| Ok(Err((code::IMAGE_UNAVAILABLE, format!("the source AMI {what}"))));
+fn ready(source: &Identity, image: Image) -> Result<Image, Stop> {
+    let gone = |what: &str| Err(Stop::Unfit(code::IMAGE_UNAVAILABLE, format!("the source AMI {what}")));
     match image.state {
-        State::Available => Ok(Ok(image)),
-        State::Pending => Err(Error::retry(
-            RetryAfter::Minutes,
-            code::INCORRECT_STATE,
-            format!("the source AMI {source} is still pending"),
-        )),
+        State::Available => Ok(image),
+        State::Pending => {
+            let message = format!("the source AMI {source} is still pending");
+            Err(Error::retry(RetryAfter::Minutes, code::INCORRECT_STATE, message).into())
+        }
         State::Disabled => gone("is disabled"),
         State::Deregistered => gone("is deregistered"),
         State::Failed => gone(&format!("failed: {}", image.state_reason.as_deref().unwrap_or("EC2 does not say why"))),

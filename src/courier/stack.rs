@@ -72,6 +72,8 @@ impl Delivery<'_> {
 /// Why a step ended early.
 pub(super) enum Stop {
     Ignored(String),
+    /// EC2 knows the AMI, and it is not the source of a copy: a code, and the reason. Announced, it is ignored; requested, rejected.
+    Unfit(&'static str, String),
     /// Ignored, since an AMI of another account never came into sight.
     NeverVisible(String),
     Error(Error),
@@ -107,7 +109,7 @@ impl Courier {
 
     pub(super) fn stopped(&self, source: Option<&Identity>, stop: Stop) -> Report {
         match stop {
-            Stop::Ignored(reason) => self.ignored(source, reason),
+            Stop::Ignored(reason) | Stop::Unfit(_, reason) => self.ignored(source, reason),
             Stop::NeverVisible(reason) => {
                 Report { figures: Some(Figures::NeverVisible), ..self.ignored(source, reason) }
             }

@@ -28,7 +28,7 @@ mod widget_request;
 
 pub use announced_by::AnnouncedBy;
 pub use meaning::{Announcement, Pointer, TagChange};
-pub use own::{OwnMessage, SecondLook, Why};
+pub use own::{OwnMessage, Why};
 pub use question::Question;
 pub use read::{read, read_text};
 pub use request::CopyRequest;

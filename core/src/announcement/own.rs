@@ -32,21 +32,17 @@ pub enum OwnMessage {
     /// From a sweep: elect the copy that the parameter of this name holds.
     Elect { name: ParameterName },
     /// Look for a live copy again; if there is none, make the next try.
-    SecondLook(SecondLook),
+    SecondLook {
+        source: Identity,
+        /// The try to make if there is still no live copy.
+        resume: Try,
+        /// The AMI in EC2's answer, for the log.
+        accepted: Option<ImageId>,
+        why: Why,
+    },
     /// The dead letter of a failed copy: the try to make next, once the cause is removed. A request's tries are its own: with
     /// `request` it is the next try of that request, without one the next try of the announcement.
     NextTry { source: Identity, next: Try, request: Option<Box<CopyRequest>> },
-}
-
-/// What the courier must remember about a copy that is not visible yet.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SecondLook {
-    pub source: Identity,
-    /// The try to make if there is still no live copy.
-    pub resume: Try,
-    /// The AMI in EC2's answer, for the log.
-    pub accepted: Option<ImageId>,
-    pub why: Why,
 }
 
 /// Why the courier makes the copy.
@@ -60,8 +56,7 @@ impl OwnMessage {
     /// The source AMI, if the message names it.
     pub fn source(&self) -> Option<&Identity> {
         match self {
-            Self::Missed { source } | Self::NextTry { source, .. } => Some(source),
-            Self::SecondLook(look) => Some(&look.source),
+            Self::Missed { source } | Self::NextTry { source, .. } | Self::SecondLook { source, .. } => Some(source),
             Self::Unfinished { .. } | Self::SourceGone { .. } | Self::SourceBack { .. } | Self::Elect { .. } => None,
         }
     }
@@ -73,7 +68,7 @@ impl OwnMessage {
             | Self::SourceGone { .. }
             | Self::SourceBack { .. }
             | Self::Elect { .. } => true,
-            Self::SecondLook(look) => matches!(look.why, Why::Announced(AnnouncedBy::Sweep)),
+            Self::SecondLook { why, .. } => matches!(why, Why::Announced(AnnouncedBy::Sweep)),
             Self::NextTry { .. } => false,
         }
     }
@@ -147,7 +142,7 @@ impl Written {
                 r#try: next.number,
                 request: request.map(|request| request.document()),
             },
-            OwnMessage::SecondLook(SecondLook { source: Identity { region, image }, resume, accepted, why }) => {
+            OwnMessage::SecondLook { source: Identity { region, image }, resume, accepted, why } => {
                 let (announced_by, request) = match why {
                     Why::Announced(announced_by) => (Some(announced_by), None),
                     Why::Requested(request) => (None, Some(request.document())),
@@ -196,7 +191,7 @@ impl Written {
                     _ => return Err(not_a_message("`SecondLook` needs one of `AnnouncedBy` and `Request`")),
                 };
                 let resume = Try { epoch, number };
-                OwnMessage::SecondLook(SecondLook { source, resume, accepted, why })
+                OwnMessage::SecondLook { source, resume, accepted, why }
             }
         })
     }

@@ -6,7 +6,7 @@ use proptest::collection::btree_map;
 use proptest::option::of;
 use proptest::prelude::*;
 
-use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, SecondLook, Why};
+use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, Why};
 use courier_core::copy_image::{CompletionMinutes, Destination, Encryption, Tag};
 use courier_core::identity::{Identity, ImageId, Region};
 use courier_core::protocol::Try;
@@ -111,16 +111,16 @@ pub(crate) fn own_message() -> impl Strategy<Value = OwnMessage> {
             next,
             request: Some(Box::new(request)),
         }),
-        second_look().prop_map(OwnMessage::SecondLook),
+        second_look(),
     ]
 }
 
-fn second_look() -> impl Strategy<Value = SecondLook> {
+fn second_look() -> impl Strategy<Value = OwnMessage> {
     let order = prop_oneof![
         (source(), announced_by()).prop_map(|(source, announced_by)| (source, Why::Announced(announced_by))),
         request().prop_map(|request| (request.source.clone(), Why::Requested(Box::new(request)))),
     ];
-    (order, a_try(), of(image_id())).prop_map(|((source, why), resume, accepted)| SecondLook {
+    (order, a_try(), of(image_id())).prop_map(|((source, why), resume, accepted)| OwnMessage::SecondLook {
         source,
         resume,
         accepted,

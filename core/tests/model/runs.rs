@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use courier_core::protocol::{TRIES, Timing};
+use courier_core::protocol::Timing;
 
 use crate::any_number::AnyNumber;
 use crate::counted::{Counted, Sweep, World};
@@ -53,7 +53,7 @@ fn workers() -> usize {
 
 /// The tightest numbers, with the real number of tries. A chain has room for a sweep's message and a second look for each try.
 pub(crate) fn all_tries() -> Rules {
-    tries(bound("MODEL_TRIES", TRIES))
+    tries(bound("MODEL_TRIES", Timing::EC2.tries))
 }
 
 /// The tightest numbers, with two tries: enough for one that follows another.

@@ -20,15 +20,16 @@ use courier_core::settings::Settings;
 use tracing::warn;
 
 use super::report::Report;
-use super::retire::Retirements;
+use super::retire;
 use super::source::Search;
 use super::stack::Stop;
 pub(super) use wanted::Copy;
+use wanted::not_allowed;
 use work::Work;
 
 impl Copy<'_> {
     pub(super) async fn run(self) -> Vec<Report> {
-        self.step().await.unwrap_or_else(|stop| vec![self.courier.stopped(Some(self.source), stop)])
+        self.step().await.unwrap_or_else(|stop| vec![self.stopped(stop)])
     }
 
     async fn step(self) -> Result<Vec<Report>, Stop> {
@@ -36,7 +37,7 @@ impl Copy<'_> {
         let owners = self.owners()?;
         let search = Search { courier, delivery };
         let (found, copies) = tokio::join!(search.find(source, &owners), self.look_for_copies());
-        let source_image = self.wanted(found.map_err(|error| self.never_visible(error))?)?;
+        let source_image = self.wanted(found)?;
         let kin = self.kin(&source_image).await?;
         let work = Work::new(self, self.plan(&source_image, &kin)?, source_image);
         // A dry run asks for permission: a copy that exists is no answer to that.
@@ -45,7 +46,7 @@ impl Copy<'_> {
             return Ok(vec![work.dry_run().await?]);
         }
         let mut copies = copies?;
-        Retirements { courier }.source_is_back(source, &copies).await?;
+        retire::source_is_back(courier, source, &copies).await?;
         if let Some(report) = work.copied_before(&mut copies).await? {
             return Ok(vec![report]);
         }
@@ -77,8 +78,7 @@ impl Copy<'_> {
         if self.request().is_none() || self.resume != Resume::FromStart {
             return Ok(());
         }
-        let passed = selection::gate(source_image, &self.courier.settings);
-        passed.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))
+        selection::gate(source_image, &self.courier.settings).map_err(not_allowed)
     }
 }
 

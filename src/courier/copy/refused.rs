@@ -2,8 +2,7 @@
 
 use courier_core::error::{Error, RetryAfter, code};
 use courier_core::image::{State, best};
-use courier_core::plan::TokenRule;
-use courier_core::protocol::{HOPS, TRIES, Try};
+use courier_core::protocol::{Timing, Try};
 use courier_core::refusal;
 use time::{Duration, OffsetDateTime};
 
@@ -34,7 +33,7 @@ impl Work<'_> {
         let last = self.last_failure.as_deref().unwrap_or("reported when it failed");
         let error = Error::rejected(
             code::TRIES_SPENT,
-            format!("{}: {TRIES} copies failed; the last failure: {last}", self.doing()),
+            format!("{}: {} copies failed; the last failure: {last}", self.doing(), Timing::EC2.tries),
             "read why each copy failed (log, event bus, dead-letter queue) and remove the cause; then send the dead letter back for \
              one more try, or wait: within 23 hours, the next announcement or sweep tries again",
         );
@@ -50,7 +49,7 @@ impl Work<'_> {
         };
         let error = Error::rejected(
             code::LOOKS_SPENT,
-            format!("{}: after {HOPS} looks, {seen}, and no sweep looks after this AMI", self.doing()),
+            format!("{}: after {} looks, {seen}, and no sweep looks after this AMI", self.doing(), Timing::EC2.hops),
             "wait until that copy is available or failed, then send the dead letter back: the courier looks again, and copies the AMI if \
              there is no live copy",
         );
@@ -63,10 +62,7 @@ impl Work<'_> {
 
     /// The request's own token stands for another copy. `why`, unless EC2 said more.
     pub(super) fn own_token(&self, code: &str, why: &str) -> Error {
-        let token = match &self.plan.token {
-            TokenRule::Own(token) => token.as_str(),
-            _ => "",
-        };
+        let token = self.plan.own_token().map_or("", |token| token.as_str());
         let why = self.last_failure.as_deref().unwrap_or(why);
         Error::rejected(
             code,

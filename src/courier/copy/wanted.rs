@@ -1,6 +1,6 @@
 //! Which AMI is copied, and whether it is wanted here.
 
-use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, SecondLook, Why};
+use courier_core::announcement::{AnnouncedBy, CopyRequest, OwnMessage, Why};
 use courier_core::copy_image::Destination;
 use courier_core::error::{Error, code};
 use courier_core::identity::{Identity, ImageId};
@@ -11,7 +11,7 @@ use courier_core::selection;
 use courier_core::settings::Owner;
 
 use crate::aws::error::When;
-use crate::courier::source::Unfit;
+use crate::courier::report::Report;
 use crate::courier::stack::{Courier, Delivery, Stop};
 
 /// A copy to be made, and what earlier deliveries know of it.
@@ -40,32 +40,37 @@ impl<'a> Copy<'a> {
         matches!(destination, None | Some(Destination::Region { .. }))
     }
 
-    /// What is not wanted is ignored when it is announced, and an error when it is requested.
-    pub(super) fn unfit(&self, (code, reason): Unfit) -> Stop {
-        match self.why {
-            Why::Announced(_) => Stop::Ignored(reason),
-            Why::Requested(_) => {
+    /// What the end of the step means for what brought it: an AMI that is unfit is ignored when it is announced, and an error when it is
+    /// requested.
+    pub(super) fn stopped(&self, stop: Stop) -> Report {
+        let stop = match (self.why, stop) {
+            (Why::Requested(_), Stop::Unfit(code, reason)) => {
                 let advice = "request another AMI, or change what this stack may copy";
                 Error::rejected(code, format!("{} is not copied: {reason}", self.source), advice).into()
             }
-        }
+            (_, stop) => stop,
+        };
+        self.courier.stopped(Some(self.source), stop)
     }
 
     /// An account has many AMIs that it shares with nobody, and EC2 announces them all.
-    pub(super) fn never_visible(&self, error: Error) -> Stop {
-        let is_absent = error.code == code::IMAGE_NOT_FOUND && error.retry_after().is_none();
-        match self.why {
-            Why::Announced(AnnouncedBy::Ec2OfAnotherAccount) if is_absent => Stop::NeverVisible(format!(
-                "{}; it is of another account, so nobody may have meant it for here",
-                error.message
-            )),
-            _ => error.into(),
+    fn never_visible(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Error(error)
+                if matches!(self.why, Why::Announced(AnnouncedBy::Ec2OfAnotherAccount))
+                    && error.code == code::IMAGE_NOT_FOUND
+                    && error.retry_after().is_none() =>
+            {
+                let message = error.message;
+                Stop::NeverVisible(format!("{message}; it is of another account, so nobody may have meant it for here"))
+            }
+            stop => stop,
         }
     }
 
     pub(super) fn second_look(&self, resume: Try, accepted: Option<&ImageId>) -> OwnMessage {
         let (source, why, accepted) = (self.source.clone(), self.why.clone(), accepted.cloned());
-        OwnMessage::SecondLook(SecondLook { source, resume, accepted, why })
+        OwnMessage::SecondLook { source, resume, accepted, why }
     }
 
     pub(super) fn next_try(&self, next: Try) -> OwnMessage {
@@ -90,7 +95,7 @@ impl<'a> Copy<'a> {
             Some(request) => selection::request_is_allowed(request, settings),
             None => selection::region_is_allowed(region, settings),
         };
-        allowed.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))?;
+        allowed.map_err(not_allowed)?;
         let sources = &settings.sources;
         // To a Local Zone or an Outpost, this account's own AMIs of this Region are copied as well.
         Ok(if self.is_into_region() {
@@ -117,8 +122,8 @@ impl<'a> Copy<'a> {
     }
 
     /// The source AMI, if it may be copied here.
-    pub(super) fn wanted(&self, found: Result<Image, Unfit>) -> Result<Image, Stop> {
-        let image = found.map_err(|unfit| self.unfit(unfit))?;
+    pub(super) fn wanted(&self, found: Result<Image, Stop>) -> Result<Image, Stop> {
+        let image = found.map_err(|stop| self.never_visible(stop))?;
         let (region, stack) = (&self.source.region, self.delivery.stack);
         let wanted = match self.why {
             Why::Announced(announced_by) => selection::comes_from_elsewhere(&image, region, stack)
@@ -128,7 +133,12 @@ impl<'a> Copy<'a> {
             }
             Why::Requested(_) => selection::may_be_copied(&image),
         };
-        wanted.map_err(|reason| self.unfit((code::SOURCE_NOT_ALLOWED, reason)))?;
+        wanted.map_err(not_allowed)?;
         Ok(image)
     }
+}
+
+/// The settings do not allow it.
+pub(super) fn not_allowed(reason: String) -> Stop {
+    Stop::Unfit(code::SOURCE_NOT_ALLOWED, reason)
 }

@@ -5,8 +5,8 @@ use courier_core::error::{Error, RetryAfter, code};
 use courier_core::identity::ImageId;
 use courier_core::image::{Image, State, best};
 use courier_core::outcome::Outcome;
-use courier_core::plan::{Plan, TokenRule};
-use courier_core::protocol::{End, HOPS, Look, LookById, Next, Order, Timing};
+use courier_core::plan::Plan;
+use courier_core::protocol::{End, Look, LookById, Next, Order, Timing};
 use courier_core::selection;
 use time::OffsetDateTime;
 use tracing::info;
@@ -42,7 +42,7 @@ impl<'a> Work<'a> {
             resume: self.copy.resume,
             age: age(&self.source_image, courier.aws.now()),
             has_queue: courier.settings.queue_url.is_some(),
-            has_own_token: matches!(self.plan.token, TokenRule::Own(_)),
+            has_own_token: self.plan.own_token().is_some(),
             hops: self.copy.hops,
             is_swept: self.is_swept(),
         };
@@ -153,7 +153,8 @@ impl<'a> Work<'a> {
                 (None, Some(copy)) => self.adopt(copy)?,
                 (None, None) => Outcome::Ignored {
                     reason: format!(
-                        "EC2 has accepted this copy before, and does not show it after {HOPS} looks; the next sweep continues"
+                        "EC2 has accepted this copy before, and does not show it after {} looks; the next sweep continues",
+                        TIMING.hops
                     ),
                     route: Some(route.clone()),
                 },

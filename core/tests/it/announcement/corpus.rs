@@ -116,13 +116,13 @@ fn own_line(message: &OwnMessage) -> String {
         OwnMessage::NextTry { source, next, request: Some(request) } => {
             format!("NextTry {next} of {source} as {}", request.name)
         }
-        OwnMessage::SecondLook(look) => {
-            let why = match &look.why {
+        OwnMessage::SecondLook { source, resume, accepted, why } => {
+            let why = match why {
                 Why::Announced(announced_by) => format!("{announced_by:?}"),
                 Why::Requested(request) => format!("Request as {}", request.name),
             };
-            let accepted = look.accepted.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-            format!("SecondLook at {}, then try {}, after {accepted}: {why}", look.source, look.resume)
+            let accepted = accepted.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+            format!("SecondLook at {source}, then try {resume}, after {accepted}: {why}")
         }
     }
 }

@@ -58,9 +58,10 @@ fn a_message_without_a_count_is_read_as_the_first_of_its_chain() {
 fn only_what_a_sweep_announced_counts_as_from_the_sweep() {
     let from_sweep = |name| Announcement::Own { message: Box::new(sample(name)), hops: 1 }.is_from_sweep();
     assert_eq!(SAMPLES.map(from_sweep), [true, true, true, true, false, false, true]);
-    let OwnMessage::SecondLook(mut look) = sample("courier-second-look") else { panic!("another kind") };
-    look.why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
-    assert!(OwnMessage::SecondLook(look).is_from_sweep());
+    let mut second_look = sample("courier-second-look");
+    let OwnMessage::SecondLook { why, .. } = &mut second_look else { panic!("another kind") };
+    *why = courier_core::announcement::Why::Announced(AnnouncedBy::Sweep);
+    assert!(second_look.is_from_sweep());
     assert!(Announcement::Sweep.is_from_sweep());
 }
 
