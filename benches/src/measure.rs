@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::aws::{Aws, QUEUE, SOURCE_REGION, Scene};
+use crate::aws::{Aws, QUEUE, Scene};
 use crate::peers::{self, Peers, Program, Subject};
 use crate::process::{Process, Share};
 
@@ -270,11 +270,7 @@ impl Measure<'_> {
     async fn looks_at(&self, images: usize, sources_are_old: bool, event: &Bytes) -> Outcome<(Sweep, Bytes)> {
         self.aws.set(Scene { copied: true, images, sources_are_old, ..Scene::default() });
         let mut command = self.peers.command(Program::Courier, self.aws);
-        command
-            .env("SOURCE_REGIONS", SOURCE_REGION)
-            .env("BACKFILL_DAYS", "3650")
-            .env("RETIRE_WITH_SOURCE", "true")
-            .env("QUEUE_URL", QUEUE);
+        command.env("BACKFILL_DAYS", "3650").env("RETIRE_WITH_SOURCE", "true").env("QUEUE_URL", QUEUE);
         let mut process = Process::start(command).await?;
         let before = process.cpu()?;
         let (time, answer) = process.invoke(event).await?;

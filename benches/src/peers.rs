@@ -120,7 +120,9 @@ impl Peers {
             .env("LAMBDA_TASK_ROOT", PYTHON)
             .env("_HANDLER", "handler.handler")
             .env("SSL_CERT_FILE", &bundle)
-            .env("AWS_CA_BUNDLE", &bundle);
+            .env("AWS_CA_BUNDLE", &bundle)
+            // As in the README's deployment: one source Region.
+            .env("SOURCE_REGIONS", SOURCE_REGION);
         command
     }
 

@@ -119,9 +119,9 @@ def test_the_chart_of_readme_has_the_figures_of_the_benchmark():
     chart, figures = (re.findall(r'text-anchor="end">(.+?)</text>\n<rect.*\n<text[^>]*>(.+?)</text>', (ROOT / "benches" / name).read_text()) for name in ("cold-start.svg", "figures.svg"))
     assert len(chart) == 4 and set(chart) <= set(figures)
     cold = {row[0]: row for row in read("docs/figures.md").table("# Figures")}
-    assert "A cold start takes 8 ms and 9 MiB; a new AMI takes four calls of EC2 and one event\n(five calls with several source Regions)" in (ROOT / "README.md").read_text()
-    assert (round(float(cold["ami-courier, a batch of one"][3])), round(float(cold["ami-courier, a batch of one"][8]))) == (8, 9)
-    assert [row[1:] for row in read("docs/figures.md").table("| Python, a batch of ten | 298 | 2773 | 3068 |\n") if row[0] == "a new AMI"] == [["5 (4 with one Region in `SOURCE_REGIONS`)", "1"]]
+    assert "A cold start takes 7 ms and 9 MiB; a new AMI takes four calls of EC2 and one event\n(five calls with several source Regions)" in (ROOT / "README.md").read_text()
+    assert (round(float(cold["ami-courier, a batch of one"][3])), round(float(cold["ami-courier, a batch of one"][8]))) == (7, 9)
+    assert [row[1:] for row in read("docs/figures.md").table("| Python, a batch of ten | 259 | 2464 | 2707 |\n") if row[0] == "a new AMI"] == [["4 (5 with several source Regions)", "1"]]
 
 
 # ---------------------------------------------------------------------------------------------------- the checker itself
