@@ -24,7 +24,8 @@ The system runs: LocalStack, EC2, the stack ami-courier in {eu}, ami-courier-sou
     export AWS_ENDPOINT_URL={endpoint} AWS_ENDPOINT_URL_EC2={ec2} AWS_ACCESS_KEY_ID={account} AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={eu}
     output() {{ aws cloudformation describe-stacks --stack-name ami-courier --query "Stacks[0].Outputs[?OutputKey=='$1'].OutputValue" --output text; }}
 
-These commands are for the AWS CLI 2. (Version 1 sends what is for SQS to AWS itself.) A dead letter of golden-3 lies there already: its request named a key that does not exist.
+These commands are for the AWS CLI 2 as AWS installs it. (Version 1, and 2.9 of Debian 12's packages, ask AWS itself.) A dead letter lies there already: a request to copy
+unheard-golden-3 as golden-3 named a key that does not exist.
 
 Build an AMI, and see its copy:
     aws ec2 register-image --region {us} --name golden-9 --root-device-name /dev/xvda --block-device-mappings 'DeviceName=/dev/xvda,Ebs={{VolumeSize=8}}'
