@@ -52,7 +52,7 @@ impl Courier {
             Announcement::Built { ami, announced_by } => self.built(ami, *announced_by, delivery).await,
             Announcement::Request(request) => {
                 let why = Why::Requested(request.clone());
-                self.copy(&request.source, &why, Resume::FromStart, delivery).await
+                Copy::new(self, delivery, &request.source, &why).run().await
             }
             Announcement::StateChanged { ami, state, error_message, announced_by } => {
                 self.state_changed(ami, *state, error_message, *announced_by, delivery).await
@@ -86,7 +86,7 @@ impl Courier {
         };
         let mut reports = Vec::new();
         for source in sources {
-            reports.extend(self.copy(&source, &Why::Announced(announced_by), Resume::FromStart, delivery).await);
+            reports.extend(Copy::new(self, delivery, &source, &Why::Announced(announced_by)).run().await);
         }
         reports
     }
@@ -110,7 +110,7 @@ impl Courier {
             }
             _ if is_local => self.changed_here(&ami.image, &[], delivery).await,
             State::Available | State::Pending => {
-                self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await
+                Copy::new(self, delivery, ami, &Why::Announced(announced_by)).run().await
             }
             State::Deregistered | State::Disabled => retire::copies_of(self, ami).await,
             State::Failed => vec![self.ignored(Some(ami), format!("the source AMI failed: {error_message}"))],
@@ -142,7 +142,7 @@ impl Courier {
         }
         if changed.is_empty() || changed.iter().any(|change| selection::depends_on(&change.key, &self.settings.sources))
         {
-            return self.copy(ami, &Why::Announced(announced_by), Resume::FromStart, delivery).await;
+            return Copy::new(self, delivery, ami, &Why::Announced(announced_by)).run().await;
         }
         let keys = changed.iter().map(|change| format!("`{}`", change.key)).collect::<Vec<_>>().join(", ");
         vec![self.ignored(
@@ -213,7 +213,7 @@ impl Courier {
         };
         if self.copies_within_region() && delivery.is_of_another_account(&image) {
             let why = Why::Announced(AnnouncedBy::Ec2);
-            return self.copy(&image.identity(&ec2.region), &why, Resume::FromStart, delivery).await;
+            return Copy::new(self, delivery, &image.identity(&ec2.region), &why).run().await;
         }
         let Some(source) = image.courier_source() else { return nothing("not a copy of the courier's") };
         if let Err(error) = self.shows(changed, &image.identity(&ec2.region), Some(&image), delivery) {
@@ -254,7 +254,7 @@ impl Courier {
             }
             OwnMessage::SecondLook { source, resume, why, .. } => (source, why.clone(), Resume::SecondLook(*resume)),
         };
-        self.copy_after(hops, source, &why, resume, delivery).await
+        Copy { resume, hops, ..Copy::new(self, delivery, source, &why) }.run().await
     }
 
     /// Elects what the parameter of this name holds, as a sweep asks for.
@@ -283,23 +283,6 @@ impl Courier {
             }
             Err(error) => self.failed(None, error),
         }
-    }
-
-    async fn copy(&self, source: &Identity, why: &Why, resume: Resume, delivery: &Delivery<'_>) -> Vec<Report> {
-        self.copy_after(0, source, why, resume, delivery).await
-    }
-
-    /// After so many of the courier's own messages.
-    async fn copy_after(
-        &self,
-        hops: u32,
-        source: &Identity,
-        why: &Why,
-        resume: Resume,
-        delivery: &Delivery<'_>,
-    ) -> Vec<Report> {
-        let span = info_span!("source", image = %source.image, region = %source.region);
-        Copy { courier: self, delivery, source, why, resume, hops }.run().instrument(span).await
     }
 
     /// Whether AMIs of other accounts in this stack's own Region are copied.

@@ -17,7 +17,7 @@ use courier_core::plan::{self, Plan};
 use courier_core::protocol::{Resume, Try};
 use courier_core::selection;
 use courier_core::settings::Settings;
-use tracing::warn;
+use tracing::{Instrument, info_span, warn};
 
 use super::report::Report;
 use super::retire;
@@ -29,7 +29,8 @@ use work::Work;
 
 impl Copy<'_> {
     pub(super) async fn run(self) -> Vec<Report> {
-        self.step().await.unwrap_or_else(|stop| vec![self.stopped(stop)])
+        let span = info_span!("source", image = %self.source.image, region = %self.source.region);
+        self.step().instrument(span).await.unwrap_or_else(|stop| vec![self.stopped(stop)])
     }
 
     async fn step(self) -> Result<Vec<Report>, Stop> {

@@ -27,6 +27,16 @@ pub(in crate::courier) struct Copy<'a> {
 }
 
 impl<'a> Copy<'a> {
+    /// Of a message that resumes nothing.
+    pub(in crate::courier) fn new(
+        courier: &'a Courier,
+        delivery: &'a Delivery<'a>,
+        source: &'a Identity,
+        why: &'a Why,
+    ) -> Self {
+        Self { courier, delivery, source, why, resume: Resume::FromStart, hops: 0 }
+    }
+
     pub(super) fn request(&self) -> Option<&'a CopyRequest> {
         match self.why {
             Why::Announced(_) => None,
