@@ -52,7 +52,7 @@ impl FunctionOptions {
             None => {
                 if !host::is_built("ami-courier") {
                     eprintln!(
-                        "Building the function. The first time takes about four minutes, most of them for the EC2 SDK; later, seconds."
+                        "Building the function: minutes the first time, most of them for the EC2 SDK; later, seconds."
                     );
                 }
                 host::build("ami-courier").map_err(|error| error.to_string())?
