@@ -11,7 +11,7 @@
 //! - [`protocol`]: what to do next, so that there is exactly one copy. A model checker explores this code.
 //! - [`in_step`]: what differs between a copy and what its source and the settings say, for as long as the copy lives.
 //! - [`election`]: which copy a parameter holds. The model checker explores this code too.
-//! - [`finish`]: who may use a copy, and when it is deprecated.
+//! - [`finish`]: who may use a copy, and what is never published.
 //! - [`retirement`]: when a copy follows its source out of service, by what [`usage_report`]s and EC2 say.
 //! - [`survey`]: what each listed AMI is to this stack, for the sweep and the status.
 //! - [`status`] says which AMIs are wanted here and what became of their copies; [`widget`] shows that in a CloudWatch dashboard.
