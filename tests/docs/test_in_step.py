@@ -96,5 +96,5 @@ def test_the_time_line_of_local_shows_a_promotion(tmp_path):
 def test_a_tag_that_the_name_does_not_ask_for_changes_no_parameter_and_the_time_line_says_so(tmp_path):
     (script,) = [block.script for block in read("docs/in-step.md").blocks if "--then-tag" in block.script]
     shown = run_here(script.replace("Channel=prod", "Channel=prod --then-tag Chanel=beta"), tmp_path).stdout
-    assert "result    no parameter has changed: does PARAMETER_NAME ask for the tag `Chanel`, and is DRY_RUN off?" in shown, shown
+    assert "result    no parameter has changed (the log says why): PARAMETER_NAME does not ask for `Chanel`, no other copy can take the place, or DRY_RUN is on" in shown, shown
     assert shown.count("the parameter /golden/prod holds ami-") == 2, shown

@@ -148,7 +148,7 @@ impl<'a> Copy<'a> {
     }
 }
 
-/// The settings do not allow it.
+/// The AMI may not be copied here.
 pub(super) fn not_allowed(reason: String) -> Stop {
     Stop::Unfit(code::SOURCE_NOT_ALLOWED, reason)
 }

@@ -181,7 +181,7 @@ impl Simulation {
         if !calls.iter().skip(calls_before).any(|call| is_written(&call)) {
             self.print(
                 "result",
-                &format!("no parameter has changed: does PARAMETER_NAME ask for the tag `{key}`, and is DRY_RUN off?"),
+                &format!("no parameter has changed (the log says why): PARAMETER_NAME does not ask for `{key}`, no other copy can take the place, or DRY_RUN is on"),
             );
         }
         let names: BTreeSet<&str> =
