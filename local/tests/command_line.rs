@@ -158,6 +158,12 @@ fn what_cannot_work_is_said_in_a_sentence_before_anything_runs() {
     for (arguments, sentence) in [
         (vec!["invoke", "-", "--set", "ENCRYPTD=true"], "there is no setting ENCRYPTD: did you mean ENCRYPTED?"),
         (vec!["invoke", "-", "--set", "SourceRegions=us-east-1"], "did you mean SOURCE_REGIONS?"),
+        (
+            vec!["invoke", "-", "--set", "SenderOrganizationId=o-a1b2c3d4e5"],
+            "there is no setting SenderOrganizationId of the function; a parameter of the stack alone",
+        ),
+        (vec!["serve", "--port", "4566x"], "expected a whole number that is not negative"),
+        (vec!["status", "--days", "70000"], "this number is too large"),
         (vec!["invoke", "-", "--region", "eu-wset-1"], "AWS has no Region `eu-wset-1`: did you mean `eu-west-1`?"),
         (vec!["status", "--also-in", "Ireland"], "`Ireland` is no Region; one is eu-west-1"),
         (vec!["invoke", "no-such.json"], "there is no file no-such.json: events/ has samples"),

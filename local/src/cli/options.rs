@@ -95,11 +95,23 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
             let folded = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
             let distance = |known: &&str| strsim::damerau_levenshtein(&folded(name), &folded(known));
             let nearest = known().min_by_key(distance).filter(|known| distance(known) <= known.len() / 3);
-            let nearest = nearest.map_or_else(String::new, |nearest| format!(": did you mean {nearest}?"));
-            Err(format!("there is no setting {name}{nearest} (docs/settings.md has all)"))
+            let advice = nearest.map_or_else(
+                || {
+                    " of the function; a parameter of the stack alone, such as SenderAccounts, does nothing here"
+                        .to_owned()
+                },
+                |nearest| format!(": did you mean {nearest}?"),
+            );
+            Err(format!("there is no setting {name}{advice} (docs/settings.md has all)"))
         }
         _ => Err("a setting is NAME=VALUE, such as ENCRYPTED=true".to_owned()),
     }
+}
+
+/// A whole number; of a wrong one, Rust says "invalid digit found in string".
+pub(super) fn whole<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let number = text.parse::<u64>().map_err(|_| "expected a whole number that is not negative".to_owned())?;
+    T::try_from(number).map_err(|_| "this number is too large".to_owned())
 }
 
 /// A Region that the AWS on loopback has.

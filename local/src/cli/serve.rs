@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::events_to::{self, Endpoint};
+use super::options::whole;
 use super::output;
 use super::seeding::{Seed, Seeding};
 use crate::aws::{ACCOUNT, Aws, Behaviour, Key};
@@ -31,7 +32,7 @@ Examples:
 #[allow(clippy::doc_markdown, reason = "these lines are printed by --help as they are")]
 pub(super) struct Arguments {
     /// Port to listen on; 0 takes a free one.
-    #[arg(long, default_value_t = 4566)]
+    #[arg(long, default_value_t = 4566, value_parser = whole::<u16>)]
     port: u16,
 
     /// Address to listen on; with 0.0.0.0, containers and other machines can connect.
@@ -60,11 +61,11 @@ pub(super) struct Arguments {
     weak: bool,
 
     /// How many seconds a copy is pending, instead of 20 minutes.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>)]
     copy_takes: Option<u64>,
 
     /// How many seconds a new AMI is not visible.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = whole::<u64>)]
     lag: Option<u64>,
 
     /// Add a KMS key by its alias; can be repeated.

@@ -8,7 +8,7 @@ use clap::Args;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use serde_json::{Value, json};
 
-use super::options::{self, FunctionOptions, region_that_exists};
+use super::options::{self, FunctionOptions, region_that_exists, whole};
 use super::output;
 
 /// Where `local serve` listens by default.
@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     stack: Option<String>,
 
     /// List source AMIs up to this age, in days. Without it, the function's settings decide.
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", value_parser = whole::<u16>)]
     days: Option<u16>,
 
     /// List AMIs whose name matches this glob; can be repeated.
