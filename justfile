@@ -24,6 +24,7 @@ test:
     cargo test --workspace --locked
 
 # The two stacks as a system, on LocalStack (docs/system.md): its tests, `just system -k burst` for some. `just system keep` leaves it running, to play with.
+[no-exit-message]
 system *what:
     tests/system/run.sh {{ what }}
 
