@@ -63,7 +63,7 @@ def of_launchers(policy, account):
 def may_launch(policy, account, organization):
     """Whether a principal may do all that launching a copy takes: the key's actions, and a grant for EBS."""
     context = {"kms:GrantIsForAWSResource": "true"} | ({"aws:PrincipalOrgID": organization} if organization else {})
-    actions = [*policies()[2][0]["Action"], policies()[2][1]["Action"]]
+    actions = [*policies()[3][0]["Action"], policies()[3][1]["Action"]]
     return [allowing(of_launchers(policy, account), Request(action, "key", context)) is not None for action in actions]
 
 
@@ -71,19 +71,19 @@ MEMBER, STRANGER = "222233334444", "999999999999"
 
 
 def test_the_account_may_launch_a_shared_copy_and_nobody_else():
-    account = policies()[2]
-    assert all(may_launch(account, "111122223333", "o-a1b2c3d4e5"))
+    account = policies()[3]
+    assert all(may_launch(account, "444455556666", "o-a1b2c3d4e5"))
     assert not any(may_launch(account, MEMBER, "o-a1b2c3d4e5"))
 
 
 def test_every_account_of_the_organization_may_launch_a_shared_copy_and_no_other():
-    organization = policies()[3]
+    organization = policies()[4]
     assert all(may_launch(organization, MEMBER, "o-a1b2c3d4e5"))
     assert not any(may_launch(organization, STRANGER, "o-z9y8x7w6v5"))
     assert not any(may_launch(organization, STRANGER, None))
 
 
-@pytest.mark.parametrize("policy", policies()[2:], ids=["account", "organization"])
+@pytest.mark.parametrize("policy", policies()[3:], ids=["account", "organization"])
 def test_a_grant_to_launch_is_for_ebs_only(policy):
     use, grant = policy
     asked = Request("kms:CreateGrant", "key", {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "kms:GrantIsForAWSResource": "false"})

@@ -49,6 +49,20 @@ def aws(tmp_path_factory):
         yield aws
 
 
+def test_the_commands_share_the_ami_and_its_snapshots(aws, tmp_path):
+    ec2 = aws.client("ec2", BUILDER, "us-east-1")
+    image = ec2.register_image(Name="golden", RootDeviceName="/dev/sda")["ImageId"]
+    aws.shell(script("sharing").replace("ami-0abcdef1234567890", image), BUILDER, "us-east-1", tmp_path)
+    permissions = ec2.describe_image_attribute(ImageId=image, Attribute="launchPermission")["LaunchPermissions"]
+    assert permissions == [{"UserId": "444455556666"}]
+    (shown,) = ec2.describe_images(ImageIds=[image])["Images"]
+    snapshots = [device["Ebs"]["SnapshotId"] for device in shown["BlockDeviceMappings"]]
+    assert snapshots
+    for snapshot in snapshots:
+        attribute = ec2.describe_snapshot_attribute(SnapshotId=snapshot, Attribute="createVolumePermission")
+        assert attribute["CreateVolumePermissions"] == [{"UserId": "444455556666"}], snapshot
+
+
 def stack_of(aws, account, region):
     (stack,) = aws.client("cloudformation", account, region).describe_stacks()["Stacks"]
     return stack

@@ -62,7 +62,7 @@ def production(new_courier, release, tmp_path_factory):
     courier = new_courier(ACCOUNT)
     folder = folder_of_a_release(release, tmp_path_factory.mktemp("production"))
     (policy,) = [block.text for block in read("docs/production.md").blocks if block.info == "json"]
-    (folder / "key-policy.json").write_text(policy.replace("444455556666", courier.aws.account))
+    (folder / "key-policy.json").write_text(policy.replace("111122223333", courier.aws.account))
     image = courier.register("golden", approved="true")
     shell = Shell(courier, folder)
     shell.run(script("production").replace("ami-0abcdef1234567890", image))
@@ -82,7 +82,7 @@ def test_the_commands_of_production_make_one_shared_copy_in_each(production):
         there = in_region(courier, region)
         copy = there.finished(image)
         permissions = there.client("ec2").describe_image_attribute(ImageId=copy["ImageId"], Attribute="launchPermission")["LaunchPermissions"]
-        assert {"UserId": "111122223333"} in permissions
+        assert {"UserId": "444455556666"} in permissions
 
 
 def test_after_going_live_an_ami_that_gets_the_tag_is_copied_to_both_regions(production):
