@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path += [str(ROOT / "release"), str(ROOT / "tests" / "stack")]
+sys.path += [str(ROOT / "release"), str(ROOT / "tests" / "stack"), str(ROOT / "tests" / "docs")]
 
 
 def pytest_configure(config):

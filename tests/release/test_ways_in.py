@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import release
 from aws_on_loopback import started
+from pages import read
 from stack import ACCOUNT, OPTIONS, ROOT, options
 
 REGION = "eu-west-1"
@@ -90,7 +91,8 @@ def test_the_aws_cli_does_not_deploy_a_tampered_release(aws, released, tmp_path)
 
 class Terraform:
     def __init__(self, aws, folder, released):
-        self.folder = folder / "module"
+        self.clone = folder / "ami-courier"
+        self.folder = self.clone / "release" / "terraform"
         shutil.copytree(ROOT / "release" / "terraform", self.folder)
         providers = folder / "providers"
         providers.mkdir()
@@ -150,6 +152,24 @@ def test_terraform_validates_applies_plans_nothing_more_and_destroys(aws, releas
     code, output = terraform.run("destroy", "-auto-approve", "-input=false")
     assert code == 0, output
     assert not [stack for stack in aws.client("cloudformation", ACCOUNT, REGION).describe_stacks()["Stacks"] if stack["StackName"] == "terraformed"]
+
+
+def test_terraform_applies_the_configuration_of_the_page(aws, released, terraform):
+    """In a folder beside the clone, as docs/deploying.md says."""
+    shutil.copytree(released, terraform.clone / "dist")
+    shutil.copy(ROOT / "source-region.yaml", terraform.clone / "dist")
+    terraform.folder = terraform.clone.parent / "mine"
+    terraform.folder.mkdir()
+    configuration = "\n".join(block.text for block in read("docs/deploying.md").blocks if block.info == "hcl")
+    (terraform.folder / "main.tf").write_text(configuration.replace('"BUCKET"', f'"{BUCKET}"'))
+    for command in (["get"], ["apply", "-auto-approve", "-input=false"]):
+        code, output = terraform.run(*command)
+        assert code == 0, output
+    bus = outputs(aws, "ami-courier")["EventBusArn"]
+    (stack,) = aws.client("cloudformation", ACCOUNT, "us-east-1").describe_stacks(StackName="ami-courier-source")["Stacks"]
+    assert {"ParameterKey": "EventBusArns", "ParameterValue": bus} in stack["Parameters"]
+    code, output = terraform.run("destroy", "-auto-approve", "-input=false")
+    assert code == 0, output
 
 
 def test_terraform_refuses_a_misspelt_argument(terraform):

@@ -30,7 +30,7 @@ def known(state):
 
 class S3Object(Resource):
     def __init__(self, provider):
-        self.s3 = boto3.client("s3")
+        self.s3 = boto3.client("s3", region_name=provider.region)
 
     @classmethod
     def get_name(cls):
@@ -57,7 +57,7 @@ class S3Object(Resource):
 
 class S3Bucket(DataSource):
     def __init__(self, provider):
-        self.s3 = boto3.client("s3")
+        self.s3 = boto3.client("s3", region_name=provider.region)
 
     @classmethod
     def get_name(cls):
@@ -74,7 +74,7 @@ class S3Bucket(DataSource):
 
 class CloudFormationStack(Resource):
     def __init__(self, provider):
-        self.cloudformation = boto3.client("cloudformation")
+        self.cloudformation = boto3.client("cloudformation", region_name=provider.region)
 
     @classmethod
     def get_name(cls):
@@ -90,7 +90,8 @@ class CloudFormationStack(Resource):
 
     def _carry_out(self, call, planned):
         parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in planned["parameters"].items()]
-        call(StackName=planned["name"], TemplateURL=planned["template_url"], Capabilities=planned["capabilities"], Parameters=parameters)
+        template = {"TemplateURL": planned["template_url"]} if planned["template_url"] else {"TemplateBody": planned["template_body"]}
+        call(StackName=planned["name"], **template, Capabilities=planned["capabilities"], Parameters=parameters)
         (stack,) = self.cloudformation.describe_stacks(StackName=planned["name"])["Stacks"]
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
         return {**planned, "id": stack["StackId"], "region": self.cloudformation.meta.region_name, "tags_all": planned["tags"] or {}, "outputs": outputs}
@@ -106,6 +107,9 @@ class CloudFormationStack(Resource):
 
 
 class Aws(Provider):
+    # The environment's, unless the configuration names one.
+    region = None
+
     def get_model_prefix(self):
         return "aws_"
 
@@ -119,7 +123,7 @@ class Aws(Provider):
         pass
 
     def configure_provider(self, diagnostics, config):
-        pass
+        self.region = known(config)["region"]
 
     def get_data_sources(self):
         return [S3Bucket]
