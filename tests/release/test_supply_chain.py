@@ -1,6 +1,8 @@
 """The workflow of a release installs only files that are locked by their hashes, in the versions that the gate tests."""
 
 import re
+import subprocess
+import sys
 from importlib.metadata import requires
 
 import pytest
@@ -64,6 +66,20 @@ def test_a_lock_has_whatever_its_packages_require(name):
             if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in (*extras, "")):
                 todo.append((requirement.name.lower().replace("_", "-").replace(".", "-"), frozenset(requirement.extras)))
     assert missing == set()
+
+
+def test_the_template_is_made_with_the_locked_packages_and_no_others(released, tmp_path):
+    """A package may import what it does not declare: only an environment without anything else shows that."""
+    python = tmp_path / "tools" / "bin" / "python"
+    arguments = next(arguments for arguments in INSTALLS if arguments.endswith("release/requirements.txt")).split()
+    for command in (
+        [sys.executable, "-m", "venv", tmp_path / "tools"],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments],
+        [python, "release/release.py", "template", tmp_path],
+    ):
+        subprocess.run(command, cwd=ROOT, check=True, timeout=300)
+    for name in ("ami-courier.template.json", "source-region.yaml"):
+        assert (tmp_path / name).read_bytes() == (released / name).read_bytes(), name
 
 
 def test_a_release_is_built_with_what_the_gate_tests():
