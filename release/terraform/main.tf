@@ -13,7 +13,7 @@ terraform {
 }
 
 locals {
-  zip      = "ami-courier-${var.release}-${var.architecture}.zip"
+  zip      = "${var.release_dir}/ami-courier-${var.release}-${var.architecture}.zip"
   template = "${var.release_dir}/ami-courier.template.json"
 }
 
@@ -21,21 +21,31 @@ data "aws_s3_bucket" "code" {
   bucket = var.bucket
 }
 
+# A key has the hash of its file: CloudFormation takes new code only under a new key, and two builds can have the same version. The old
+# object goes last, because CloudFormation needs it if the update fails.
 resource "aws_s3_object" "code" {
   bucket      = var.bucket
-  key         = local.zip
-  source      = "${var.release_dir}/${local.zip}"
-  source_hash = filesha256("${var.release_dir}/${local.zip}")
+  key         = "ami-courier-${var.release}-${var.architecture}-${substr(filesha256(local.zip), 0, 16)}.zip"
+  source      = local.zip
+  source_hash = filesha256(local.zip)
   tags        = var.tags
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
-# CloudFormation takes 51,200 bytes inline, and 1 MB from a bucket. The key changes with the template, so that Terraform sees a new one.
+# CloudFormation takes 51,200 bytes inline, and 1 MB from a bucket.
 resource "aws_s3_object" "template" {
   bucket      = var.bucket
   key         = "ami-courier-${substr(filesha256(local.template), 0, 16)}.template.json"
   source      = local.template
   source_hash = filesha256(local.template)
   tags        = var.tags
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_cloudformation_stack" "courier" {

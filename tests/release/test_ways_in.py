@@ -154,6 +154,22 @@ def test_terraform_validates_applies_plans_nothing_more_and_destroys(aws, releas
     assert not [stack for stack in aws.client("cloudformation", ACCOUNT, REGION).describe_stacks()["Stacks"] if stack["StackName"] == "terraformed"]
 
 
+def test_terraform_deploys_new_code_of_the_same_version_while_the_old_is_still_there(aws, released, terraform, tmp_path):
+    code, output = terraform.run("apply", "-auto-approve", "-input=false")
+    assert code == 0, output
+    before = deployed_code(aws, "terraformed")
+    later = tmp_path / "later"
+    shutil.copytree(released, later)
+    bootstrap = tmp_path / "bootstrap"
+    bootstrap.write_bytes(b"\x7fELF of a later commit")
+    path = release.zip_code(bootstrap, "x86_64", later)
+    code, output = terraform.run("apply", "-auto-approve", "-input=false", f"-var=release_dir={later}")
+    assert code == 0, output
+    assert deployed_code(aws, "terraformed") == sha256(path) != before
+    code, output = terraform.run("destroy", "-auto-approve", "-input=false", f"-var=release_dir={later}")
+    assert code == 0, output
+
+
 def test_terraform_applies_the_configuration_of_the_page(aws, released, terraform):
     """In a folder beside the clone, as docs/deploying.md says."""
     shutil.copytree(released, terraform.clone / "dist")

@@ -21,7 +21,9 @@ COMPUTED = {"id", "region", "tags_all", *(ARGUMENTS["data_s3_bucket"].keys() - {
 def attributes(kind):
     for name, what in ARGUMENTS[kind].items():
         required = what.endswith(", required")
-        yield Attribute(name, KINDS[what.removesuffix(", required")], required=required, optional=not required, computed=name in COMPUTED)
+        replaced = name in ("bucket", "key", "name")
+        kind_of = KINDS[what.removesuffix(", required")]
+        yield Attribute(name, kind_of, required=required, optional=not required, computed=name in COMPUTED, requires_replace=replaced)
 
 
 def known(state):
@@ -75,6 +77,7 @@ class S3Bucket(DataSource):
 class CloudFormationStack(Resource):
     def __init__(self, provider):
         self.cloudformation = boto3.client("cloudformation", region_name=provider.region)
+        self.s3 = boto3.client("s3", region_name=provider.region)
 
     @classmethod
     def get_name(cls):
@@ -100,6 +103,9 @@ class CloudFormationStack(Resource):
         return current
 
     def update(self, context, current, planned):
+        # If the update failed, CloudFormation would go back, and would need the old code.
+        if key := current["parameters"].get("CodeKey"):
+            self.s3.head_object(Bucket=current["parameters"]["CodeBucket"], Key=key)
         return self._carry_out(self.cloudformation.update_stack, known(planned))
 
     def delete(self, context, current):
