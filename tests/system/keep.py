@@ -30,7 +30,10 @@ unheard-golden-3 as golden-3 named a key that does not exist.
 Build an AMI, and see its copy:
     aws ec2 register-image --region {us} --name golden-9 --root-device-name /dev/xvda --block-device-mappings 'DeviceName=/dev/xvda,Ebs={{VolumeSize=8}}'
     aws ec2 describe-images --owners self --query 'Images[].[ImageId, Name, State, SourceImageId]' --output text
-Look at the status page: {page}
+Ask for a second copy of golden-1 under another name, and for the status of all:
+    aws sqs send-message --queue-url "$(output QueueUrl)" --message-body '{{"SourceImageId": "{golden}", "SourceRegion": "{us}", "Name": "golden-1-again"}}'
+    aws lambda invoke --function-name "$(output FunctionName)" --cli-binary-format raw-in-base64-out --payload '{{"Status": {{}}}}' status.json && python3 -m json.tool status.json
+Or look at the status page: {page}
 Break the key, build another AMI, read the dead letter, and send it back after the repair (docs/operations.md):
     aws cloudformation deploy --stack-name ami-courier --template-file {template} --s3-bucket {bucket} --capabilities CAPABILITY_IAM --parameter-overrides KmsKeyId=alias/missing
     aws sqs receive-message --queue-url "$(output DeadLetterQueueUrl)" --message-attribute-names All
@@ -70,7 +73,7 @@ def serve_page(courier, port=PAGE_PORT):
 
 
 def furnish(courier):
-    """AMIs in several states: two finished copies, one whose key is missing, and one that nobody announced."""
+    """AMIs in several states: two finished copies, one whose key is missing, and one that nobody announced. The first is the answer."""
     images = [courier.register(f"golden-{number}") for number in (1, 2)]
     broken = courier.unheard("golden-3")
     courier.send(courier.request(broken, "golden-3", Encrypted=True, KmsKeyId="alias/missing"))
@@ -79,6 +82,7 @@ def furnish(courier):
     courier.outcome(broken, "Rejected")
     courier.unheard("golden-4")
     until(lambda: len(courier.client("ec2", US).describe_images(Owners=["self"])["Images"]) == 4, "the AMIs to be visible")
+    return images[0]
 
 
 def main():
@@ -87,9 +91,9 @@ def main():
         servers = Servers(Path(folder) / "servers", PORT)
         try:
             courier = Courier(servers, release, ACCOUNT).create().forward()
-            furnish(courier)
+            golden = furnish(courier)
             page, template = serve_page(courier), release / "ami-courier.template.json"
-            where = {"endpoint": servers.endpoint, "ec2": servers.ec2_endpoint, "page": page, "template": template}
+            where = {"endpoint": servers.endpoint, "ec2": servers.ec2_endpoint, "page": page, "template": template, "golden": golden}
             print(PLAY.format(eu=EU, us=US, account=ACCOUNT, bucket=f"code-{ACCOUNT}-{EU}", **where), flush=True)
             signal.pause()
         except KeyboardInterrupt:
