@@ -109,6 +109,19 @@ async fn any_carries_out_a_request_past_the_selection_and_never_shares_nor_publi
 }
 
 #[tokio::test]
+async fn a_stack_without_requests_says_what_copies_an_ami_instead() {
+    let stage = stage("Off").await.source(AMI, "golden-1");
+    let message = rejection(stage.function().await.invoke(&request(AMI, "golden-1")).await);
+    assert!(message.starts_with("SourceNotAllowed"), "{message}");
+    assert!(
+        message.contains("REQUESTS=Off") && message.contains("leave this AMI to the events and the sweep"),
+        "{message}"
+    );
+    assert!(!message.contains("request another AMI"), "{message}");
+    assert!(stage.copies().is_empty());
+}
+
+#[tokio::test]
 async fn what_ec2_has_accepted_is_answered_whatever_the_setting_says_by_then() {
     let stage = stage("Any").await;
     let started = stage.function().await.invoke(&request(AMI, "golden-1")).await.expect("started");

@@ -16,7 +16,7 @@ use courier_core::outcome::Outcome;
 use courier_core::plan::{self, Plan};
 use courier_core::protocol::{Resume, Try};
 use courier_core::selection;
-use courier_core::settings::Settings;
+use courier_core::settings::{Requests, Settings};
 use tracing::{Instrument, info_span, warn};
 
 use super::report::Report;
@@ -79,7 +79,15 @@ impl Copy<'_> {
         if self.request().is_none() || self.resume != Resume::FromStart {
             return Ok(());
         }
-        selection::gate(source_image, &self.courier.settings).map_err(not_allowed)
+        let settings = &self.courier.settings;
+        selection::gate(source_image, settings).map_err(|reason| match settings.requests {
+            Requests::Off => {
+                let advice = "leave this AMI to the events and the sweep, or change REQUESTS";
+                Error::rejected(code::SOURCE_NOT_ALLOWED, format!("{} is not copied: {reason}", self.source), advice)
+                    .into()
+            }
+            Requests::Selected | Requests::Any => not_allowed(reason),
+        })
     }
 }
 
