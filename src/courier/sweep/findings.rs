@@ -171,9 +171,9 @@ impl<'a> Findings<'a> {
     }
 
     /// What is announced, for as many messages as there is room for: first what is missed, failed, unfinished or in the wrong
-    /// parameter, each oldest first; then, of what is left, a quarter for retirement, and the rest for what is out of step, each
-    /// beginning at another place each hour, so that what is refused for good starves nobody; last the names of parameters, which must
-    /// not be cut off.
+    /// parameter, each oldest first, but for a quarter of the room that others need; then, of what is left, a quarter for retirement,
+    /// and the rest for what is out of step; last the names of parameters, which must not be cut off. Where not all fit, each begins
+    /// at another place in each sweep, so that what is refused for good starves nobody.
     pub(super) fn in_order(mut self, room: usize, turn: usize) -> (Tally, Vec<Error>, Vec<OwnMessage>) {
         // As long as not all copies are known, an AMI may have one that was not seen.
         let mut missed = self.copied.map_or_else(Vec::new, |copied| {
@@ -190,7 +190,12 @@ impl<'a> Findings<'a> {
         let found = self.gone.len() + self.out_of_step.len() + self.to_look_at.len();
         let all = messages.len() + found + self.names.len();
         let room_for_copies = room.saturating_sub(self.names.len());
-        let left = room_for_copies.saturating_sub(messages.len());
+        let for_first = room_for_copies - found.min(room_for_copies / 4);
+        if messages.len() > for_first {
+            turned(&mut messages, turn.wrapping_mul(for_first));
+            messages.truncate(for_first);
+        }
+        let left = room_for_copies - messages.len();
         let for_gone = left.div_ceil(4);
         self.gone.sort();
         turned(&mut self.gone, turn.wrapping_mul(for_gone));
@@ -201,7 +206,6 @@ impl<'a> Findings<'a> {
         let mut out_of_step: Vec<ImageId> = self.out_of_step.into_iter().chain(to_look_at).collect();
         self.gone.truncate(for_gone.max(left.saturating_sub(out_of_step.len())));
         out_of_step.truncate(left - self.gone.len());
-        messages.truncate(room_for_copies);
         messages.extend(self.gone.into_iter().map(|(_, copy)| OwnMessage::SourceGone { copy }));
         messages.extend(out_of_step.into_iter().map(|copy| OwnMessage::Unfinished { copy }));
         messages.extend(self.names.into_iter().map(|name| OwnMessage::Elect { name }));

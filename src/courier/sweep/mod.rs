@@ -94,9 +94,11 @@ impl Sweep<'_> {
         std::iter::once(Report::swept(tally, messages)).chain(failures).collect()
     }
 
-    /// A number that is another one each hour: where what does not fit into one sweep begins.
+    /// A number that goes on from sweep to sweep: where what does not fit into one sweep begins. It stands still for an hour each day,
+    /// because with one sweep a day, a step of 24 would begin at the same place again and again.
     fn turn(&self) -> usize {
-        usize::try_from(self.courier.aws.now().unix_timestamp() / 3600).unwrap_or_default()
+        let hours = self.courier.aws.now().unix_timestamp() / 3600;
+        usize::try_from(hours - hours / 24).unwrap_or_default()
     }
 
     async fn look(&self, until: Instant) -> Findings<'_> {

@@ -1,11 +1,13 @@
 //! The sweep announces what it found to the courier's own queue, in order, and never more than the queue has room for.
 
+use std::collections::BTreeSet;
+
 use local::aws::{ACCOUNT, Caller, CopyFailure, Fault, Image, ImageState, START, StateReason};
 use serde_json::{Value, json};
 
 use super::{
-    ALSO_THERE, HOUR, MINUTE, STRANGER, announcements, build, counted, deliver, figure, id_of, left_behind, missed,
-    source_gone, stage, swept, to_finish, unfinished,
+    ALSO_THERE, HOUR, MINUTE, STRANGER, announcements, assert_each_has_one_finished_copy, build, counted, created,
+    deliver, figure, id_of, left_behind, missed, poller, source_gone, stage, swept, to_finish, unfinished,
 };
 use crate::stage::{HERE, Stage, THERE};
 
@@ -62,16 +64,19 @@ pub fn fill(stage: &Stage, messages: usize) {
 
 #[tokio::test]
 async fn a_sweep_adds_no_more_than_fits_under_a_thousand_and_leaves_the_rest_to_the_next() {
-    for (depth, sent) in [(994, 6), (997, 3), (1000, 0), (1100, 0)] {
+    for (depth, first, last) in [(994, 4, 2), (995, 4, 1), (996, 3, 1), (997, 3, 0), (1000, 0, 0), (1100, 0, 0)] {
         let stage = two_of_each().await;
         fill(&stage, depth);
         let function = stage.function().await;
         assert!(swept(&function).await);
-        let expected: Vec<Value> = announcements(&stage).into_iter().filter(|own| !own.is_null()).collect();
-        let mut all = in_order();
-        all.swap(4, 5);
-        assert_eq!(expected, all[..sent], "{depth} messages");
-        assert_eq!(figure(&function, "left"), (6 - sent).to_string(), "{depth} messages");
+        let sent: Vec<Value> = announcements(&stage).into_iter().filter(|own| !own.is_null()).collect();
+        let of = |some: &[Value]| some.iter().filter(|one| sent.contains(one)).count();
+        assert_eq!(
+            (of(&in_order()[..4]), of(&in_order()[4..]), sent.len()),
+            (first, last, first + last),
+            "{depth} messages"
+        );
+        assert_eq!(figure(&function, "left"), (6 - sent.len()).to_string(), "{depth} messages");
         assert_eq!(figure(&function, "complete"), "true");
     }
 }
@@ -98,6 +103,30 @@ async fn the_next_sweep_announces_what_the_last_had_no_room_for() {
     assert_eq!((figure(&function, "missed"), figure(&function, "left")), ("10".to_owned(), "0".to_owned()));
     deliver(&stage, &function).await;
     assert_eq!((stage.copied(), stage.copies().len()), (sources, 20));
+}
+
+/// Each sweep finds them again, and there are more of them than there is room for.
+#[tokio::test]
+async fn old_amis_that_are_refused_for_good_keep_no_newer_one_from_being_copied() {
+    const PRODUCT: &str = "Images with EC2 BillingProduct codes cannot be copied to another AWS account";
+    const ROOM: usize = 2;
+    for every in [HOUR, 6 * HOUR, 24 * HOUR] {
+        let stage = stage().await.with(|world| {
+            world.behaviour.messages_counted_too_many = 1000 - ROOM;
+            world.add_image(THERE, Image::new(id_of(1), "golden-1").created(created(1)));
+            for number in 2..=6 {
+                let refused = Image::new(id_of(number), format!("golden-{number}")).created(created(number));
+                world.add_image(THERE, refused.copies_refused("InvalidRequest", PRODUCT, None));
+            }
+        });
+        let mut poller = poller(&stage).await;
+        for sweep in 1..=6 {
+            poller.run_until(START + sweep * every).await;
+            poller.send_sweep();
+        }
+        poller.run_to_rest(24 * HOUR).await.unwrap();
+        assert_each_has_one_finished_copy(&stage, &BTreeSet::from([id_of(1)]));
+    }
 }
 
 #[tokio::test]
