@@ -18,6 +18,8 @@ const ELSEWHERE: &str = "ap-south-1";
 const STRANGER: &str = "000000000666";
 /// People's tag, on a source or on a copy: no parameter may hold it.
 const WITHDRAWN: &str = "ami-courier:withdrawn";
+/// What EC2 says of an AMI that it never copies.
+const PRODUCT: &str = "Images from AWS Marketplace cannot be copied to another AWS account";
 /// How many copies may fail in an epoch before an operator has to look.
 const TRIES: usize = 5;
 /// An epoch of the copy protocol.
@@ -109,7 +111,8 @@ pub fn cast(number: u64, setting: &Setting, random: &mut Rng, world: &mut World)
     let part = Part::new(number, setting, random);
     match (setting.roles, roll) {
         (Roles::HeldAndMissed, _) if number <= 2 => return part.held(world),
-        (Roles::HeldAndMissed, 0..80) => return part.missed_later(),
+        (Roles::HeldAndMissed, 0..50) => return part.missed_later(),
+        (Roles::HeldAndMissed, 50..80) => return part.missed_and_refused(world),
         (Roles::OutOfService, 0..50) => return part.out_of_service(world),
         (Roles::Changing, 0..85) => return part.changing(world),
         (Roles::DeadCopies, 0..60) => return part.deregistered_by_hand(world),
@@ -319,6 +322,12 @@ impl<'a> Part<'a> {
         self.case("that nobody announces", End::Copied, Vec::new())
     }
 
+    /// Each sweep finds it again, and announces it where there is room.
+    fn missed_and_refused(self, world: &mut World) -> Case {
+        world.add_image(self.region, self.image().copies_refused("InvalidRequest", PRODUCT, None));
+        self.case("that EC2 never copies, and nobody announces", End::NotCopied, Vec::new())
+    }
+
     /// It appears when sweeps have long had other things to announce.
     fn missed_later(mut self) -> Case {
         let at = Duration::from_secs(60 * 3600);
@@ -523,7 +532,6 @@ impl<'a> Part<'a> {
     }
 
     fn rejected(mut self, world: &mut World) -> Case {
-        const PRODUCT: &str = "Images from AWS Marketplace cannot be copied to another AWS account";
         const DENIED: &str = "You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/r/f is not \
                               authorized to perform: ec2:CopyImage with an explicit deny in a service control policy";
         let (what, body, code) = match self.random.u8(0..25) {
@@ -546,11 +554,11 @@ impl<'a> Part<'a> {
                 ("a request from another Region", self.request().to_string(), "SourceNotAllowed")
             }
             // Each sweep announces it again, where there is room.
-            20..22 if self.setting.roles != Roles::HeldAndMissed => {
+            20..22 => {
                 world.add_image(self.region, self.image().copies_refused("InvalidRequest", PRODUCT, None));
                 ("an AMI that EC2 never copies", self.ec2_event(), "InvalidRequest")
             }
-            22..24 if self.setting.roles != Roles::HeldAndMissed => {
+            22..24 => {
                 world.add_image(self.region, self.image().copies_refused("UnauthorizedOperation", DENIED, None));
                 ("an AMI that a policy keeps", self.ec2_event(), "UnauthorizedOperation")
             }

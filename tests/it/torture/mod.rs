@@ -41,8 +41,8 @@ use verdict::verdict;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// More than an AMI needs whose copies fail at first.
-const MOST_SWEEPS: usize = 30;
+/// More than an AMI needs whose copies fail at first, and more than a day of them.
+const MOST_SWEEPS: usize = 100;
 /// More than copies that fail at first need.
 const PATIENCE_OF_AN_OPERATOR: usize = 7;
 
@@ -289,13 +289,17 @@ async fn play(
         }
     }
     if setting.sweeps {
-        // What was left for the sweep.
+        // What was left for the sweep. One with little room may announce only what is refused for good, and change nothing: where the next
+        // ones begin, all have their turn within a day.
+        let enough = if setting.room.is_some() { 25 } else { 1 };
+        let mut in_vain = 0;
         for _ in 0..MOST_SWEEPS {
             let before = picture(cases, &poller.aws.world());
             poller.aws.world().advance(HOUR);
             poller.send_sweep();
             poller.run_to_rest(2 * DAY).await?;
-            if picture(cases, &poller.aws.world()) == before {
+            in_vain = if picture(cases, &poller.aws.world()) == before { in_vain + 1 } else { 0 };
+            if in_vain == enough {
                 return Ok(out_of_step);
             }
         }

@@ -49,7 +49,7 @@ pub struct Setting {
     /// The share of messages to its own queue that SQS does not take. With it, no other call fails.
     lost_sends: Option<f64>,
     /// Room for so many messages of a sweep: the courier's queue seems to be nearly full.
-    room: Option<usize>,
+    pub room: Option<usize>,
     pub roles: Roles,
 }
 
