@@ -101,8 +101,7 @@ impl Courier {
     ) -> Vec<Report> {
         let is_local = ami.region == self.settings.stack_region;
         match state {
-            // It may be a source of another account.
-            State::Deregistered | State::Disabled if is_local && self.copies_within_region() => {
+            State::Deregistered | State::Disabled if is_local && announced_by == AnnouncedBy::Ec2OfAnotherAccount => {
                 retire::copies_of(self, ami).await
             }
             State::Deregistered if is_local => {

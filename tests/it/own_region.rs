@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use local::aws::{ACCOUNT, Image, Key};
+use local::aws::{ACCOUNT, Caller, Image, ImageState, Key, LaunchPermission};
 use serde_json::{Value, json};
 
 use crate::selection::{AMI, OTHERS, error};
 use crate::stage::{HERE, Stage, THERE, ami, batch, failures, state_change};
 
 const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const FRIEND: &str = "444455556666";
 const PARAMETER: &str = "/golden";
 const PUBLIC: &str = "/aws/service/golden/latest";
 const OUTPOST: &str = "arn:aws:outposts:eu-west-1:123456789012:outpost/op-0e32a5b7c9d1f2468";
@@ -180,6 +181,34 @@ async fn a_copy_within_the_region_follows_its_source_out_of_service() {
         "EC2 still shows it as deregistered: {:?}",
         copy.tags
     );
+}
+
+/// EC2 hides a disabled AMI from all but its owner, so the event is all that there is.
+#[tokio::test]
+async fn the_event_of_another_accounts_disabled_ami_is_ignored_at_once() {
+    let stage = stage().await.set("RETIRE_WITH_SOURCE", "true");
+    stage.aws.world().image_mut(HERE, AMI).unwrap().state = ImageState::Disabled;
+    let answer = stage.function().await.invoke(&forwarded("disabled")).await.unwrap();
+    assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
+}
+
+/// The event of the copy is no event of a source, although this Region has sources.
+#[tokio::test]
+async fn a_copy_that_was_disabled_by_hand_and_enabled_again_is_shared_again() {
+    let stage = stage().await.set("SHARE_WITH", FRIEND);
+    let function = stage.function().await;
+    function.invoke(&forwarded("available")).await.unwrap();
+    stage.aws.world().advance(Duration::from_secs(3600));
+    let copy = own(&stage)[0].id.clone();
+    let is_shared = || own(&stage)[0].launch_permissions.contains(&LaunchPermission::UserId(FRIEND.to_owned()));
+    function.invoke(&state_change(HERE, &copy, "available")).await.unwrap();
+    assert!(is_shared());
+    for (action, state, is_then_shared) in [("DisableImage", "disabled", false), ("EnableImage", "available", true)] {
+        let call = stage.aws.world().call(&Caller::in_region(HERE), "ec2", action, &json!({ "ImageId": copy }));
+        call.expect("the owner may do that");
+        function.invoke(&state_change(HERE, &copy, state)).await.unwrap();
+        assert_eq!(is_shared(), is_then_shared, "{action}");
+    }
 }
 
 /// The ways to name a destination below the Region.
