@@ -229,6 +229,20 @@ async fn a_copy_is_finished_only_when_the_parameter_has_really_taken_it() {
 }
 
 #[tokio::test]
+async fn the_version_of_an_older_image_does_not_count_as_taken() {
+    let stage = family().await;
+    let function = stage.function().await;
+    let [older, newer] = [ended(&stage, &function, OLDER).await, ended(&stage, &function, NEWER).await];
+    assert!(done(&function, &told(&older, "available", 1)).await);
+    stage.aws.world().behaviour.parameter_check_duration = Duration::from_secs(600);
+    assert!(!done(&function, &told(&newer, "available", 1)).await);
+    assert!(held(&stage) == older && !is_finished(&stage, &newer));
+    stage.aws.world().advance(Duration::from_secs(601));
+    assert!(done(&function, &told(&newer, "available", 2)).await);
+    assert!(held(&stage) == newer && is_finished(&stage, &newer));
+}
+
+#[tokio::test]
 async fn a_parameter_of_another_data_type_is_named_with_what_to_do_and_nothing_is_written() {
     for value in ["hello", "the copy"] {
         let stage = family().await;
