@@ -188,8 +188,12 @@ async fn a_copy_within_the_region_follows_its_source_out_of_service() {
 async fn the_event_of_another_accounts_disabled_ami_is_ignored_at_once() {
     let stage = stage().await.set("RETIRE_WITH_SOURCE", "true");
     stage.aws.world().image_mut(HERE, AMI).unwrap().state = ImageState::Disabled;
-    let answer = stage.function().await.invoke(&forwarded("disabled")).await.unwrap();
-    assert_eq!(answer[0]["Outcome"], "Ignored", "{answer}");
+    let mut message = batch([("m1", forwarded("disabled").to_string())]);
+    let sent = stage.aws.world().now().unix_timestamp() * 1000;
+    message["Records"][0]["attributes"]["SentTimestamp"] = json!(sent.to_string());
+    let answer = stage.function().await.invoke(&message).await.unwrap();
+    assert_eq!(failures(&answer), Vec::<String>::new());
+    assert!(stage.dead().is_empty(), "{:?}", stage.dead());
 }
 
 /// The event of the copy is no event of a source, although this Region has sources.
