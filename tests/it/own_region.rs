@@ -187,7 +187,7 @@ async fn a_copy_within_the_region_follows_its_source_out_of_service() {
 #[tokio::test]
 async fn the_event_of_another_accounts_disabled_ami_is_ignored_at_once() {
     let stage = stage().await.set("RETIRE_WITH_SOURCE", "true");
-    stage.aws.world().image_mut(HERE, AMI).unwrap().state = ImageState::Disabled;
+    stage.aws.world().add_image(HERE, Image::new(AMI, "golden-1").owner(OTHERS).state(ImageState::Disabled));
     let mut message = batch([("m1", forwarded("disabled").to_string())]);
     let sent = stage.aws.world().now().unix_timestamp() * 1000;
     message["Records"][0]["attributes"]["SentTimestamp"] = json!(sent.to_string());
